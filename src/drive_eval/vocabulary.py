@@ -1,0 +1,161 @@
+"""The words of the field: abuse types, severity levels, reporters, time points, reasons.
+
+Each list is a versioned CSV file in ``codelists/`` with a code, its rank and its label in
+plain words, so that a list can be reviewed and cited by people who do not read Python.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+from dataclasses import dataclass
+from importlib import resources
+from typing import Literal
+
+from drive_eval.errors import PlanError, did_you_mean
+
+__all__ = [
+    "ABUSE_TYPES",
+    "ARMS",
+    "CODELISTS",
+    "Arm",
+    "Claim",
+    "CodeList",
+    "EVENT_SOURCES",
+    "EXIT_REASONS",
+    "OUTCOME_STAGES",
+    "PERCEIVED_CHANGES",
+    "REPORTERS",
+    "SEVERITY",
+    "TIME_POINTS",
+    "TimeUnit",
+    "UNITS",
+    "Unit",
+    "codelist",
+    "label",
+]
+
+Arm = Literal["programme", "comparison"]
+Claim = Literal["descriptive", "associational", "causal"]
+Unit = Literal["person", "enrolment", "dyad"]
+TimeUnit = Literal["days", "weeks", "months"]
+
+UNITS: dict[str, str] = {
+    "person": "perpetrator (abuse of any linked victim-survivor counts)",
+    "enrolment": "enrolment of a perpetrator",
+    "dyad": "perpetrator and one victim-survivor",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeList:
+    """An ordered list of codes with the words a reader should see.
+
+    Attributes
+    ----------
+    name : str
+        The file's name without its ending.
+    version : str
+        ISO date on which the list was last changed.
+    codes : tuple of str
+        The codes, lowest rank first.
+    labels : tuple of str
+        The plain words, in the same order.
+    """
+
+    name: str
+    version: str
+    codes: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    def label(self, code: str) -> str:
+        """Return the plain words for one code."""
+        return self.labels[self.rank(code)]
+
+    def rank(self, code: str) -> int:
+        """Return the position of a code, 0 for the lowest."""
+        try:
+            return self.codes.index(code)
+        except ValueError:
+            raise PlanError(
+                f'"{code}" is not in the code list {self.name}.{did_you_mean(code, self.codes)}'
+            ) from None
+
+
+@functools.cache
+def codelist(name: str) -> CodeList:
+    """Read one code list from the package.
+
+    Parameters
+    ----------
+    name : str
+        ``abuse_types``, ``severity``, ``reporters``, ``time_points``, ``exit_reasons``,
+        ``perceived_changes``, ``arms``, ``event_sources`` or ``outcome_stages``.
+
+    Returns
+    -------
+    CodeList
+        The codes in rank order.
+
+    Raises
+    ------
+    PlanError
+        If there is no such list.
+
+    Examples
+    --------
+    >>> codelist("severity").codes
+    ('none', 'standard', 'moderate', 'high')
+    """
+    source = resources.files("drive_eval").joinpath("codelists", f"{name}.csv")
+    if not source.is_file():
+        raise PlanError(f'no code list "{name}".{did_you_mean(name, CODELISTS)}')
+    rows = list(csv.DictReader(source.read_text(encoding="utf-8").splitlines()))
+    rows.sort(key=lambda row: int(row["rank"]))
+    return CodeList(
+        name=name,
+        version=max(row["version"] for row in rows),
+        codes=tuple(row["code"] for row in rows),
+        labels=tuple(row["label"] for row in rows),
+    )
+
+
+CODELISTS = (
+    "abuse_types",
+    "arms",
+    "event_sources",
+    "exit_reasons",
+    "outcome_stages",
+    "perceived_changes",
+    "reporters",
+    "severity",
+    "time_points",
+)
+
+ABUSE_TYPES = codelist("abuse_types")
+ARMS = codelist("arms")
+EVENT_SOURCES = codelist("event_sources")
+EXIT_REASONS = codelist("exit_reasons")
+OUTCOME_STAGES = codelist("outcome_stages")
+PERCEIVED_CHANGES = codelist("perceived_changes")
+REPORTERS = codelist("reporters")
+SEVERITY = codelist("severity")
+TIME_POINTS = codelist("time_points")
+
+
+def label(code: str) -> str:
+    """Return the plain words for any code of any list; unknown codes lose their underscores.
+
+    Examples
+    --------
+    >>> label("harassment_stalking")
+    'Harassment and stalking'
+    >>> label("hours_of_contact")
+    'Hours of contact'
+    """
+    for name in CODELISTS:
+        known = codelist(name)
+        if code in known.codes:
+            return known.label(code)
+    words = code.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
