@@ -9,14 +9,13 @@ import dataclasses
 import importlib.metadata
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from drive_eval.errors import ResultError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -488,7 +487,16 @@ class ResultSet:
             return found[0]
         pool = found or self.estimates
         asked = ", ".join(f"{name}={value!r}" for name, value in wanted.items()) or "everything"
-        fields = ("measure", "outcome", "term", "group", "time", "reporter", "threshold", "subgroup")
+        fields = (
+            "measure",
+            "outcome",
+            "term",
+            "group",
+            "time",
+            "reporter",
+            "threshold",
+            "subgroup",
+        )
         choices = []
         for name in fields:
             values = list(dict.fromkeys(getattr(e, name) for e in pool))
