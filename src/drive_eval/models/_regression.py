@@ -1,0 +1,447 @@
+"""Columns and covariates to a design matrix, linear and logistic fits, and sandwich variances.
+
+A design matrix never holds an intercept or the treatment; the model that uses it adds them,
+so that what is compared with what is written in one place. Reference levels are never an
+accident of the alphabet: a pandas Categorical keeps its first category as reference, any
+other column of words takes its commonest level, and `Design.references` says which.
+
+Every estimate is a sum of contributions of rows (its influence rows), and every variance is
+made from them by `covariance`: heteroskedasticity-consistent or clustered.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+import formulaic
+import numpy as np
+import pandas as pd
+from formulaic.errors import FormulaicError
+from numpy.typing import NDArray
+from scipy import linalg, optimize, special
+
+from drive_eval.errors import DataError, DesignError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Array: TypeAlias = NDArray[np.float64]
+Flags: TypeAlias = NDArray[np.bool_]
+Codes: TypeAlias = NDArray[np.int64]
+Covariance: TypeAlias = Literal["classical", "HC0", "HC1", "HC2", "HC3"]
+
+COVARIANCES: tuple[str, ...] = get_args(Covariance)
+_ARMS = {"programme": True, "comparison": False}
+# What a formula may call: a plan is data, and must not run code.
+_FUNCTIONS = ("C", "I", "log", "log2", "log10", "exp", "poly", "bs", "center", "scale", "Treatment")
+_ETA_OF_CONCERN = 15.0  # a fitted risk within 3e-7 of 0 or 1
+_RANK_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """Covariates as numbers: one column a parameter, without intercept.
+
+    Attributes
+    ----------
+    matrix : array
+        One row per row of the table.
+    names : tuple of str
+        The columns, e.g. ``"age"``, ``"site[T.north]"``.
+    references : mapping of str to str
+        The level that each categorical covariate is compared with.
+    """
+
+    matrix: Array
+    names: tuple[str, ...]
+    references: Mapping[str, str] = field(default_factory=dict)
+
+    def describe(self) -> str:
+        """Say which level each categorical covariate is compared with."""
+        if not self.references:
+            return "no categorical covariate."
+        said = ", ".join(f'{name} against "{level}"' for name, level in self.references.items())
+        return f"{said}."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A fitted regression and what its variances are made of.
+
+    Attributes
+    ----------
+    names : tuple of str
+    coefficients : array
+    fitted, residuals, leverage : array
+        One value per row; on the scale of the outcome.
+    bread : array
+        Inverse of the information, (X′WX)⁻¹.
+    influence : array
+        One row per row of the table: residual times regressors times bread.
+    """
+
+    names: tuple[str, ...]
+    coefficients: Array
+    fitted: Array
+    residuals: Array
+    leverage: Array
+    bread: Array
+    influence: Array
+
+    def covariance(self, kind: Covariance = "HC1", *, groups: Codes | None = None) -> Array:
+        """Return the covariance of the coefficients; `groups` makes it a cluster sandwich."""
+        if kind == "classical" and groups is None:
+            n, k = len(self.residuals), len(self.coefficients)
+            return np.asarray(self.bread * (self.residuals @ self.residuals) / (n - k))
+        return covariance(
+            self.influence,
+            kind=kind,
+            groups=groups,
+            leverage=self.leverage,
+            parameters=len(self.coefficients),
+        )
+
+
+# Columns
+
+
+def column(table: pd.DataFrame, name: str, role: str) -> pd.Series[Any]:
+    """Return one complete column, or say what is wrong with it."""
+    if not isinstance(table, pd.DataFrame):
+        raise DataError(f"a table (pandas DataFrame) is needed, not a {type(table).__name__}.")
+    known = [str(c) for c in table.columns]
+    if name not in table.columns:
+        raise DataError(f'no column "{name}" ({role}).{did_you_mean(str(name), known)}')
+    if list(table.columns).count(name) > 1:
+        raise DataError(f'several columns are called "{name}" ({role}); rename all but one.')
+    found = table[name]
+    if len(found) == 0:
+        raise DataError(f'the table has no rows, so column "{name}" ({role}) is empty.')
+    missing = int(found.isna().sum())
+    if missing:
+        raise DataError(
+            f'{missing} of {len(found)} rows have no value in column "{name}" ({role}). '
+            "Leave those rows out knowingly, or fill them by a stated rule; "
+            "they are not dropped silently."
+        )
+    return found
+
+
+def flags(table: pd.DataFrame, name: str, role: str) -> Flags:
+    """Return a true-or-false column; the numbers 0 and 1 are accepted."""
+    found = column(table, name, role)
+    if not _is_binary(found):
+        raise DataError(f'column "{name}" ({role}) must hold true and false (or 1 and 0) only.')
+    return found.to_numpy(dtype=bool)
+
+
+def arms(table: pd.DataFrame, name: str, role: str) -> Flags:
+    """Return True for the programme: from a Boolean column or the two names of the arms."""
+    found = column(table, name, role)
+    if _is_boolean(found):
+        return found.to_numpy(dtype=bool)
+    named = found.map(_ARMS.get) if not pd.api.types.is_numeric_dtype(found) else None
+    if named is None or named.isna().any():
+        raise DataError(
+            f'column "{name}" ({role}) must hold true and false, or the words "programme" and '
+            '"comparison", and nothing else. Make it so first, e.g. table["arm"] == 1.'
+        )
+    return named.to_numpy(dtype=bool)
+
+
+def numbers(table: pd.DataFrame, name: str, role: str) -> tuple[Array, bool]:
+    """Return a numeric column, and whether it holds nothing but true and false (or 1 and 0)."""
+    found = column(table, name, role)
+    if not (pd.api.types.is_numeric_dtype(found) or _is_boolean(found)):
+        raise DataError(f'column "{name}" ({role}) must hold numbers, or true and false.')
+    values = found.to_numpy(dtype=float)
+    if not np.isfinite(values).all():
+        raise DataError(f'{int((~np.isfinite(values)).sum())} rows of "{name}" are not finite.')
+    return values, _is_binary(found)
+
+
+def clusters(table: pd.DataFrame, name: str, role: str = "cluster") -> Codes:
+    """Return the clusters as 0, 1, 2, …"""
+    return np.asarray(pd.factorize(column(table, name, role))[0], dtype=np.int64)
+
+
+def _is_boolean(found: pd.Series[Any]) -> bool:
+    if pd.api.types.is_bool_dtype(found):
+        return True
+    return found.dtype == object and all(isinstance(v, (bool, np.bool_)) for v in found)
+
+
+def _is_binary(found: pd.Series[Any]) -> bool:
+    if _is_boolean(found):
+        return True
+    return bool(pd.api.types.is_numeric_dtype(found) and found.isin([0, 1]).all())
+
+
+# Design matrices
+
+
+def design_matrix(table: pd.DataFrame, covariates: str | Sequence[str]) -> Design:
+    """Turn covariate names, or the right-hand side of a formula, into a design matrix.
+
+    Parameters
+    ----------
+    table : DataFrame
+    covariates : str or sequence of str
+        Column names, or a formula such as ``"age + C(site) + log(prior + 1)"``.
+
+    Raises
+    ------
+    DataError
+        For a column that is missing, incomplete or neither numbers nor words.
+    DesignError
+        For a formula that cannot be read, or columns that say the same thing twice.
+    """
+    if isinstance(covariates, str) and covariates not in table.columns:
+        formula, used = _formula(covariates)
+    else:
+        used = [covariates] if isinstance(covariates, str) else list(covariates)
+        formula = " + ".join(f"`{name}`" for name in used)
+    ready = pd.DataFrame({name: _ready(column(table, name, "covariate")) for name in used})
+    try:
+        with np.errstate(divide="ignore", invalid="ignore"):  # what is not finite is refused below
+            made = formulaic.model_matrix(formula, ready, context={}, na_action="ignore")
+    except FormulaicError as error:
+        raise DesignError(
+            f'the covariates "{covariates}" are not a formula that can be worked out. Write column '
+            'names joined by +, e.g. "age + C(site)".'
+        ) from error
+    kept = [c for c in made.columns if c != "Intercept"]
+    matrix = np.asarray(made[kept], dtype=float)
+    if not np.isfinite(matrix).all():
+        raise DataError("a covariate is not finite in some rows, e.g. the logarithm of 0.")
+    references = {
+        _plain(factor): str(state.levels[0] if not _base(state) else _base(state))
+        for factor, state in sorted(made.model_spec.factor_contrasts.items(), key=str)
+    }
+    design = Design(matrix=matrix, names=tuple(map(_plain, kept)), references=references)
+    refuse_collinear(np.column_stack([np.ones(len(matrix)), matrix]), ("Intercept", *design.names))
+    return design
+
+
+def _formula(text: str) -> tuple[str, list[str]]:
+    """Return the formula and the columns it names, once it is sure to be nothing more."""
+    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "1", text)  # a level, as in Treatment("north")
+    quoted = re.findall(r"`([^`]+)`", bare)
+    bare = re.sub(r"`[^`]*`", "1", bare)
+    words = re.findall(r"[A-Za-z_]\w*", bare)
+    called = re.findall(r"([\w.]+)\s*\(", bare)
+    if "~" in bare:
+        raise DesignError('covariates are the right-hand side of a formula only, without "~".')
+    if set(called) - set(_FUNCTIONS) or re.search(r"[\[\]{};@]|[A-Za-z_]\.", bare):
+        raise DesignError(
+            f"a formula of covariates may call {', '.join(_FUNCTIONS)} and nothing else; "
+            "make any other variable a column of the table first."
+        )
+    return text, list(dict.fromkeys([*quoted, *(w for w in words if w not in _FUNCTIONS)]))
+
+
+def _ready(found: pd.Series[Any]) -> pd.Series[Any]:
+    """Numbers stay numbers, true and false become 1 and 0, words get an explicit reference."""
+    if _is_boolean(found) or pd.api.types.is_numeric_dtype(found):
+        whole = pd.api.types.is_integer_dtype(found)  # so that C(year) keeps its levels' names
+        return found.astype("int64" if whole else "float64")
+    if isinstance(found.dtype, pd.CategoricalDtype):
+        return found.cat.remove_unused_categories()
+    if pd.api.types.is_datetime64_any_dtype(found) or pd.api.types.is_timedelta64_dtype(found):
+        raise DataError(f'covariate "{found.name}" holds dates; turn it into days first.')
+    if not found.map(lambda v: isinstance(v, str)).all():
+        raise DataError(f'covariate "{found.name}" must hold numbers, true and false, or words.')
+    counts = found.value_counts()
+    levels = sorted(counts.index, key=lambda level: (-counts[level], level))
+    return found.astype(pd.CategoricalDtype(levels))
+
+
+def _base(state: Any) -> Any:
+    base = getattr(state.contrasts, "base", None)
+    return base if isinstance(base, (str, int, float)) else None
+
+
+def _plain(name: object) -> str:
+    return str(name).replace("`", "")
+
+
+def refuse_collinear(matrix: Array, names: Sequence[str]) -> None:
+    """Refuse a matrix whose columns say the same thing twice, and name the spare columns."""
+    size = np.linalg.norm(matrix, axis=0)
+    _, r, order = linalg.qr(matrix / np.where(size > 0, size, 1.0), mode="economic", pivoting=True)
+    strength = np.zeros(matrix.shape[1])
+    strength[: len(r)] = np.abs(np.diag(r))
+    spare = [names[i] for i, s in zip(order, strength, strict=True) if s < _RANK_TOLERANCE]
+    if spare:
+        raise DesignError(
+            f"{len(spare)} of {matrix.shape[1]} columns of the model follow from the others or "
+            f"never vary: {', '.join(spare[:8])}{' …' if len(spare) > 8 else ''}. "
+            "Leave them out, or merge small levels."
+        )
+
+
+# Fits
+
+
+def linear(matrix: Array, outcome: Array, names: Sequence[str], *, via: Array | None = None) -> Fit:
+    """Fit by least squares; with `via`, by two-stage least squares on those instruments.
+
+    Two-stage leverages are those of the projected regressors, as in R's ``estimatr``.
+    """
+    used = matrix
+    if via is not None:
+        refuse_collinear(via, [f"instrument {i}" for i in range(via.shape[1])])
+        used = via @ np.linalg.lstsq(via, matrix, rcond=None)[0]
+    refuse_collinear(used, names)
+    q, r = np.linalg.qr(used)
+    half = linalg.solve_triangular(r, np.eye(len(r)))
+    coefficients = half @ (q.T @ outcome)
+    fitted = matrix @ coefficients
+    residuals = outcome - fitted
+    return Fit(
+        names=tuple(names),
+        coefficients=coefficients,
+        fitted=fitted,
+        residuals=residuals,
+        leverage=np.sum(q**2, axis=1),
+        bread=half @ half.T,
+        influence=residuals[:, None] * (q @ half.T),
+    )
+
+
+def logistic(matrix: Array, outcome: Array, names: Sequence[str]) -> Fit:
+    """Fit a logistic regression by maximum likelihood (iteratively reweighted least squares).
+
+    Raises
+    ------
+    DesignError
+        If the covariates separate the outcomes, so that no maximum exists; the columns
+        that do so are named.
+    """
+    refuse_collinear(matrix, names)
+    scale = np.abs(matrix).max(axis=0)  # so that income and age converge alike
+    x = matrix / scale
+    beta = np.zeros(x.shape[1])
+    settled = False
+    for _ in range(60):
+        fitted = special.expit(x @ beta)
+        weight = np.maximum(fitted * (1 - fitted), 1e-12)
+        root = np.sqrt(weight)[:, None]
+        step = np.linalg.lstsq(x * root, (outcome - fitted) / root[:, 0], rcond=None)[0]
+        step *= min(1.0, 8.0 / max(float(np.abs(x @ step).max()), 8.0))
+        beta = beta + step
+        settled = bool(np.abs(x @ step).max() < 1e-10)
+        if settled or np.abs(x @ beta).max() > 30:
+            break
+    if not settled or np.abs(x @ beta).max() > _ETA_OF_CONCERN:
+        refuse_separation(x, outcome, names)
+    if not settled:
+        raise DesignError(
+            "the logistic regression did not settle in 60 steps; use fewer or rescaled covariates."
+        )
+    fitted = special.expit(x @ beta)
+    weight = fitted * (1 - fitted)
+    q, r = np.linalg.qr(x * np.sqrt(weight)[:, None])
+    half = linalg.solve_triangular(r, np.eye(len(r))) / scale[:, None]
+    bread = half @ half.T
+    residuals = outcome - fitted
+    return Fit(
+        names=tuple(names),
+        coefficients=beta / scale,
+        fitted=fitted,
+        residuals=residuals,
+        leverage=np.sum(q**2, axis=1),
+        bread=bread,
+        influence=residuals[:, None] * (matrix @ bread),
+    )
+
+
+def refuse_separation(matrix: Array, outcome: Array, names: Sequence[str]) -> None:
+    """Refuse data in which some direction of the columns tells the outcomes apart."""
+    if not _separates(matrix, outcome):
+        return
+    guilty = list(range(len(names)))
+    for spare in range(len(names)):  # what remains is a smallest set that still separates
+        rest = [i for i in guilty if i != spare]
+        if rest and _separates(matrix[:, rest], outcome):
+            guilty = rest
+    said = [names[i] for i in guilty if names[i] != "Intercept"] or ["Intercept"]
+    raise DesignError(
+        "the outcome is foretold without error for some people (separation) by: "
+        f"{', '.join(said[:8])}{' …' if len(said) > 8 else ''}. No logistic model fits; "
+        "use fewer covariates, merge small levels, or compare without covariates."
+    )
+
+
+def _separates(matrix: Array, outcome: Array) -> bool:
+    """Solve the linear programme of Konis (2007).
+
+    The likelihood has a maximum unless some direction never points the wrong way and
+    somewhere points the right way.
+    """
+    signed = np.where(outcome > 0.5, 1.0, -1.0)[:, None] * matrix
+    found = optimize.linprog(
+        -signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(len(signed)), bounds=(-1, 1)
+    )
+    return found.status == 0 and float(found.fun or 0.0) < -1e-7
+
+
+# Variances
+
+
+def covariance(
+    influence: Array,
+    *,
+    kind: Covariance = "HC1",
+    groups: Codes | None = None,
+    leverage: Array | None = None,
+    parameters: int = 1,
+) -> Array:
+    """Return the covariance of estimates from the contributions of rows to them.
+
+    Parameters
+    ----------
+    influence : array, one row per row of the table, one column per estimate
+    kind : {'HC0', 'HC1', 'HC2', 'HC3'}
+        HC1 multiplies by n/(n − k); HC2 and HC3 divide residuals by √(1 − h) and 1 − h.
+        Ignored when `groups` is given.
+    groups : array of int, optional
+        Clusters: contributions are summed within them and the result multiplied by
+        G/(G − 1) · (n − 1)/(n − k), which is CR1.
+    leverage : array, optional
+        Needed for HC2 and HC3.
+    parameters : int
+        k, the number of fitted coefficients.
+    """
+    n = len(influence)
+    if groups is not None:
+        size = int(groups.max()) + 1
+        if size < 2:
+            raise DesignError("all rows belong to one cluster, so no variance can be worked out.")
+        sums = np.zeros((size, influence.shape[1]))
+        np.add.at(sums, groups, influence)
+        factor = size / (size - 1) * (n - 1) / _spare_rows(n, parameters)
+        return np.asarray(sums.T @ sums * factor)
+    factor = 1.0
+    if kind == "HC1":
+        factor = n / _spare_rows(n, parameters)
+    elif kind in ("HC2", "HC3"):
+        if leverage is None:
+            raise DesignError(f"{kind} needs the leverage of every row.")
+        rest = 1 - leverage
+        alone = int((rest < 1e-9).sum())
+        if alone:
+            raise DesignError(
+                f"{alone} rows alone decide a coefficient (leverage 1), so {kind} does not exist; "
+                'use cov="HC1", or merge small groups.'
+            )
+        influence = influence / (np.sqrt(rest) if kind == "HC2" else rest)[:, None]
+    return np.asarray(influence.T @ influence * factor)
+
+
+def _spare_rows(n: int, parameters: int) -> int:
+    if n <= parameters:
+        raise DesignError(f"{n} rows cannot carry a model with {parameters} parameters.")
+    return n - parameters
