@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: Two floats for single counts, two arrays for arrays of counts.
 Limits: TypeAlias = tuple[Any, Any]
 
-_HALVINGS = 64  # of a unit interval: past the last binary digit of a double
+_HALVINGS = 56  # of an interval no longer than 2: past the last binary digit of a double
 
 
 def quantile(*, conf_level: float = 0.95, critical: float | None = None) -> float:
@@ -124,9 +124,9 @@ def tango_difference(
     """Tango 1998: invert the score test of a paired difference, after minus before."""
     z = quantile(conf_level=conf_level, critical=critical)
     a, c, b, d = np.broadcast_arrays(*map(_floats, (both, before_only, after_only, neither)))
-    n = a + b + c + d
-    low = -_tango_upper(n, c, b, z)
-    return _limits(low, _tango_upper(n, b, c, z))
+    # The lower limit is the upper one with the time points exchanged; both in one go.
+    minus_low, high = _tango_upper(a + b + c + d, np.stack((c, b)), np.stack((b, c)), z)
+    return _limits(-minus_low, high)
 
 
 def tango_statistic(
@@ -158,8 +158,8 @@ def nam_tang_ratio(
     """
     z = quantile(conf_level=conf_level, critical=critical)
     a, c, b, d = np.broadcast_arrays(*map(_floats, (both, before_only, after_only, neither)))
-    low = _nam_tang_lower(a, c, b, d, z)
-    inverse = _nam_tang_lower(a, b, c, d, z)
+    # The upper limit is one over the lower one with the time points exchanged.
+    low, inverse = _nam_tang_lower(a, np.stack((c, b)), np.stack((b, c)), d, z)
     return _limits(low, _divide(np.ones(()), inverse))
 
 
@@ -453,7 +453,7 @@ def _tango_upper(n: Array, b: Array, c: Array, z: float) -> Array:
     def below(delta: Array) -> Any:
         return b - c - n * delta + z * np.sqrt(_tango_variance(n, b, c, delta)) > 0
 
-    return _halve(below, (b - c) / n, np.ones(n.shape))
+    return _halve(below, (b - c) / n, np.ones(b.shape))
 
 
 def _nam_tang_variance(a: Array, c: Array, b: Array, d: Array, t: Array, s: Array) -> Array:
