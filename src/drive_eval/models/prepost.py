@@ -1,0 +1,631 @@
+"""Change within people: paired proportions, severity shifts, population averages.
+
+None of these has a comparison group. What they report is change, described, and part of any
+change is regression to the mean and the passing of time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from drive_eval.errors import (
+    DataError,
+    DesignError,
+    DesignWarning,
+    UndefinedResultError,
+    did_you_mean,
+)
+from drive_eval.models import _paired, _regression, _severity
+from drive_eval.models._clusters import Effect, effect
+from drive_eval.results import Check, Provenance, ResultSet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from drive_eval.models._clusters import Codes, Flags
+
+__all__ = [
+    "design_effects",
+    "paired_change",
+    "paired_counts",
+    "severity_shift",
+]
+
+_SHIFT = ("probability_improved", "probability_worsened", "improved_minus_worsened")
+
+
+def paired_counts(
+    *,
+    both: int,
+    before_only: int,
+    after_only: int,
+    neither: int,
+    outcome: str = "",
+    conf_level: float = 0.95,
+    design_effect: float | Mapping[str, float] = 1.0,
+    df: float | Mapping[str, float] | None = None,
+    group: str = "",
+    unit: str = "",
+    reporter: str = "",
+    threshold: str = "",
+    subgroup: str = "",
+    contrast: str = "after v before",
+) -> ResultSet:
+    """How much less common is a behaviour after than before, given how many pairs changed?
+
+    Parameters
+    ----------
+    both, before_only, after_only, neither : int
+        Pairs (people, enrolments or dyads seen twice) that showed the behaviour at both time
+        points, only before, only after, at neither.
+    outcome : str
+        Name used in results and charts, e.g. ``"physical"``.
+    conf_level : float, between 0 and 1
+        Coverage of the intervals.
+    design_effect : float or mapping of measure to float
+        How many clustered pairs say as much as one independent pair; `design_effects` reads
+        them off a clustered result. Counts are divided by it in intervals and tests.
+    df : float or mapping of measure to float, optional
+        Degrees of freedom of a t quantile (clusters − 1) instead of the normal one.
+    group, unit, reporter, threshold, subgroup, contrast : str
+        Labels that are passed on to every estimate.
+
+    Returns
+    -------
+    ResultSet
+        ``prevalence_before``, ``prevalence_after``, ``risk_difference`` (after minus before),
+        ``risk_ratio`` (after over before), ``percent_reduction`` (percent, at most 100,
+        positive means less), ``cessation`` (stopped, among users before), ``onset``
+        (started, among non-users before); the CountTable ``pairs``. What does not exist has
+        estimate None and a Check that says why.
+
+    Raises
+    ------
+    DataError
+        If a count is negative or not whole, or `conf_level`, `design_effect` or `df` makes
+        no sense.
+    UndefinedResultError
+        If there is no pair at all.
+
+    Notes
+    -----
+    **Assumptions.** Pairs are independent (or `design_effect` accounts for it). The second
+    time point was recorded whatever happened. No comparison group.
+
+    With b pairs after only, c before only, x and y the margins after and before, N all: the
+    Tango limits solve ``b − c − Nδ = ±z·√(N(2q + δ(1 − δ)))`` and the Tang/Nam limits
+    ``x − yφ = ±z·√(N(1 + φ)q + (N − d)(φ − 1))``, with q the restricted maximum-likelihood
+    estimate of the probability of "before only". Proportions have Wilson limits. The P value
+    is McNemar's mid-P, and the score test ``(b − c)/√((b + c)·design effect)`` once pairs are
+    clustered. Checked against R in ``tests/reference``. ``std_error`` is Wald's, for ratios
+    on the log scale; intervals do not use it.
+
+    References
+    ----------
+    Tango T (1998). Equivalence test and confidence interval for the difference in proportions
+    for the paired-sample design. Statistics in Medicine 17, 891.
+
+    Nam J, Blackwelder WC (2002). Analysis of the ratio of marginal probabilities in a
+    matched-pair setting. Statistics in Medicine 21, 689.
+
+    Tang NS, Tang ML, Chan ISF (2003). On tests of equivalence via non-unity relative risk for
+    matched-pair design. Statistics in Medicine 22, 1217.
+
+    Fagerland MW, Lydersen S, Laake P (2013). The McNemar test for binary matched-pairs data:
+    mid-p and asymptotic are better than exact conditional. BMC Medical Research Methodology
+    13, 91.
+
+    Examples
+    --------
+    >>> result = paired_counts(both=1, before_only=7, after_only=1, neither=12)
+    >>> fall = result.one(measure="percent_reduction")
+    >>> print(f"{fall.estimate:.0f}% ({fall.conf_low:.1f} to {fall.conf_high:.1f})")
+    75% (9.3 to 93.5)
+    >>> round(fall.p_value, 6)
+    0.039063
+    """
+    counts = {
+        "both": both,
+        "before_only": before_only,
+        "after_only": after_only,
+        "neither": neither,
+    }
+    whole = {name: _whole(name, count) for name, count in counts.items()}
+    _refuse_conf_level(conf_level)
+    effects = _given_effects(design_effect, df)
+    labels = _labels(outcome, group, unit, reporter, threshold, subgroup)
+    return _paired.results(
+        whole,
+        effects,
+        labels,
+        contrast=contrast,
+        conf_level=conf_level,
+        call="prepost.paired_counts",
+    )
+
+
+def paired_change(
+    table: pd.DataFrame,
+    *,
+    before: str,
+    after: str,
+    outcome: str = "",
+    cluster: str | None = None,
+    conf_level: float = 0.95,
+    min_clusters: int = 40,
+    group: str = "",
+    unit: str = "",
+    reporter: str = "",
+    threshold: str = "",
+    subgroup: str = "",
+    contrast: str = "after v before",
+) -> ResultSet:
+    """How much less common is a behaviour after than before, in the same people?
+
+    Parameters
+    ----------
+    table : DataFrame, one row per pair
+        Rows in which either time point is missing are refused, not dropped.
+    before, after : str
+        Columns of true and false (or 1 and 0).
+    outcome : str
+        Name used in results and charts, e.g. ``"physical"``.
+    cluster : str, optional
+        Column that says which rows belong together, e.g. the perpetrator behind several
+        dyads.
+    conf_level : float, between 0 and 1
+        Coverage of the intervals.
+    min_clusters : int
+        With fewer clusters a DesignWarning is given and the Check ``clusters`` fails.
+    group, unit, reporter, threshold, subgroup, contrast : str
+        Labels that are passed on to every estimate.
+
+    Returns
+    -------
+    ResultSet
+        As `paired_counts`. With `cluster` also one Check ``design_effect`` a measure, whose
+        ``statistic`` and ``df`` (clusters − 1) make up the intervals; see `design_effects`.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, incomplete or not true or false.
+    DesignError
+        If all rows belong to one cluster.
+    UndefinedResultError
+        If the table has no rows.
+
+    Warns
+    -----
+    DesignWarning
+        If there are fewer than `min_clusters` clusters.
+
+    Notes
+    -----
+    **Assumptions.** Rows, or clusters when `cluster` is given, are independent. Both time
+    points were recorded whatever happened. No comparison group.
+
+    With `cluster`, every interval is the score interval on counts divided by the design
+    effect of its own contrast, with a t quantile on clusters − 1 degrees of freedom. The
+    design effect is the cluster-robust variance ``G/(G − 1)·Σ_g(Σ_i u_i)²`` over that of
+    independent rows, ``n/(n − 1)·Σu_i²``, with u = after − before − δ for the difference,
+    after − φ·before for the ratio, and the residual within the domain for proportions; for
+    cessation and onset G counts the clusters of the domain. It is never cut off at 1. Where
+    nothing varies (no pair changed, nobody after) it is ``Σm²/Σm`` over cluster sizes m, as
+    if rows of a cluster were copies of each other. The P value is that of the score
+    statistic, so it agrees with the interval.
+
+    References
+    ----------
+    Tango T (1998). Equivalence test and confidence interval for the difference in proportions
+    for the paired-sample design. Statistics in Medicine 17, 891.
+
+    Tang NS, Tang ML, Chan ISF (2003). On tests of equivalence via non-unity relative risk for
+    matched-pair design. Statistics in Medicine 22, 1217.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> pairs = pd.DataFrame({"intake": [1, 1, 1, 1, 0, 0, 0, 1], "exit": [0, 0, 1, 0, 0, 0, 1, 0]})
+    >>> result = paired_change(pairs, before="intake", after="exit", outcome="physical")
+    >>> round(result.one(measure="risk_ratio").estimate, 3)
+    0.4
+    """
+    _refuse_conf_level(conf_level)
+    _refuse_incomplete(table, (before, after))
+    first = _regression.flags(table, before, "before")
+    second = _regression.flags(table, after, "after")
+    labels = _labels(outcome, group, unit, reporter, threshold, subgroup)
+    counts = {
+        "both": int((first & second).sum()),
+        "before_only": int((first & ~second).sum()),
+        "after_only": int((~first & second).sum()),
+        "neither": int((~first & ~second).sum()),
+    }
+    effects = dict.fromkeys(_paired.MEASURES, Effect())
+    checks: tuple[Check, ...] = ()
+    if cluster is not None:
+        groups, few = _clusters(table, cluster, min_clusters, labels)
+        effects = _paired_effects(first, second, groups)
+        checks = (few, *_effect_checks(effects, labels))
+    result = _paired.results(
+        counts,
+        effects,
+        labels,
+        contrast=contrast,
+        conf_level=conf_level,
+        call="prepost.paired_change",
+    )
+    return dataclasses.replace(result, checks=(*result.checks, *checks))
+
+
+def severity_shift(
+    table: pd.DataFrame,
+    *,
+    before: str,
+    after: str,
+    levels: Sequence[Any],
+    cluster: str | None = None,
+    outcome: str = "",
+    conf_level: float = 0.95,
+    min_clusters: int = 40,
+    group: str = "",
+    unit: str = "",
+    reporter: str = "",
+    threshold: str = "",
+    subgroup: str = "",
+    contrast: str = "after v before",
+) -> ResultSet:
+    """Did severity move down or up between two time points of the same people?
+
+    Parameters
+    ----------
+    table : DataFrame, one row per pair
+        Rows in which either time point is missing are refused, not dropped.
+    before, after : str
+        Columns of levels.
+    levels : sequence
+        All levels, least severe first, e.g. ``("none", "standard", "moderate", "high")``.
+    cluster : str, optional
+        Column that says which rows belong together.
+    outcome : str
+        Name used in results and charts, e.g. ``"physical"``.
+    conf_level : float, between 0 and 1
+        Coverage of the intervals; `probability_improved` and `probability_worsened` (with the
+        unchanged as third) hold it together.
+    min_clusters : int
+        With fewer clusters a DesignWarning is given and the Check ``clusters`` fails.
+    group, unit, reporter, threshold, subgroup, contrast : str
+        Labels that are passed on to every estimate.
+
+    Returns
+    -------
+    ResultSet
+        ``probability_improved`` and ``probability_worsened`` (moved to a lower or a higher
+        level), ``improved_minus_worsened``; Checks ``bhapkar``, ``stuart_maxwell``,
+        ``bowker`` and ``sign_test`` with statistic, df and P value; the CountTable
+        ``transitions`` with one line per ``(level before, level after)``, the margins
+        ``(level, "all")`` and ``("all", level)``, ``("all", "all")``, and ``("all",
+        "improved")``, ``("all", "same")``, ``("all", "worsened")``.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, incomplete or holds something that is not in `levels`.
+    DesignError
+        If all rows belong to one cluster.
+    UndefinedResultError
+        If the table has no rows.
+
+    Warns
+    -----
+    DesignWarning
+        If there are fewer than `min_clusters` clusters.
+
+    Notes
+    -----
+    **Assumptions.** Rows, or clusters when `cluster` is given, are independent. Both time
+    points were recorded whatever happened. No comparison group.
+
+    With d the difference of the margins and V its covariance under equal margins, Stuart and
+    Maxwell's statistic is S = d′V⁻d and Bhapkar's is S/(1 − S/n), both on as many degrees of
+    freedom as V has rank: one less than the levels in use, fewer where nobody moved between
+    groups of levels. With `cluster`, Bhapkar's test takes the covariance of cluster totals
+    and refers to F; the tests that need independent rows are not computed. Improved and
+    worsened have Goodman–Wilson limits, their difference Tango's limits with the sign
+    test's mid-P, all on counts divided by their design effects (see `paired_change`).
+
+    References
+    ----------
+    Bhapkar VP (1966). A note on the equivalence of two test criteria for hypotheses in
+    categorical data. JASA 61, 228.
+
+    Stuart A (1955). A test for homogeneity of the marginal distributions in a two-way
+    classification. Biometrika 42, 412.
+
+    Maxwell AE (1970). Comparing the classification of subjects by two independent judges.
+    British Journal of Psychiatry 116, 651.
+
+    Goodman LA (1965). On simultaneous confidence intervals for multinomial proportions.
+    Technometrics 7, 247.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> seen = pd.DataFrame({"intake": ["high"] * 6 + ["none"] * 4,
+    ...                      "exit": ["none"] * 5 + ["high"] + ["none"] * 3 + ["high"]})
+    >>> result = severity_shift(seen, before="intake", after="exit",
+    ...                         levels=["none", "standard", "moderate", "high"])
+    >>> result.one(measure="probability_improved").estimate
+    0.5
+    >>> result.table("transitions")["high", "none"]
+    5
+    """
+    _refuse_conf_level(conf_level)
+    names = _severity.level_names(levels)
+    _refuse_incomplete(table, (before, after))
+    first = _severity.level_ranks(_regression.column(table, before, "severity"), levels)
+    second = _severity.level_ranks(_regression.column(table, after, "severity"), levels)
+    labels = _labels(outcome, group, unit, reporter, threshold, subgroup)
+    improved, worsened = int((second < first).sum()), int((second > first).sum())
+    effects = dict.fromkeys(_SHIFT, Effect())
+    checks: list[Check] = []
+    groups = None
+    if cluster is not None:
+        groups, few = _clusters(table, cluster, min_clusters, labels)
+        better, worse = (second < first).astype(float), (second > first).astype(float)
+        moved = better - worse
+        effects = {
+            "probability_improved": effect(better - better.mean(), groups),
+            "probability_worsened": effect(worse - worse.mean(), groups),
+            "improved_minus_worsened": effect(moved - moved.mean(), groups),
+        }
+        checks = [few, *_effect_checks(effects, labels)]
+    # In the paired table of moves, a worsening is a pair that only "before" has.
+    moves = {
+        "both": 0,
+        "before_only": worsened,
+        "after_only": improved,
+        "neither": len(first) - improved - worsened,
+    }
+    estimates = []
+    for measure, events in zip(_SHIFT[:2], (improved, worsened), strict=True):
+        found, said = _paired.wilson_share(
+            measure,
+            events,
+            len(first),
+            effects[measure],
+            {**labels, "contrast": contrast},
+            conf_level,
+            simultaneous=3,
+        )
+        estimates.append(found)
+        checks += said
+    balance, said = _paired.paired_difference(
+        _SHIFT[2],
+        moves,
+        effects[_SHIFT[2]],
+        {**labels, "contrast": contrast},
+        conf_level,
+        events=(improved, worsened),
+        test="sign test",
+    )
+    sign = Check(
+        name="sign_test",
+        statistic=_paired.score(improved, worsened, effects[_SHIFT[2]]),
+        df=effects[_SHIFT[2]].df,
+        p_value=balance.p_value,
+        outcome=outcome,
+        group=group,
+        text=f"did as many improve as worsen? ({balance.method.partition('; ')[2]})",
+    )
+    tests = [
+        Check(
+            name=name,
+            statistic=test.statistic,
+            df=test.df,
+            p_value=test.p_value,
+            outcome=outcome,
+            group=group,
+            text=test.text,
+        )
+        for name, test in _severity.tests(first, second, names, groups).items()
+    ]
+    return ResultSet(
+        estimates=(*estimates, balance),
+        checks=(*tests, sign, *checks, *said),
+        tables=(_severity.transitions(first, second, names, labels),),
+        assumptions=(
+            "Clusters are independent of each other; rows of one cluster need not be."
+            if cluster is not None
+            else "Rows are independent of each other.",
+            _paired.RECORDED,
+            _paired.NO_COMPARISON,
+        ),
+        provenance=Provenance(call="prepost.severity_shift"),
+    )
+
+
+def design_effects(
+    result: ResultSet, *, outcome: str = "", group: str = ""
+) -> tuple[dict[str, float], dict[str, float]]:
+    """How much did clustering cost each measure of a clustered result?
+
+    Parameters
+    ----------
+    result : ResultSet
+        From `paired_change` or `severity_shift`.
+    outcome, group : str
+        Only the checks with these labels; empty for all.
+
+    Returns
+    -------
+    tuple of dict
+        Design effects and degrees of freedom by measure, both empty for independent rows.
+        They are what `paired_counts` takes as `design_effect` and `df` to work out the same
+        intervals from released counts.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> pairs = pd.DataFrame({"intake": [1, 1, 0, 1] * 20, "exit": [0, 1, 0, 0] * 20,
+    ...                       "person": [i // 2 for i in range(80)]})
+    >>> clustered = paired_change(pairs, before="intake", after="exit", cluster="person")
+    >>> effects, df = design_effects(clustered)
+    >>> again = paired_counts(both=20, before_only=40, after_only=0, neither=20,
+    ...                       design_effect=effects, df=df)
+    >>> again.one(measure="risk_ratio") == clustered.one(measure="risk_ratio")
+    True
+    """
+    found = [
+        check
+        for check in result.checks
+        if check.name == "design_effect"
+        and outcome in ("", check.outcome)
+        and group in ("", check.group)
+    ]
+    measures = [check.text.partition(":")[0] for check in found]
+    sizes = {m: float(c.statistic or 1.0) for m, c in zip(measures, found, strict=True)}
+    return sizes, {m: float(c.df or 0.0) for m, c in zip(measures, found, strict=True)}
+
+
+# What the functions above share
+
+
+def _labels(
+    outcome: str, group: str, unit: str, reporter: str, threshold: str, subgroup: str
+) -> dict[str, str]:
+    return {
+        "outcome": outcome,
+        "group": group,
+        "unit": unit,
+        "reporter": reporter,
+        "threshold": threshold,
+        "subgroup": subgroup,
+    }
+
+
+def _paired_effects(first: Flags, second: Flags, groups: Codes) -> dict[str, Effect]:
+    one, two = first.astype(float), second.astype(float)
+    x, y, n = two.sum(), one.sum(), len(one)
+    started, stopped = (second & ~first).sum(), (first & ~second).sum()
+    ratio = x / y if y else 0.0
+    return {
+        "prevalence_before": effect(one - y / n, groups),
+        "prevalence_after": effect(two - x / n, groups),
+        "risk_difference": effect(two - one - (x - y) / n, groups),
+        # With nobody after, only those before could have told of the ratio.
+        "risk_ratio": effect(two - ratio * one, groups, exposed=first | second),
+        "cessation": effect(1 - two - (stopped / y if y else 0.0), groups, domain=first),
+        "onset": effect(two - (started / (n - y) if n > y else 0.0), groups, domain=~first),
+    }
+
+
+def _clusters(
+    table: pd.DataFrame, cluster: str, fewest: int, labels: Mapping[str, str]
+) -> tuple[Codes, Check]:
+    """Return the cluster of each row, and whether there are enough for a normal-like t."""
+    groups = _regression.clusters(table, cluster)
+    count = int(groups.max()) + 1
+    if count == 1:
+        raise DesignError(
+            f'all {len(groups)} rows belong to one cluster in "{cluster}", so nothing shows how '
+            "much clusters differ. Leave the cluster out, or take a smaller unit as the cluster."
+        )
+    text = f"{count} clusters; with fewer than {fewest} the intervals are approximate."
+    if count < fewest:
+        warnings.warn(
+            f'{count} clusters in "{cluster}": the intervals use t with {count - 1} degrees of '
+            f"freedom and are approximate with fewer than {fewest}.",
+            DesignWarning,
+            stacklevel=3,
+        )
+    return groups, Check(
+        name="clusters",
+        passed=count >= fewest,
+        statistic=count,
+        threshold=fewest,
+        outcome=labels["outcome"],
+        group=labels["group"],
+        text=text,
+    )
+
+
+def _effect_checks(effects: Mapping[str, Effect], labels: Mapping[str, str]) -> list[Check]:
+    return [
+        Check(
+            name="design_effect",
+            statistic=found.size,
+            df=found.df,
+            outcome=labels["outcome"],
+            group=labels["group"],
+            text=found.explain(measure),
+        )
+        for measure, found in effects.items()
+    ]
+
+
+def _whole(name: str, count: Any) -> int:
+    """Return a count as an int, or say what is wrong with it."""
+    if isinstance(count, bool) or not isinstance(count, (int, float, np.integer, np.floating)):
+        raise DataError(f"{name} must be a whole number of pairs, not {type(count).__name__}.")
+    if not (math.isfinite(count) and count >= 0 and count == int(count)):
+        raise DataError(f"{name} must be a whole number of pairs, 0 or more, but is {count}.")
+    return int(count)
+
+
+def _refuse_conf_level(conf_level: float) -> None:
+    if not 0 < conf_level < 1:
+        raise DataError(
+            f"conf_level must lie between 0 and 1, e.g. 0.95 for 95%, but is {conf_level}."
+        )
+
+
+def _given_effects(
+    design_effect: float | Mapping[str, float], df: float | Mapping[str, float] | None
+) -> dict[str, Effect]:
+    found = {}
+    for measure in _paired.MEASURES:
+        size, freedom = _of(design_effect, measure, 1.0), _of(df, measure, None)
+        if size is None or not 0 < size < math.inf:
+            raise DataError(f"design_effect must be a number above 0; that of {measure} is not.")
+        if freedom is not None and not freedom >= 0:
+            raise DataError(f"df must be a number of degrees of freedom; that of {measure} is not.")
+        found[measure] = Effect(size=size, df=freedom)
+    return found
+
+
+def _of(
+    given: float | Mapping[str, float] | None, measure: str, default: float | None
+) -> float | None:
+    """Return the value for one measure of a number, or of a mapping that names measures."""
+    if not isinstance(given, Mapping):
+        return given
+    for name in given:
+        if name not in _paired.MEASURES:
+            raise DataError(f'no measure "{name}".{did_you_mean(name, _paired.MEASURES)}')
+    return given.get(measure, default)
+
+
+def _refuse_incomplete(table: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse rows that miss one time point; absent columns are told of where they are read."""
+    known = [name for name in columns if name in getattr(table, "columns", ())]
+    if len(known) < len(columns):
+        return
+    if len(table) == 0:
+        raise UndefinedResultError("the table has no rows, so there is no pair to compare.")
+    missing = int(table[known].isna().any(axis=1).sum())
+    if missing:
+        raise DataError(
+            f'{missing} of {len(table)} rows have no value in "{columns[0]}" or "{columns[1]}". '
+            "A change within people needs both: keep the complete pairs only and report how many "
+            "were lost (sensitivity.missing_exit_bounds shows what they could hide)."
+        )
