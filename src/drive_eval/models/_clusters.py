@@ -8,13 +8,21 @@ at intake of the same rows have different ones.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from scipy import stats
 
+from drive_eval.errors import DesignError, DesignWarning
+from drive_eval.models import _regression
+from drive_eval.results import Check
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
     from numpy.typing import NDArray
 
     Array: TypeAlias = NDArray[np.float64]
@@ -115,3 +123,54 @@ def effect(
     if together <= _NOTHING * copies * max(apart, _NOTHING):
         return Effect(size=copies, df=count - 1, clusters=count, bound=True)
     return Effect(size=together / apart, df=count - 1, clusters=count)
+
+
+def codes(table: pd.DataFrame, cluster: str) -> Codes:
+    """Return the cluster of each row as 0, 1, 2, …; one cluster alone is refused."""
+    found = _regression.clusters(table, cluster)
+    if found.max() == 0:
+        raise DesignError(
+            f'all {len(found)} rows belong to one cluster in "{cluster}", so nothing shows how '
+            "much clusters differ. Take a smaller unit as the cluster, or leave the cluster out."
+        )
+    return found
+
+
+def read(
+    table: pd.DataFrame, cluster: str, fewest: int, labels: Mapping[str, str]
+) -> tuple[Codes, Check]:
+    """Return the cluster of each row, and whether there are enough for a normal-like t."""
+    groups = codes(table, cluster)
+    count = int(groups.max()) + 1
+    text = f"{count} clusters; with fewer than {fewest} the intervals are approximate."
+    if count < fewest:
+        warnings.warn(
+            f'{count} clusters in "{cluster}": the intervals use t with {count - 1} degrees of '
+            f"freedom and are approximate with fewer than {fewest}.",
+            DesignWarning,
+            stacklevel=3,
+        )
+    return groups, Check(
+        name="clusters",
+        passed=count >= fewest,
+        statistic=count,
+        threshold=fewest,
+        outcome=labels["outcome"],
+        group=labels["group"],
+        text=text,
+    )
+
+
+def checks(effects: Mapping[str, Effect], labels: Mapping[str, str]) -> list[Check]:
+    """Return one Check a measure, from which the same intervals can be made of other counts."""
+    return [
+        Check(
+            name="design_effect",
+            statistic=found.size,
+            df=found.df,
+            outcome=labels["outcome"],
+            group=labels["group"],
+            text=found.explain(measure),
+        )
+        for measure, found in effects.items()
+    ]

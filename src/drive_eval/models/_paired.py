@@ -7,16 +7,16 @@ that a released figure is worked out as the restricted one was.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from drive_eval.errors import UndefinedResultError
+from drive_eval.errors import DataError, UndefinedResultError, did_you_mean
 from drive_eval.models import _intervals
+from drive_eval.models._clusters import Effect, effect
 from drive_eval.results import Check, CountTable, Estimate, Provenance, ResultSet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from drive_eval.models._clusters import Effect
+    from drive_eval.models._clusters import Codes, Flags
 
 MEASURES = (
     "prevalence_before",
@@ -104,35 +104,35 @@ def wilson_share(
     measure: str,
     events: int,
     base: int,
-    effect: Effect,
+    design: Effect,
     labels: Mapping[str, str],
     conf_level: float,
     *,
     reason: str = "",
     simultaneous: int = 1,
 ) -> tuple[Estimate, list[Check]]:
-    """Return a share with Wilson limits on counts divided by the design effect.
+    """Return a share with Wilson limits on counts divided by the design design.
 
     `simultaneous` shares of one whole widen each other's limits (Goodman 1965).
     """
     name = "Wilson" if simultaneous == 1 else "Goodman–Wilson, simultaneous"
     about: dict[str, Any] = {**labels, "measure": measure, "conf_level": conf_level}
-    about |= {"n": base, "n_events": events, "method": name + _clustered(effect)}
+    about |= {"n": base, "n_events": events, "method": name + _clustered(design)}
     if base == 0:
         return Estimate(estimate=None, **about), [_note(f"{measure}_undefined", labels, reason)]
-    z = effect.critical(1 - (1 - conf_level) / simultaneous)
+    z = design.critical(1 - (1 - conf_level) / simultaneous)
     share = events / base
     if z is None:
         return Estimate(estimate=share, **about), [_no_interval(measure, labels)]
-    low, high = _intervals.wilson(x=events / effect.size, n=base / effect.size, critical=z)
-    error = math.sqrt(share * (1 - share) / base * effect.size)
+    low, high = _intervals.wilson(x=events / design.size, n=base / design.size, critical=z)
+    error = math.sqrt(share * (1 - share) / base * design.size)
     return Estimate(estimate=share, std_error=error, conf_low=low, conf_high=high, **about), []
 
 
 def paired_difference(
     measure: str,
     counts: Mapping[str, int],
-    effect: Effect,
+    design: Effect,
     labels: Mapping[str, str],
     conf_level: float,
     *,
@@ -143,33 +143,33 @@ def paired_difference(
     b, c, n = counts["after_only"], counts["before_only"], sum(counts.values())
     about: dict[str, Any] = {**labels, "measure": measure, "conf_level": conf_level}
     about |= {"n": n, "n_events": events[0], "n_reference": n, "n_events_reference": events[1]}
-    about |= {"estimate": (b - c) / n, "method": _method("Tango score", test, effect)}
-    z = effect.critical(conf_level)
+    about |= {"estimate": (b - c) / n, "method": _method("Tango score", test, design)}
+    z = design.critical(conf_level)
     if z is None:
         return Estimate(**about), [_no_interval(measure, labels)]
-    low, high = _intervals.tango_difference(**_shrunk(counts, effect), critical=z)
-    error = math.sqrt(((b + c) - (b - c) ** 2 / n) * effect.size) / n
-    p = p_no_change(b, c, effect)
+    low, high = _intervals.tango_difference(**_shrunk(counts, design), critical=z)
+    error = math.sqrt(((b + c) - (b - c) ** 2 / n) * design.size) / n
+    p = p_no_change(b, c, design)
     return Estimate(std_error=error, conf_low=low, conf_high=high, p_value=p, **about), []
 
 
 def _ratio(
-    counts: Mapping[str, int], effect: Effect, labels: Mapping[str, str], conf_level: float
+    counts: Mapping[str, int], design: Effect, labels: Mapping[str, str], conf_level: float
 ) -> tuple[Estimate, list[Check]]:
     b, c, n = counts["after_only"], counts["before_only"], sum(counts.values())
     x, y = counts["both"] + b, counts["both"] + c
     about: dict[str, Any] = {**labels, "measure": "risk_ratio", "conf_level": conf_level}
     about |= {"n": n, "n_events": x, "n_reference": n, "n_events_reference": y}
-    about |= {"method": _method("Tang/Nam score", "McNemar", effect)}
+    about |= {"method": _method("Tang/Nam score", "McNemar", design)}
     if y == 0:
         return Estimate(estimate=None, **about), [
             _note("risk_ratio_undefined", labels, _FROM_NOTHING)
         ]
-    z = effect.critical(conf_level)
+    z = design.critical(conf_level)
     if z is None:
         return Estimate(estimate=x / y, **about), [_no_interval("risk_ratio", labels)]
-    low, high = _intervals.nam_tang_ratio(**_shrunk(counts, effect), critical=z)
-    error = math.sqrt((b + c) / (x * y) * effect.size) if x else None
+    low, high = _intervals.nam_tang_ratio(**_shrunk(counts, design), critical=z)
+    error = math.sqrt((b + c) / (x * y) * design.size) if x else None
     said = []
     if x == 0:
         text = (
@@ -177,20 +177,20 @@ def _ratio(
             "not exist; the interval, from the score test, does."
         )
         said = [_note("nobody_after", labels, text)]
-    about |= {"std_error": error, "p_value": p_no_change(b, c, effect)}
+    about |= {"std_error": error, "p_value": p_no_change(b, c, design)}
     return Estimate(estimate=x / y, conf_low=low, conf_high=high, **about), said
 
 
-def p_no_change(b: int, c: int, effect: Effect) -> float | None:
-    """Return McNemar's mid-P for independent pairs, else the score test with its design effect."""
-    if effect.simple:
+def p_no_change(b: int, c: int, design: Effect) -> float | None:
+    """Return McNemar's mid-P for independent pairs, else the score test with its design design."""
+    if design.simple:
         return float(_intervals.mcnemar_mid_p(before_only=c, after_only=b))
-    return effect.p_value(score(b, c, effect))
+    return design.p_value(score(b, c, design))
 
 
-def score(b: int, c: int, effect: Effect) -> float:
+def score(b: int, c: int, design: Effect) -> float:
     """Return the score statistic of as many up as down; 0 when no pair changed."""
-    return (b - c) / math.sqrt((b + c) * effect.size) if b + c else 0.0
+    return (b - c) / math.sqrt((b + c) * design.size) if b + c else 0.0
 
 
 def pairs_table(counts: Mapping[str, int], labels: Mapping[str, str]) -> CountTable:
@@ -209,21 +209,21 @@ def pairs_table(counts: Mapping[str, int], labels: Mapping[str, str]) -> CountTa
     )
 
 
-def _shrunk(counts: Mapping[str, int], effect: Effect) -> dict[str, Any]:
-    return {name: count / effect.size for name, count in counts.items()}
+def _shrunk(counts: Mapping[str, int], design: Effect) -> dict[str, Any]:
+    return {name: count / design.size for name, count in counts.items()}
 
 
-def _method(interval: str, test: str, effect: Effect) -> str:
-    if effect.simple:
+def _method(interval: str, test: str, design: Effect) -> str:
+    if design.simple:
         return f"{interval}; {test} mid-P"
-    return f"{interval}{_clustered(effect)}; score test"
+    return f"{interval}{_clustered(design)}; score test"
 
 
-def _clustered(effect: Effect) -> str:
-    if effect.simple:
+def _clustered(design: Effect) -> str:
+    if design.simple:
         return ""
-    quantile = "normal" if effect.df is None else f"t with {effect.df:g} df"
-    return f" on counts divided by the design effect, {quantile}"
+    quantile = "normal" if design.df is None else f"t with {design.df:g} df"
+    return f" on counts divided by the design design, {quantile}"
 
 
 def _note(name: str, labels: Mapping[str, str], text: str) -> Check:
@@ -233,3 +233,47 @@ def _note(name: str, labels: Mapping[str, str], text: str) -> Check:
 def _no_interval(measure: str, labels: Mapping[str, str]) -> Check:
     text = "all rows that tell of it belong to one cluster, so no interval can be computed."
     return _note(f"{measure}_interval", labels, f"{measure}: {text}")
+
+
+def effects_of(first: Flags, second: Flags, groups: Codes) -> dict[str, Effect]:
+    """Return the design effect of every measure, each from its own residuals."""
+    one, two = first.astype(float), second.astype(float)
+    x, y, n = two.sum(), one.sum(), len(one)
+    started, stopped = (second & ~first).sum(), (first & ~second).sum()
+    ratio = x / y if y else 0.0
+    return {
+        "prevalence_before": effect(one - y / n, groups),
+        "prevalence_after": effect(two - x / n, groups),
+        "risk_difference": effect(two - one - (x - y) / n, groups),
+        # With nobody after, only those before could have told of the ratio.
+        "risk_ratio": effect(two - ratio * one, groups, exposed=first | second),
+        "cessation": effect(1 - two - (stopped / y if y else 0.0), groups, domain=first),
+        "onset": effect(two - (started / (n - y) if n > y else 0.0), groups, domain=~first),
+    }
+
+
+def given_effects(
+    design_effect: float | Mapping[str, float], df: float | Mapping[str, float] | None
+) -> dict[str, Effect]:
+    """Return the design effects that a caller brings, one for all measures or each its own."""
+    found = {}
+    for measure in MEASURES:
+        size, freedom = _of(design_effect, measure, 1.0), _of(df, measure, None)
+        if size is None or not 0 < size < math.inf:
+            raise DataError(f"design_effect must be a number above 0; that of {measure} is not.")
+        if freedom is not None and not freedom >= 0:
+            raise DataError(f"df must be a number of degrees of freedom; that of {measure} is not.")
+        found[measure] = Effect(size=size, df=freedom)
+    return found
+
+
+def _of(
+    given: float | Mapping[str, float] | None, measure: str, default: float | None
+) -> float | None:
+    """Return the value for one measure of a number, or of a mapping that names measures."""
+    if not isinstance(given, Mapping):
+        return given
+    for name in given:
+        if name not in MEASURES:
+            raise DataError(f'no measure "{name}".{did_you_mean(name, MEASURES)}')
+    return given.get(measure, default)

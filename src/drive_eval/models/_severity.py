@@ -151,7 +151,7 @@ def bhapkar(table: Array) -> Test:
     stuart = stuart_maxwell(table)
     if stuart.statistic is None or stuart.df is None:
         return stuart
-    rest = 1 - stuart.statistic / table.sum()
+    rest = 1 - stuart.statistic / float(table.sum())
     if rest < _NOTHING:
         return Test(df=stuart.df, text="everybody moved alike, so the shift has no variance.")
     return _chi_squared(stuart.statistic / rest, stuart.df)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import warnings
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,25 +15,24 @@ import numpy as np
 from drive_eval.errors import (
     DataError,
     DesignError,
-    DesignWarning,
     UndefinedResultError,
     did_you_mean,
 )
-from drive_eval.models import _paired, _regression, _severity
+from drive_eval.models import _clusters, _gee, _paired, _regression, _severity
 from drive_eval.models._clusters import Effect, effect
-from drive_eval.results import Check, Provenance, ResultSet
+from drive_eval.results import Check, Estimate, Provenance, ResultSet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
-    from drive_eval.models._clusters import Codes, Flags
 
 __all__ = [
     "design_effects",
     "paired_change",
     "paired_counts",
+    "population_average",
     "severity_shift",
 ]
 
@@ -140,7 +137,7 @@ def paired_counts(
     }
     whole = {name: _whole(name, count) for name, count in counts.items()}
     _refuse_conf_level(conf_level)
-    effects = _given_effects(design_effect, df)
+    effects = _paired.given_effects(design_effect, df)
     labels = _labels(outcome, group, unit, reporter, threshold, subgroup)
     return _paired.results(
         whole,
@@ -253,9 +250,9 @@ def paired_change(
     effects = dict.fromkeys(_paired.MEASURES, Effect())
     checks: tuple[Check, ...] = ()
     if cluster is not None:
-        groups, few = _clusters(table, cluster, min_clusters, labels)
-        effects = _paired_effects(first, second, groups)
-        checks = (few, *_effect_checks(effects, labels))
+        groups, few = _clusters.read(table, cluster, min_clusters, labels)
+        effects = _paired.effects_of(first, second, groups)
+        checks = (few, *_clusters.checks(effects, labels))
     result = _paired.results(
         counts,
         effects,
@@ -380,7 +377,7 @@ def severity_shift(
     checks: list[Check] = []
     groups = None
     if cluster is not None:
-        groups, few = _clusters(table, cluster, min_clusters, labels)
+        groups, few = _clusters.read(table, cluster, min_clusters, labels)
         better, worse = (second < first).astype(float), (second > first).astype(float)
         moved = better - worse
         effects = {
@@ -388,7 +385,7 @@ def severity_shift(
             "probability_worsened": effect(worse - worse.mean(), groups),
             "improved_minus_worsened": effect(moved - moved.mean(), groups),
         }
-        checks = [few, *_effect_checks(effects, labels)]
+        checks = [few, *_clusters.checks(effects, labels)]
     # In the paired table of moves, a worsening is a pair that only "before" has.
     moves = {
         "both": 0,
@@ -454,6 +451,166 @@ def severity_shift(
     )
 
 
+def population_average(
+    long: pd.DataFrame,
+    *,
+    outcome: str,
+    covariates: str | Sequence[str],
+    groups: str,
+    family: _gee.Family = "binomial",
+    link: _gee.Link = "logit",
+    cov: _gee.Covariance = "bias_reduced",
+    correlation: _gee.Correlation = "independence",
+    conf_level: float = 0.95,
+    few_clusters: int = 50,
+    group: str = "",
+    unit: str = "",
+    reporter: str = "",
+    threshold: str = "",
+    subgroup: str = "",
+) -> ResultSet:
+    """How does the average outcome of a population differ by time, arm or anything else?
+
+    Parameters
+    ----------
+    long : DataFrame, one row per person and time point
+        Rows with a missing value are refused, not dropped.
+    outcome : str
+        Column: true and false (or 1 and 0) for ``binomial``, counts for ``poisson``, numbers
+        for ``gaussian``.
+    covariates : str or sequence of str
+        Column names, or a formula's right-hand side, e.g. ``"after * treated"``. True is
+        compared with false, ``programme`` with ``comparison``, later time points with
+        ``intake``, higher severity with ``none``; a Categorical with its first category;
+        other words with the commonest.
+    groups : str
+        Column that says which rows belong together, e.g. the perpetrator; text or numbers.
+    family : {'binomial', 'poisson', 'gaussian'}
+    link : {'logit', 'log', 'identity'}
+        ``logit`` only with ``binomial``. ``poisson`` with ``log`` on a true-or-false outcome
+        gives risk ratios without the failures of the log-binomial model.
+    cov : {'bias_reduced', 'robust'}
+        Mancl and DeRouen's standard errors, or the plain sandwich.
+    correlation : {'independence', 'exchangeable'}
+        The working correlation; standard errors hold whichever is true.
+    conf_level : float, between 0 and 1
+        Coverage of the intervals.
+    few_clusters : int
+        Below this number, t with clusters − coefficients degrees of freedom.
+    group, unit, reporter, threshold, subgroup : str
+        Labels that are passed on to every estimate.
+
+    Returns
+    -------
+    ResultSet
+        One Estimate a term, without the intercept: ``odds_ratio`` (logit), ``risk_ratio`` or
+        ``rate_ratio`` or ``mean_ratio`` (log), ``risk_difference`` or ``mean_difference``
+        (identity). ``n`` counts rows. When the model does not settle or a covariate foretells
+        the outcome, estimates are None and the failed Check ``converged`` says why.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, incomplete or of the wrong kind.
+    DesignError
+        If family and link do not go together, all rows are one cluster, or covariates repeat
+        each other.
+
+    Notes
+    -----
+    **Assumptions.** Clusters are independent. The mean model is right; missing rows are
+    missing completely at random (or the weaker condition that the covariates explain why).
+    Ratios of odds exceed ratios of risks where an outcome is common: they are not reductions.
+
+    Checked against R's ``geepack::geeglm`` and, for the bias-reduced errors, against the
+    formula of Mancl and DeRouen.
+
+    References
+    ----------
+    Liang KY, Zeger SL (1986). Longitudinal data analysis using generalized linear models.
+    Biometrika 73, 13.
+
+    Mancl LA, DeRouen TA (2001). A covariance estimator for GEE with improved small-sample
+    properties. Biometrics 57, 126.
+
+    Zou G (2004). A modified Poisson regression approach to prospective studies with binary
+    data. American Journal of Epidemiology 159, 702.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> long = pd.DataFrame({"person": list("abcdefghijkl") * 2,
+    ...                      "after": [False] * 12 + [True] * 12,
+    ...                      "used": [1] * 9 + [0] * 3 + [1, 0, 0] * 4})
+    >>> result = population_average(long, outcome="used", covariates=["after"], groups="person",
+    ...                             family="poisson", link="log")
+    >>> round(result.one(measure="risk_ratio", term="after").estimate, 4)
+    0.4444
+    """
+    _refuse_conf_level(conf_level)
+    for given, known, what in (
+        (family, tuple(_gee.LINKS), "family"),
+        (link, _gee.LINKS.get(family, ()), f"link of the {family} family"),
+        (cov, ("bias_reduced", "robust"), "cov"),
+        (correlation, ("independence", "exchangeable"), "correlation"),
+    ):
+        if given not in known:
+            raise DesignError(f'"{given}" is no {what}.{did_you_mean(given, known)}')
+    values, binary = _regression.numbers(long, outcome, "outcome")
+    if family == "binomial" and not binary:
+        raise DataError(f'column "{outcome}" must hold true and false (or 1 and 0) only.')
+    if family == "poisson" and (values < 0).any():
+        raise DataError(
+            f'column "{outcome}" must hold counts, but {(values < 0).sum()} are negative.'
+        )
+    clusters = _clusters.codes(long, groups)
+    design = _regression.design_matrix(_gee.with_ranks(long, covariates), covariates)
+    fitted = _gee.fit(
+        values,
+        design.matrix,
+        design.names,
+        clusters,
+        family=family,
+        link=link,
+        cov=cov,
+        correlation=correlation,
+        few_clusters=few_clusters,
+    )
+    about: dict[str, Any] = _labels(outcome, group, unit, reporter, threshold, subgroup)
+    about |= {"measure": _gee.measure_of(family, link, binary), "conf_level": conf_level}
+    about |= {"n": len(values), "n_events": int(values.sum()) if binary else None}
+    quantile = "normal" if fitted.df is None else f"t with {fitted.df:g} df"
+    about["method"] = (
+        f"GEE, {family} with {link} link, {correlation}, {cov.replace('_', '-')} errors, {quantile}"
+    )
+    back = float if link == "identity" else _exp
+    estimates = []
+    for at, term in enumerate(design.names):
+        limits = fitted.interval(at, conf_level)
+        point = None if fitted.estimates is None else back(float(fitted.estimates[at]))
+        found = Estimate(term=term, estimate=point, **about)
+        if limits is not None and fitted.errors is not None:
+            found = dataclasses.replace(
+                found,
+                std_error=float(fitted.errors[at]),
+                conf_low=back(limits[0]),
+                conf_high=back(limits[1]),
+                p_value=limits[2],
+            )
+        estimates.append(found)
+    return ResultSet(
+        estimates=tuple(estimates),
+        checks=_gee.checks(fitted, int(clusters.max()) + 1, cov, few_clusters, outcome, group),
+        assumptions=(
+            "Clusters are independent of each other; rows of one cluster need not be.",
+            "Rows are missing completely at random, or for reasons that the covariates hold.",
+            f"Reference levels: {design.describe()}",
+        ),
+        provenance=Provenance(call="prepost.population_average"),
+        native=fitted.native,
+    )
+
+
 def design_effects(
     result: ResultSet, *, outcome: str = "", group: str = ""
 ) -> tuple[dict[str, float], dict[str, float]]:
@@ -513,64 +670,9 @@ def _labels(
     }
 
 
-def _paired_effects(first: Flags, second: Flags, groups: Codes) -> dict[str, Effect]:
-    one, two = first.astype(float), second.astype(float)
-    x, y, n = two.sum(), one.sum(), len(one)
-    started, stopped = (second & ~first).sum(), (first & ~second).sum()
-    ratio = x / y if y else 0.0
-    return {
-        "prevalence_before": effect(one - y / n, groups),
-        "prevalence_after": effect(two - x / n, groups),
-        "risk_difference": effect(two - one - (x - y) / n, groups),
-        # With nobody after, only those before could have told of the ratio.
-        "risk_ratio": effect(two - ratio * one, groups, exposed=first | second),
-        "cessation": effect(1 - two - (stopped / y if y else 0.0), groups, domain=first),
-        "onset": effect(two - (started / (n - y) if n > y else 0.0), groups, domain=~first),
-    }
-
-
-def _clusters(
-    table: pd.DataFrame, cluster: str, fewest: int, labels: Mapping[str, str]
-) -> tuple[Codes, Check]:
-    """Return the cluster of each row, and whether there are enough for a normal-like t."""
-    groups = _regression.clusters(table, cluster)
-    count = int(groups.max()) + 1
-    if count == 1:
-        raise DesignError(
-            f'all {len(groups)} rows belong to one cluster in "{cluster}", so nothing shows how '
-            "much clusters differ. Leave the cluster out, or take a smaller unit as the cluster."
-        )
-    text = f"{count} clusters; with fewer than {fewest} the intervals are approximate."
-    if count < fewest:
-        warnings.warn(
-            f'{count} clusters in "{cluster}": the intervals use t with {count - 1} degrees of '
-            f"freedom and are approximate with fewer than {fewest}.",
-            DesignWarning,
-            stacklevel=3,
-        )
-    return groups, Check(
-        name="clusters",
-        passed=count >= fewest,
-        statistic=count,
-        threshold=fewest,
-        outcome=labels["outcome"],
-        group=labels["group"],
-        text=text,
-    )
-
-
-def _effect_checks(effects: Mapping[str, Effect], labels: Mapping[str, str]) -> list[Check]:
-    return [
-        Check(
-            name="design_effect",
-            statistic=found.size,
-            df=found.df,
-            outcome=labels["outcome"],
-            group=labels["group"],
-            text=found.explain(measure),
-        )
-        for measure, found in effects.items()
-    ]
+def _exp(value: float) -> float:
+    with np.errstate(over="ignore"):  # infinite is the truthful limit
+        return float(np.exp(value))
 
 
 def _whole(name: str, count: Any) -> int:
@@ -587,32 +689,6 @@ def _refuse_conf_level(conf_level: float) -> None:
         raise DataError(
             f"conf_level must lie between 0 and 1, e.g. 0.95 for 95%, but is {conf_level}."
         )
-
-
-def _given_effects(
-    design_effect: float | Mapping[str, float], df: float | Mapping[str, float] | None
-) -> dict[str, Effect]:
-    found = {}
-    for measure in _paired.MEASURES:
-        size, freedom = _of(design_effect, measure, 1.0), _of(df, measure, None)
-        if size is None or not 0 < size < math.inf:
-            raise DataError(f"design_effect must be a number above 0; that of {measure} is not.")
-        if freedom is not None and not freedom >= 0:
-            raise DataError(f"df must be a number of degrees of freedom; that of {measure} is not.")
-        found[measure] = Effect(size=size, df=freedom)
-    return found
-
-
-def _of(
-    given: float | Mapping[str, float] | None, measure: str, default: float | None
-) -> float | None:
-    """Return the value for one measure of a number, or of a mapping that names measures."""
-    if not isinstance(given, Mapping):
-        return given
-    for name in given:
-        if name not in _paired.MEASURES:
-            raise DataError(f'no measure "{name}".{did_you_mean(name, _paired.MEASURES)}')
-    return given.get(measure, default)
 
 
 def _refuse_incomplete(table: pd.DataFrame, columns: Sequence[str]) -> None:
