@@ -1,0 +1,778 @@
+"""Programme against comparison: risks, difference in differences, instrumental variables.
+
+Plain tables and column names in, ResultSets out. The programme is always set against the
+comparison, whatever the order of the rows or of the alphabet. Nothing here claims more than
+an association: whether the arms were randomised, and enough of their outcomes measured, is
+known to the study and not to the model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from drive_eval.errors import (
+    DataError,
+    DesignError,
+    DesignWarning,
+    UndefinedResultError,
+    did_you_mean,
+)
+from drive_eval.models import _change, _instrument, _risks
+from drive_eval.models._clusters import Effect
+from drive_eval.models._regression import (
+    COVARIANCES,
+    Covariance,
+    Design,
+    arms,
+    clusters,
+    covariance,
+    design_matrix,
+    flags,
+    numbers,
+)
+from drive_eval.results import Check, Estimate, ResultSet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from drive_eval.models._regression import Array, Codes, Flags
+
+__all__ = ["difference_in_differences", "instrumental", "risk_contrast"]
+
+Scale: TypeAlias = Literal["risk_ratio", "risk_difference", "odds_ratio"]
+
+_MAIN = {
+    "risk_ratio": "ratio_of_ratios",
+    "risk_difference": "difference_in_differences",
+    "odds_ratio": "ratio_of_odds_ratios",
+}
+_FEW_AREAS = 10  # below this, allocation by area leaves no sandwich to trust
+
+
+# Risks
+
+
+def risk_contrast(
+    data: pd.DataFrame,
+    *,
+    outcome: str,
+    treated: str,
+    covariates: str | Sequence[str] | None = None,
+    cluster: str | None = None,
+    conf_level: float = 0.95,
+    interactions: bool = True,
+    min_clusters: int = 40,
+    events_per_parameter: float = 10.0,
+    outcome_name: str = "",
+    contrast: str = "programme v comparison",
+    group: str = "",
+    unit: str = "",
+    reporter: str = "",
+    threshold: str = "",
+    subgroup: str = "",
+) -> ResultSet:
+    """How much less common is the outcome in the programme than in the comparison group?
+
+    Without covariates the risks are the observed ones. With covariates they are standardised
+    (g-computation): a logistic regression foretells everybody's risk under the programme and
+    under the comparison, and each is averaged over everybody in the table.
+
+    Parameters
+    ----------
+    data : DataFrame, one row per person (or enrolment, or dyad)
+    outcome : str
+        Column of true and false (or 1 and 0), complete.
+    treated : str
+        Column of true and false, or of ``"programme"`` and ``"comparison"``.
+    covariates : str or sequence of str, optional
+        Column names, or a formula's right-hand side such as ``"age + C(site)"``.
+    cluster : str, optional
+        Column of clusters (area, perpetrator); makes the variance a cluster sandwich.
+    conf_level : float, between 0 and 1
+    interactions : bool
+        Whether each arm has its own slopes (``treated * covariates``), or both share them.
+    min_clusters : int
+        With fewer clusters a DesignWarning is given; the result stands.
+    events_per_parameter : float
+        Below this number of the rarer outcome per parameter, a Check fails.
+    outcome_name, contrast, group, unit, reporter, threshold, subgroup : str
+        Labels that every Estimate carries; `outcome_name` is the column's name by default.
+
+    Returns
+    -------
+    ResultSet
+        ``risk_treated``, ``risk_comparison``, ``risk_difference``, ``risk_ratio``,
+        ``percent_reduction`` (of users, in percent), ``odds_ratio``. ``n`` and ``n_events``
+        count the programme, ``n_reference`` and ``n_events_reference`` the comparison; both
+        are observed counts, also beside standardised risks. With nobody in the comparison
+        group having the outcome, ratios have no point: estimate None, a lower limit, an
+        infinite upper limit and a Check that says so.
+
+    Raises
+    ------
+    DataError
+        For a missing or incomplete column, or arms called anything else.
+    DesignError
+        For an empty arm; for covariates that separate the outcomes or repeat each other; for
+        fewer than ten clusters that were allocated whole.
+
+    Notes
+    -----
+    **Assumptions.** Without covariates: the arms would have had equal risks without the
+    programme. With covariates: among people with the same covariates, who is in the programme
+    has nothing to do with the outcome; both arms hold people of every kind; the logistic
+    model is right. The estimand is then the average effect over everybody in the table
+    ("ate").
+
+    Plain counts: Wilson (1927) for risks, Newcombe (1998) for the difference, Koopman (1984)
+    for the ratio, the score test inverted for the odds ratio, Pearson's test for p.
+
+    Standardised risk of arm a: p_a = n⁻¹ Σ m_a(xᵢ), with m_a the fitted logistic curve. Row i
+    contributes n⁻¹(m_a(xᵢ) − p_a) + ∂p_a/∂β · (its influence on β) to it; the first part is
+    the sampling of covariates, so that the variance speaks of the population they came from
+    (a delta method that holds covariates fixed leaves it out). Squares are summed over rows
+    (HC1, normal quantiles) or clusters (CR1, t with G − 1 degrees of freedom, G − 2 when
+    whole clusters were allocated). Limits are symmetric on the logit scale for risks, the
+    identity for the difference (cut at ±1) and the log for ratios. Clustered risks without
+    covariates follow the same way; where an arm has no outcome, or nothing else, the score
+    intervals on counts divided by the design effect of the score contrast are used.
+
+    References
+    ----------
+    Newcombe RG (1998). Interval estimation for the difference between independent
+    proportions: comparison of eleven methods. Statistics in Medicine 17, 873.
+
+    Koopman PAR (1984). Confidence intervals for the ratio of two binomial proportions.
+    Biometrics 40, 513.
+
+    Fagerland MW, Lydersen S, Laake P (2015). Recommended confidence intervals for two
+    independent binomial proportions. Statistical Methods in Medical Research 24, 224.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"arm": ["programme"] * 70 + ["comparison"] * 80,
+    ...                       "abuse": [True] * 28 + [False] * 42 + [True] * 48 + [False] * 32})
+    >>> result = risk_contrast(table, outcome="abuse", treated="arm")
+    >>> round(result.one(measure="risk_difference").estimate, 3)
+    -0.2
+    >>> round(result.one(measure="percent_reduction").estimate, 1)
+    33.3
+    """
+    y, t = flags(data, outcome, "outcome"), arms(data, treated, "treated")
+    _both_arms(t, treated)
+    _conf_level(conf_level)
+    adjusted = covariates is not None and len(covariates) > 0
+    groups = None if cluster is None else clusters(data, cluster)
+    checks: list[Check] = []
+    law = Effect()
+    if groups is not None:
+        whole, count = _whole(t, groups), _count_clusters(t, groups)
+        law = Effect(df=count - (2 if whole else 1))
+        checks.append(_cluster_check(count, min_clusters))
+    x1, n1, x0, n0 = int(y[t].sum()), int(t.sum()), int(y[~t].sum()), int((~t).sum())
+    if adjusted or (groups is not None and 0 < x1 < n1 and 0 < x0 < n0):
+        design = Design(matrix=np.empty((len(y), 0)), names=())
+        if covariates is not None and adjusted:
+            design = design_matrix(data, covariates)
+        risks, parts, fit = _risks.standardised(
+            y.astype(float), t, design, interactions=interactions
+        )
+        spread = covariance(parts, groups=groups, parameters=len(fit.names))
+        method = f"{'g-computation' if adjusted else 'observed risks'}, {_sandwich(groups, law)}"
+        found = _risks.from_risks(risks, spread, law=law, conf_level=conf_level, method=method)
+        if adjusted:
+            checks += _model_checks(y, len(fit.names), events_per_parameter, design)
+    else:
+        if groups is not None:
+            law = dataclasses.replace(law, size=_risks.score_design_effect(y, t, groups))
+        critical = _critical(law, conf_level)
+        found = _risks.from_counts(x1, n1, x0, n0, effect=law, critical=critical)
+        for measure, text in _risks.UNDEFINED.items():
+            if found[measure].estimate is None:
+                said = _risks.NOTHING_DIFFERS if found[measure].low is None else text
+                checks.append(Check(name=f"{measure}_undefined", text=said))
+
+    labels: dict[str, Any] = {
+        "outcome": outcome_name or outcome,
+        "unit": unit,
+        "reporter": reporter,
+        "threshold": threshold,
+        "subgroup": subgroup,
+        "conf_level": conf_level,
+    }
+    programme = {**labels, "group": "programme", "n": n1, "n_events": x1}
+    comparison = {**labels, "group": "comparison", "n": n0, "n_events": x0}
+    both = {
+        **programme,
+        "group": group,
+        "contrast": contrast,
+        "claim": "associational",
+        "n_reference": n0,
+        "n_events_reference": x0,
+    }
+    ratio = found["risk_ratio"].named("risk_ratio", both)
+    return ResultSet(
+        estimates=(
+            found["risk_treated"].named("risk_treated", programme),
+            found["risk_comparison"].named("risk_comparison", comparison),
+            found["risk_difference"].named("risk_difference", both),
+            ratio,
+            ratio.percent_reduction(),
+            found["odds_ratio"].named("odds_ratio", both),
+        ),
+        checks=tuple(checks),
+        assumptions=_assumptions(adjusted, groups, unit),
+    )
+
+
+def _model_checks(y: Flags, parameters: int, wanted: float, design: Design) -> list[Check]:
+    rarer = int(min(y.sum(), (~y).sum()))
+    return [
+        Check(
+            name="events_per_parameter",
+            passed=rarer / parameters >= wanted,
+            statistic=rarer / parameters,
+            threshold=wanted,
+            text=f"{rarer} of the rarer outcome for {parameters} parameters.",
+        ),
+        Check(name="reference_levels", text=design.describe()),
+        Check(name="estimand", text="ate: risks are averaged over everybody in the table."),
+    ]
+
+
+def _assumptions(adjusted: bool, groups: Codes | None, unit: str) -> tuple[str, ...]:
+    if adjusted:
+        said = [
+            "Among people with the same covariates, being in the programme has nothing to do "
+            "with the outcome except through the programme.",
+            "Both arms hold people of every kind that the covariates tell apart, and the "
+            "logistic model of the outcome is right.",
+            "The effect is averaged over everybody in the table (ate), and its uncertainty "
+            "includes that another sample would hold other people.",
+        ]
+    else:
+        said = ["Without the programme both arms would have had the same risk (no adjustment)."]
+    if groups is None:
+        said.append(f"Rows ({unit or 'people'}) are independent of each other.")
+    else:
+        said.append("Clusters are independent of each other; people within one need not be.")
+    return tuple(said)
+
+
+# Difference in differences
+
+
+def difference_in_differences(
+    long: pd.DataFrame,
+    *,
+    outcome: str,
+    treated: str,
+    period: str,
+    person: str,
+    scale: Scale = "risk_ratio",
+    cluster: str | None = None,
+    conf_level: float = 0.95,
+    before: str | None = None,
+    after: str | None = None,
+    reporter: str | None = None,
+    elapsed_days: str | None = None,
+    tolerance_days: float | None = None,
+    design_effect: tuple[float, float] = (1.0, 1.0),
+    df: float | None = None,
+    min_clusters: int = 50,
+    outcome_name: str = "",
+    contrast: str = "programme v comparison, after v before",
+    unit: str = "",
+    threshold: str = "",
+    subgroup: str = "",
+) -> ResultSet:
+    """Did abuse fall further in the programme than in the comparison group?
+
+    Each arm is measured before and after in the same people; the change in the programme is
+    set against the change in the comparison group.
+
+    Parameters
+    ----------
+    long : DataFrame, one row per person and period
+    outcome : str
+        Column of true and false (or 1 and 0), complete.
+    treated : str
+        Column of true and false, or of ``"programme"`` and ``"comparison"``; one value a person.
+    period : str
+        Column of true and false (true is after), or of two levels named by `before` and `after`.
+    person : str
+        Column that tells people apart.
+    scale : {'risk_ratio', 'risk_difference', 'odds_ratio'}
+        On which scale the changes are compared first; equal trends on one scale are not equal
+        trends on another.
+    cluster : str, optional
+        Column of clusters that hold whole people (area, dyads of one perpetrator).
+    conf_level : float, between 0 and 1
+    before, after : str, optional
+        The two levels of `period`; needed unless it holds true and false.
+    reporter : str, optional
+        Column that says who reported; its one value labels the results.
+    elapsed_days : str, optional
+        Column of days between a person's two measures (in either row or both).
+    tolerance_days : float, optional
+        By how many days the arms' medians may differ.
+    design_effect : (float, float)
+        Multiplies the variance of the programme and of the comparison arm; for tables rebuilt
+        from counts, whose clusters are no longer known. Not together with `cluster`.
+    df : float, optional
+        Degrees of freedom for t; replaces the rule below.
+    min_clusters : int
+        Below this number of clusters the variance is bias-reduced and t is used.
+    outcome_name, contrast, unit, threshold, subgroup : str
+        Labels that every Estimate carries; `outcome_name` is the column's name by default.
+
+    Returns
+    -------
+    ResultSet
+        ``ratio_of_ratios`` (below 1: abuse fell further in the programme) with its
+        ``percent_reduction``; ``difference_in_differences``; with ``scale="odds_ratio"`` also
+        ``ratio_of_odds_ratios``. The one that `scale` asks for stands first. For each arm
+        (``group``): ``prevalence_before``, ``prevalence_after`` (Wilson), ``risk_difference``
+        (Tango), ``risk_ratio`` (Tang/Nam) and ``percent_reduction``, after against before.
+
+    Raises
+    ------
+    DataError
+        For a person without both measures, or with more than one of either; for a period,
+        arm or cluster that does not fit.
+    DesignError
+        For arms that were measured by different or several reporters, or over windows that
+        differ by more than the tolerance; for under ten clusters that were allocated whole.
+    UndefinedResultError
+        If `scale` asks for a ratio and an arm has nobody with the outcome before.
+
+    Notes
+    -----
+    **Assumptions.** Without the programme, its arm would have changed as the comparison arm
+    did, on the scale chosen. People in both arms were picked for reasons that wear off at the
+    same pace (regression to the mean), and were measured by the same kind of reporter over
+    the same time. People with both measures stand for all.
+
+    With p the four risks: ratio of ratios (p₁ₐ/p₁ᵦ)/(p₀ₐ/p₀ᵦ), difference (p₁ₐ − p₁ᵦ) −
+    (p₀ₐ − p₀ᵦ). Variance: sandwich of the saturated model, squares summed over people or
+    clusters, as `geepack` gives with any working correlation. Under `min_clusters` clusters
+    each cluster's residuals are divided by one minus its leverage (Mancl and DeRouen 2001),
+    with t on clusters − 4 degrees of freedom. Where nobody has the outcome after, or nobody
+    in an arm changed, that variance does not exist: the limits are then combined from each
+    arm's Tang/Nam (ratio) or Tango (difference) score limits by MOVER, and p is None.
+
+    References
+    ----------
+    Liang KY, Zeger SL (1986). Longitudinal data analysis using generalized linear models.
+    Biometrika 73, 13.
+
+    Mancl LA, DeRouen TA (2001). A covariance estimator for GEE with improved small-sample
+    properties. Biometrics 57, 126.
+
+    Tang NS, Tang ML, Chan ISF (2003). On tests of equivalence via non-unity relative risk for
+    matched-pair design. Statistics in Medicine 22, 1217.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [(f"{arm}{i}", arm, when, i < cut) for arm, cuts in
+    ...         {"programme": (60, 20), "comparison": (60, 40)}.items()
+    ...         for when, cut in zip(("intake", "exit"), cuts) for i in range(100)]
+    >>> long = pd.DataFrame(rows, columns=["id", "arm", "time", "abuse"])
+    >>> result = difference_in_differences(long, outcome="abuse", treated="arm",
+    ...     period="time", person="id", before="intake", after="exit")
+    >>> round(result.one(measure="ratio_of_ratios").estimate, 3)
+    0.5
+    >>> round(result.one(measure="difference_in_differences").estimate, 3)
+    -0.2
+    """
+    if scale not in _MAIN:
+        raise DesignError(f'"{scale}" is no scale.{did_you_mean(str(scale), _MAIN)}')
+    if not all(0 < size < math.inf for size in design_effect):
+        raise DataError("design_effect must be two numbers above 0: programme, comparison.")
+    if cluster is not None and tuple(design_effect) != (1.0, 1.0):
+        raise DesignError("give cluster or design_effect, not both: each widens the interval.")
+    _conf_level(conf_level)
+    y, t, groups = _change.pairs(
+        long,
+        outcome=outcome,
+        treated=treated,
+        period=period,
+        person=person,
+        before=before,
+        after=after,
+        cluster=cluster,
+    )
+    _both_arms(t, treated)
+    checks: list[Check] = []
+    source = ""
+    if reporter is not None:
+        source = _change.one_reporter(long, reporter, treated)
+        checks.append(Check(name="one_reporter", passed=True, text="both arms have one reporter."))
+    if elapsed_days is not None:
+        checks.append(
+            _change.windows(
+                long, elapsed_days, person=person, treated=treated, tolerance=tolerance_days
+            )
+        )
+    count = len(t) if cluster is None else _count_clusters(t, groups)
+    small = count < min_clusters
+    if df is None and small:
+        if count < 5:
+            raise DesignError(f"{count} clusters cannot carry four risks; at least 5 are needed.")
+        df = count - 4
+    law = Effect(df=df)
+    clustered = "people" if cluster is None else "clusters"
+    how = ", so the variance is bias-reduced and t is used" if small else ""
+    checks.append(
+        Check(
+            name="clusters",
+            statistic=count,
+            threshold=min_clusters,
+            text=f"{count} {clustered}{how}.",
+        )
+    )
+
+    risk = np.array([y[t, 0].mean(), y[t, 1].mean(), y[~t, 0].mean(), y[~t, 1].mean()])
+    _refuse_no_ratio(risk, scale)
+    widen = np.sqrt(np.repeat(np.asarray(design_effect, dtype=float), 2))
+    spread = _change.cell_covariance(y, t, groups, reduced=small) * np.outer(widen, widen)
+    shared: dict[str, Any] = {
+        "outcome": outcome_name or outcome,
+        "unit": unit,
+        "reporter": source,
+        "threshold": threshold,
+        "subgroup": subgroup,
+    }
+    within = tuple(
+        _change.within_arm(
+            y[arm],
+            None if cluster is None else groups[arm],
+            Effect(size=float(size), df=df if size != 1 else None),
+            {**shared, "group": name},
+            conf_level,
+        )
+        for name, arm, size in zip(("programme", "comparison"), (t, ~t), design_effect, strict=True)
+    )
+    both: dict[str, Any] = {"within": within, "method": _sandwich(groups, law, reduced=small)}
+    found = {
+        "ratio_of_ratios": _change.ratio_of_ratios(risk, spread, law, conf_level, **both),
+        "difference_in_differences": _change.difference_of_differences(
+            risk, spread, law, conf_level, **both
+        ),
+    }
+    if scale == "odds_ratio":
+        found["ratio_of_odds_ratios"] = _change.ratio_of_odds_ratios(
+            risk, spread, law, conf_level, method=both["method"]
+        )
+    labels = {
+        **shared,
+        "contrast": contrast,
+        "conf_level": conf_level,
+        "claim": "associational",
+        "n": int(t.sum()),
+        "n_events": int(y[t, 1].sum()),
+        "n_reference": int((~t).sum()),
+        "n_events_reference": int(y[~t, 1].sum()),
+    }
+    estimates: list[Estimate] = []
+    for measure in sorted(found, key=lambda name: name != _MAIN[scale]):
+        estimates.append(found[measure].named(measure, labels))
+        if measure == "ratio_of_ratios":
+            estimates.append(estimates[-1].percent_reduction())
+        if reason := _change.why_missing(measure, found[measure], risk):
+            checks.append(Check(name=f"{measure}_undefined", text=reason))
+    checks.append(
+        Check(
+            name="gap_before",
+            statistic=float(risk[0] - risk[2]),
+            text="risk before, programme minus comparison: the further apart the arms began, the "
+            "more the answer depends on the scale.",
+        )
+    )
+    tables = []
+    for found_within in within:
+        estimates += found_within.estimates
+        checks += found_within.checks
+        name = found_within.estimates[0].group
+        tables += [
+            dataclasses.replace(table, name=f"{table.name}_{name}", title=f"{table.title}: {name}")
+            for table in found_within.tables
+        ]
+    return ResultSet(
+        estimates=tuple(estimates),
+        checks=tuple(checks),
+        tables=tuple(tables),
+        assumptions=(
+            "Without the programme its arm would have changed as the comparison arm did, on the "
+            f"scale of the {scale.replace('_', ' ')}.",
+            "Both arms regress to the mean at the same pace, and were asked by the same kind of "
+            "reporter over the same time.",
+            "People with both measures stand for those without.",
+        ),
+    )
+
+
+def _refuse_no_ratio(risk: Array, scale: Scale) -> None:
+    if scale == "risk_difference":
+        return
+    for value, name in zip(risk[[0, 2]], ("programme", "comparison"), strict=True):
+        if value == 0:
+            raise UndefinedResultError(
+                f"nobody in the {name} group had the outcome before: a reduction from nothing is "
+                'not defined. scale="risk_difference" is.'
+            )
+    if scale == "odds_ratio" and ((risk == 0) | (risk == 1)).any():
+        raise UndefinedResultError(
+            "in one arm and period nobody, or everybody, had the outcome: its odds do not "
+            'exist. Use scale="risk_ratio" or "risk_difference".'
+        )
+
+
+# Instrumental variables
+
+
+def instrumental(
+    table: pd.DataFrame,
+    *,
+    outcome: str,
+    assigned: str,
+    delivered: str,
+    cov: Covariance = "HC2",
+    cluster: str | None = None,
+    conf_level: float = 0.95,
+    first_stage_f: float = 10.0,
+    outcome_name: str = "",
+    contrast: str = "programme v comparison",
+    unit: str = "",
+    reporter: str = "",
+    threshold: str = "",
+    subgroup: str = "",
+) -> ResultSet:
+    """How much did the offer change, and how much did the programme change for those it moved?
+
+    Sets outcomes against what was assigned (intention to treat) and against what was
+    delivered (as treated), and scales the first by how far the assignment moved the delivery
+    (instrumental variable).
+
+    Parameters
+    ----------
+    table : DataFrame, one row per person
+    outcome : str
+        Column of true and false (or 1 and 0), or of numbers; complete.
+    assigned, delivered : str
+        Columns of true and false, or of ``"programme"`` and ``"comparison"``.
+    cov : {'classical', 'HC0', 'HC1', 'HC2', 'HC3'}
+        Variance without clusters. HC2 and HC3 of the instrumental variable use the leverage
+        of the projected regressors.
+    cluster : str, optional
+        Column of clusters; the variance is then CR1: G/(G − 1) · (n − 1)/(n − 2).
+    conf_level : float, between 0 and 1
+    first_stage_f : float
+        Below this F of the first stage the instrument is called weak.
+    outcome_name, contrast, unit, reporter, threshold, subgroup : str
+        Labels that every Estimate carries; `outcome_name` is the column's name by default.
+
+    Returns
+    -------
+    ResultSet
+        ``risk_difference`` (``mean_difference`` for an outcome of numbers) with ``term``
+        ``"itt"``, ``"as_treated"``, ``"iv"`` and ``"iv_anderson_rubin"`` (the same point, an
+        interval that holds with a weak instrument); ``delivered_difference`` with term
+        ``"first_stage"``; ``risk_treated`` and ``risk_comparison`` (or means) of the assigned
+        and of the delivered arms.
+
+    Raises
+    ------
+    UndefinedResultError
+        If everybody was assigned, or got, the same; or the assignment moved nothing.
+
+    Notes
+    -----
+    **Assumptions.** Intention to treat needs none beyond comparable arms. The instrumental
+    variable also needs: the assignment works through the delivery only (exclusion), moves
+    nobody the other way (monotonicity), and moves it enough (relevance); it then speaks of
+    those whose delivery followed their assignment. As treated compares people who were not
+    sorted by chance.
+
+    ITT δ and first stage π are least-squares slopes on the assignment; the IV is δ/π, with the
+    two-stage least-squares variance; limits use t with n − 2 (or G − 1) degrees of freedom.
+    Anderson–Rubin: all β with (δ − βπ)² ≤ t² · Var(δ − βπ).
+
+    References
+    ----------
+    Angrist JD (2006). Instrumental variables methods in experimental criminological research:
+    what, why and how. Journal of Experimental Criminology 2, 23.
+    https://doi.org/10.1007/s11292-005-5126-x
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = ([(True, True, i < 10) for i in range(80)]
+    ...         + [(True, False, i < 10) for i in range(20)]
+    ...         + [(False, False, i < 40) for i in range(100)])
+    >>> table = pd.DataFrame(rows, columns=["offered", "started", "abuse"])
+    >>> result = instrumental(table, outcome="abuse", assigned="offered", delivered="started")
+    >>> round(result.one(term="itt", measure="risk_difference").estimate, 3)
+    -0.2
+    >>> round(result.one(term="iv").estimate, 3)
+    -0.25
+    """
+    if cov not in COVARIANCES:
+        raise DesignError(f'"{cov}" is no covariance.{did_you_mean(str(cov), COVARIANCES)}')
+    _conf_level(conf_level)
+    y, binary = numbers(table, outcome, "outcome")
+    z, d = arms(table, assigned, "assigned"), arms(table, delivered, "delivered")
+    for name, role, flag in ((assigned, "assigned", z), (delivered, "delivered", d)):
+        if flag.all() or not flag.any():
+            raise UndefinedResultError(
+                f'column "{name}" ({role}) is the same for everybody, so nothing can be compared.'
+            )
+    groups = None if cluster is None else clusters(table, cluster)
+    df = len(y) - 2 if groups is None else _count_clusters(z, groups) - 1
+    if df < 1:
+        raise DesignError(
+            f"{len(y)} rows{'' if groups is None else ' in one cluster'} cannot carry a slope."
+        )
+    found = _instrument.slopes(
+        y, z, d, cov=cov, groups=groups, law=Effect(df=df), conf_level=conf_level
+    )
+
+    kind = "risk" if binary else "mean"
+    shared: dict[str, Any] = {
+        "outcome": outcome_name or outcome,
+        "unit": unit,
+        "reporter": reporter,
+        "threshold": threshold,
+        "subgroup": subgroup,
+        "conf_level": conf_level,
+    }
+    estimates = []
+    for term, number in found.numbers.items():
+        arm = d if term == "as_treated" else z
+        labels = {**shared, "contrast": contrast, "term": term, "claim": "associational"}
+        labels |= {"n": int(arm.sum()), "n_reference": int((~arm).sum())}
+        first = term == "first_stage"
+        if binary or first:
+            what = d if first else y
+            labels["n_events"] = int(what[arm].sum())
+            labels["n_events_reference"] = int(what[~arm].sum())
+        measure = "delivered_difference" if first else f"{kind}_difference"
+        estimates.append(number.named(measure, labels))
+    for term, arm in (("itt", z), ("as_treated", d)):
+        for name, group, inside in (
+            ("treated", "programme", arm),
+            ("comparison", "comparison", ~arm),
+        ):
+            labels = {**shared, "term": term, "group": group, "n": int(inside.sum())}
+            if binary:
+                labels["n_events"] = int(y[inside].sum())
+            number = _instrument.level(y[inside], binary=binary, conf_level=conf_level)
+            estimates.append(number.named(f"{kind}_{name}", labels))
+
+    checks = [
+        Check(
+            name="first_stage_f",
+            passed=found.strength >= first_stage_f,
+            statistic=found.strength,
+            threshold=first_stage_f,
+            df=df,
+            text="how strongly the assignment moved the delivery; below the threshold the "
+            "interval of the instrumental variable may be too narrow (see iv_anderson_rubin).",
+        )
+    ]
+    for group, arm, wanted in (("programme", z, True), ("comparison", ~z, False)):
+        off = int((d[arm] != wanted).sum())
+        text = f"{off} of {int(arm.sum())} people assigned to the {group} were not treated so."
+        checks.append(Check(name="not_as_assigned", statistic=off, group=group, text=text))
+    if found.numbers["iv_anderson_rubin"].low is None:
+        text = (
+            "the effects that the Anderson–Rubin test cannot rule out are not one bounded "
+            "interval: the assignment moved the delivery too little."
+        )
+        checks.append(Check(name="anderson_rubin_unbounded", passed=False, text=text))
+    return ResultSet(
+        estimates=tuple(estimates),
+        checks=tuple(checks),
+        assumptions=(
+            "itt: the arms as assigned are comparable; people count where they were assigned.",
+            "as_treated: people were sorted into what they got by their circumstances; this is "
+            "not protected by randomisation and shows an association only.",
+            "iv, exclusion: the assignment changes the outcome through the delivery only.",
+            "iv, monotonicity: nobody gets the programme because it was not assigned, or misses "
+            "it because it was.",
+            "iv, relevance: the assignment moves the delivery; the effect is of those it moved.",
+        ),
+    )
+
+
+# What the three share
+
+
+def _conf_level(conf_level: float) -> None:
+    if not 0 < conf_level < 1:
+        raise DataError(
+            f"conf_level must lie between 0 and 1, e.g. 0.95 for 95%, but is {conf_level}."
+        )
+
+
+def _both_arms(t: Flags, name: str) -> None:
+    for empty, group in ((not t.any(), "programme"), (t.all(), "comparison")):
+        if empty:
+            raise DesignError(f'nobody is in the {group} group (column "{name}").')
+
+
+def _whole(t: Flags, groups: Codes) -> bool:
+    """Tell whether every cluster lies in one arm."""
+    share = np.bincount(groups, weights=t) / np.bincount(groups)
+    return bool(np.isin(share, [0.0, 1.0]).all())
+
+
+def _count_clusters(t: Flags, groups: Codes) -> int:
+    count = int(groups.max()) + 1
+    if count < _FEW_AREAS and _whole(t, groups):
+        raise DesignError(
+            f"only {count} clusters were allocated, each as a whole. A cluster sandwich from "
+            f"fewer than {_FEW_AREAS} gives intervals that are far too narrow: compare the "
+            "clusters' own rates (permutation of clusters), or describe the arms without a "
+            "contrast."
+        )
+    return count
+
+
+def _cluster_check(count: int, wanted: int) -> Check:
+    if count < wanted:
+        warnings.warn(
+            f"{count} clusters are fewer than the {wanted} that a cluster sandwich asks for; "
+            "its intervals may be too narrow.",
+            DesignWarning,
+            stacklevel=3,
+        )
+    return Check(
+        name="clusters",
+        passed=count >= wanted,
+        statistic=count,
+        threshold=wanted,
+        text=f"{count} clusters.",
+    )
+
+
+def _sandwich(groups: Codes | None, law: Effect, *, reduced: bool = False) -> str:
+    name = "HC1 sandwich" if groups is None else "cluster sandwich"
+    name += " (Mancl–DeRouen)" if reduced else ""
+    return name if law.df is None else f"{name}, t with {law.df:g} df"
+
+
+def _critical(law: Effect, conf_level: float) -> float:
+    critical = law.critical(conf_level)
+    if critical is None:
+        raise DesignError(f"{law.df} degrees of freedom are left; more clusters are needed.")
+    return critical
