@@ -26,11 +26,16 @@ MEASURES = (
     "cessation",
     "onset",
 )
+SHIFT = ("probability_improved", "probability_worsened", "improved_minus_worsened")
 NO_COMPARISON = (
     "There is no comparison group: regression to the mean and the passing of time are part of "
     "the change."
 )
 RECORDED = "Both time points were recorded whatever happened in between."
+_NO_PAIR = (
+    "{outcome}: there is no pair, so nothing can be said about change. Check that both time "
+    "points were recorded for the same people."
+)
 _FROM_NOTHING = "nobody showed this behaviour at intake: a reduction from nothing is not defined."
 
 
@@ -48,10 +53,7 @@ def results(
     x, y = counts["both"] + b, counts["both"] + c
     n = x + y - counts["both"] + counts["neither"]
     if n == 0:
-        raise UndefinedResultError(
-            f"{labels['outcome'] or 'this outcome'}: there is no pair, so nothing can be said "
-            "about change. Check that both time points were recorded for the same people."
-        )
+        raise UndefinedResultError(_NO_PAIR.format(outcome=labels["outcome"] or "this outcome"))
     estimates, checks = [], []
 
     def proportion(measure: str, events: int, base: int, reason: str, **more: str) -> None:
@@ -84,18 +86,68 @@ def results(
         checks.append(
             _note("no_change", labels, "no pair changed, so the test has no information: p is 1.")
         )
-    independent = all(effect.df is None for effect in effects.values())
     return ResultSet(
         estimates=tuple(estimates),
         checks=tuple(checks),
         tables=(pairs_table(counts, labels),),
-        assumptions=(
-            "Pairs are independent of each other."
-            if independent
-            else "Clusters are independent of each other; pairs of one cluster need not be.",
-            RECORDED,
-            NO_COMPARISON,
-        ),
+        assumptions=_assumptions(effects),
+        provenance=Provenance(call=call),
+    )
+
+
+def shift_results(
+    counts: Mapping[str, int],
+    effects: Mapping[str, Effect],
+    labels: Mapping[str, str],
+    *,
+    contrast: str,
+    conf_level: float,
+    call: str,
+) -> ResultSet:
+    """Return the shares that improved and worsened, and their difference."""
+    improved, worsened, n = counts["improved"], counts["worsened"], sum(counts.values())
+    if n == 0:
+        raise UndefinedResultError(_NO_PAIR.format(outcome=labels["outcome"] or "this outcome"))
+    about = {**labels, "contrast": contrast}
+    better, said = wilson_share(
+        SHIFT[0], improved, n, effects[SHIFT[0]], about, conf_level, simultaneous=3
+    )
+    worse, more = wilson_share(
+        SHIFT[1], worsened, n, effects[SHIFT[1]], about, conf_level, simultaneous=3
+    )
+    # A worsening is to an improvement what "only before" is to "only after".
+    moves = {"both": 0, "before_only": worsened, "after_only": improved, "neither": counts["same"]}
+    balance, last = paired_difference(
+        SHIFT[2],
+        moves,
+        effects[SHIFT[2]],
+        about,
+        conf_level,
+        events=(improved, worsened),
+        test="sign test",
+    )
+    sign = Check(
+        name="sign_test",
+        statistic=score(improved, worsened, effects[SHIFT[2]]),
+        df=effects[SHIFT[2]].df,
+        p_value=balance.p_value,
+        outcome=labels["outcome"],
+        group=labels["group"],
+        text=f"did as many improve as worsen? ({balance.method.partition('; ')[2]})",
+    )
+    table = CountTable.from_counts(
+        name="moves",
+        title=f"{labels['outcome'] or 'Severity'}, moves between levels",
+        unit=labels["unit"] or "pairs",
+        dimensions=("move",),
+        counts={(name,): count for name, count in counts.items()},
+        totals={("all",): [(name,) for name in counts]},
+    )
+    return ResultSet(
+        estimates=(better, worse, balance),
+        checks=(sign, *said, *more, *last),
+        tables=(table,),
+        assumptions=_assumptions(effects),
         provenance=Provenance(call=call),
     )
 
@@ -209,6 +261,15 @@ def pairs_table(counts: Mapping[str, int], labels: Mapping[str, str]) -> CountTa
     )
 
 
+def _assumptions(effects: Mapping[str, Effect]) -> tuple[str, ...]:
+    independent = (
+        "Pairs are independent of each other."
+        if all(found.simple for found in effects.values())
+        else "Clusters are independent of each other; pairs of one cluster need not be."
+    )
+    return independent, RECORDED, NO_COMPARISON
+
+
 def _shrunk(counts: Mapping[str, int], design: Effect) -> dict[str, Any]:
     return {name: count / design.size for name, count in counts.items()}
 
@@ -253,12 +314,14 @@ def effects_of(first: Flags, second: Flags, groups: Codes) -> dict[str, Effect]:
 
 
 def given_effects(
-    design_effect: float | Mapping[str, float], df: float | Mapping[str, float] | None
+    design_effect: float | Mapping[str, float],
+    df: float | Mapping[str, float] | None,
+    measures: tuple[str, ...],
 ) -> dict[str, Effect]:
     """Return the design effects that a caller brings, one for all measures or each its own."""
     found = {}
-    for measure in MEASURES:
-        size, freedom = _of(design_effect, measure, 1.0), _of(df, measure, None)
+    for measure in measures:
+        size, freedom = _of(design_effect, measure, 1.0, measures), _of(df, measure, None, measures)
         if size is None or not 0 < size < math.inf:
             raise DataError(f"design_effect must be a number above 0; that of {measure} is not.")
         if freedom is not None and not freedom >= 0:
@@ -268,12 +331,15 @@ def given_effects(
 
 
 def _of(
-    given: float | Mapping[str, float] | None, measure: str, default: float | None
+    given: float | Mapping[str, float] | None,
+    measure: str,
+    default: float | None,
+    measures: tuple[str, ...],
 ) -> float | None:
     """Return the value for one measure of a number, or of a mapping that names measures."""
     if not isinstance(given, Mapping):
         return given
     for name in given:
-        if name not in MEASURES:
-            raise DataError(f'no measure "{name}".{did_you_mean(name, MEASURES)}')
+        if name not in measures:
+            raise DataError(f'no measure "{name}".{did_you_mean(name, measures)}')
     return given.get(measure, default)

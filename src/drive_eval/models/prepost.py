@@ -34,9 +34,8 @@ __all__ = [
     "paired_counts",
     "population_average",
     "severity_shift",
+    "shift_counts",
 ]
-
-_SHIFT = ("probability_improved", "probability_worsened", "improved_minus_worsened")
 
 
 def paired_counts(
@@ -137,7 +136,7 @@ def paired_counts(
     }
     whole = {name: _whole(name, count) for name, count in counts.items()}
     _refuse_conf_level(conf_level)
-    effects = _paired.given_effects(design_effect, df)
+    effects = _paired.given_effects(design_effect, df, _paired.MEASURES)
     labels = _labels(outcome, group, unit, reporter, threshold, subgroup)
     return _paired.results(
         whole,
@@ -373,7 +372,7 @@ def severity_shift(
     second = _severity.level_ranks(_regression.column(table, after, "severity"), levels)
     labels = _labels(outcome, group, unit, reporter, threshold, subgroup)
     improved, worsened = int((second < first).sum()), int((second > first).sum())
-    effects = dict.fromkeys(_SHIFT, Effect())
+    effects = dict.fromkeys(_paired.SHIFT, Effect())
     checks: list[Check] = []
     groups = None
     if cluster is not None:
@@ -386,43 +385,14 @@ def severity_shift(
             "improved_minus_worsened": effect(moved - moved.mean(), groups),
         }
         checks = [few, *_clusters.checks(effects, labels)]
-    # In the paired table of moves, a worsening is a pair that only "before" has.
-    moves = {
-        "both": 0,
-        "before_only": worsened,
-        "after_only": improved,
-        "neither": len(first) - improved - worsened,
-    }
-    estimates = []
-    for measure, events in zip(_SHIFT[:2], (improved, worsened), strict=True):
-        found, said = _paired.wilson_share(
-            measure,
-            events,
-            len(first),
-            effects[measure],
-            {**labels, "contrast": contrast},
-            conf_level,
-            simultaneous=3,
-        )
-        estimates.append(found)
-        checks += said
-    balance, said = _paired.paired_difference(
-        _SHIFT[2],
+    moves = {"improved": improved, "same": len(first) - improved - worsened, "worsened": worsened}
+    result = _paired.shift_results(
         moves,
-        effects[_SHIFT[2]],
-        {**labels, "contrast": contrast},
-        conf_level,
-        events=(improved, worsened),
-        test="sign test",
-    )
-    sign = Check(
-        name="sign_test",
-        statistic=_paired.score(improved, worsened, effects[_SHIFT[2]]),
-        df=effects[_SHIFT[2]].df,
-        p_value=balance.p_value,
-        outcome=outcome,
-        group=group,
-        text=f"did as many improve as worsen? ({balance.method.partition('; ')[2]})",
+        effects,
+        labels,
+        contrast=contrast,
+        conf_level=conf_level,
+        call="prepost.severity_shift",
     )
     tests = [
         Check(
@@ -436,18 +406,84 @@ def severity_shift(
         )
         for name, test in _severity.tests(first, second, names, groups).items()
     ]
-    return ResultSet(
-        estimates=(*estimates, balance),
-        checks=(*tests, sign, *checks, *said),
+    return dataclasses.replace(
+        result,
+        checks=(*tests, *result.checks, *checks),
         tables=(_severity.transitions(first, second, names, labels),),
-        assumptions=(
-            "Clusters are independent of each other; rows of one cluster need not be."
-            if cluster is not None
-            else "Rows are independent of each other.",
-            _paired.RECORDED,
-            _paired.NO_COMPARISON,
-        ),
-        provenance=Provenance(call="prepost.severity_shift"),
+    )
+
+
+def shift_counts(
+    *,
+    improved: int,
+    same: int,
+    worsened: int,
+    outcome: str = "",
+    conf_level: float = 0.95,
+    design_effect: float | Mapping[str, float] = 1.0,
+    df: float | Mapping[str, float] | None = None,
+    group: str = "",
+    unit: str = "",
+    reporter: str = "",
+    threshold: str = "",
+    subgroup: str = "",
+    contrast: str = "after v before",
+) -> ResultSet:
+    """Did more people move to a lower level than to a higher one, given how many did?
+
+    Parameters
+    ----------
+    improved, same, worsened : int
+        Pairs that moved to a lower level, stayed, moved to a higher level.
+    outcome : str
+        Name used in results and charts, e.g. ``"physical"``.
+    conf_level : float, between 0 and 1
+        Coverage of the intervals.
+    design_effect, df : float or mapping of measure to float, optional
+        As in `paired_counts`.
+    group, unit, reporter, threshold, subgroup, contrast : str
+        Labels that are passed on to every estimate.
+
+    Returns
+    -------
+    ResultSet
+        The estimates of `severity_shift` and its Check ``sign_test``; the CountTable
+        ``moves``.
+
+    Raises
+    ------
+    DataError
+        If a count is negative or not whole, or another argument makes no sense.
+    UndefinedResultError
+        If there is no pair at all.
+
+    Notes
+    -----
+    **Assumptions.** As `severity_shift`, whose estimates it makes from counts alone, such as
+    counts that disclosure control has rounded.
+
+    References
+    ----------
+    Goodman LA (1965). On simultaneous confidence intervals for multinomial proportions.
+    Technometrics 7, 247.
+
+    Examples
+    --------
+    >>> result = shift_counts(improved=60, same=25, worsened=15)
+    >>> found = result.one(measure="probability_improved")
+    >>> print(f"{found.estimate:.2f} ({found.conf_low:.3f} to {found.conf_high:.3f})")
+    0.60 (0.480 to 0.709)
+    """
+    counts = {"improved": improved, "same": same, "worsened": worsened}
+    whole = {name: _whole(name, count) for name, count in counts.items()}
+    _refuse_conf_level(conf_level)
+    return _paired.shift_results(
+        whole,
+        _paired.given_effects(design_effect, df, _paired.SHIFT),
+        _labels(outcome, group, unit, reporter, threshold, subgroup),
+        contrast=contrast,
+        conf_level=conf_level,
+        call="prepost.shift_counts",
     )
 
 
@@ -578,7 +614,11 @@ def population_average(
     )
     about: dict[str, Any] = _labels(outcome, group, unit, reporter, threshold, subgroup)
     about |= {"measure": _gee.measure_of(family, link, binary), "conf_level": conf_level}
-    about |= {"n": len(values), "n_events": int(values.sum()) if binary else None}
+    about |= {
+        "claim": "associational",
+        "n": len(values),
+        "n_events": int(values.sum()) if binary else None,
+    }
     quantile = "normal" if fitted.df is None else f"t with {fitted.df:g} df"
     about["method"] = (
         f"GEE, {family} with {link} link, {correlation}, {cov.replace('_', '-')} errors, {quantile}"
