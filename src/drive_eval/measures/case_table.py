@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from drive_eval.data.study import first_enrolments
 from drive_eval.errors import DesignError, did_you_mean
 from drive_eval.measures.behaviours import perceived_change, severity_before_after
 from drive_eval.vocabulary import ABUSE_TYPES, ARMS, SEVERITY
@@ -33,8 +34,7 @@ def cohort_units(
     victim_survivors : DataFrame, optional
         ``victim_survivor_id, case_id``; needed for dyads.
     unit : {'person', 'enrolment', 'dyad'}
-        A person is represented by the first enrolment (earliest ``index_date``, then
-        ``case_id``), so that time zero is the same for all.
+        A person is represented by the first enrolment, so that time zero is the same for all.
     group : str
         Column of cases that says which arm: ``arm`` or ``allocated_arm``.
 
@@ -53,17 +53,16 @@ def cohort_units(
     --------
     >>> import pandas as pd
     >>> cases = pd.DataFrame({"case_id": ["a", "b"], "perpetrator_id": ["p", "p"],
-    ...                       "arm": "programme", "index_date": ["2024-01-01", "2024-06-01"]})
+    ...     "arm": "programme", "index_date": pd.to_datetime(["2024-01-01", "2024-06-01"])})
     >>> cohort_units(cases, unit="person")["case_id"].tolist()
     ['a']
     """
     if group not in cases:
         raise DesignError(f'no column "{group}" in cases.{did_you_mean(group, cases.columns)}')
-    order = [name for name in ("index_date", "case_id") if name in cases]
-    units = cases.sort_values(order, ignore_index=True)
+    units = cases[first_enrolments(cases)] if unit == "person" else cases
+    units = units.sort_values("case_id", ignore_index=True)
     units["group"] = units[group].astype(object)
     if unit == "person":
-        units = units.drop_duplicates("perpetrator_id", ignore_index=True)
         units["unit_id"] = units["perpetrator_id"].astype(str)
     elif unit == "enrolment":
         units["unit_id"] = units["case_id"].astype(str)

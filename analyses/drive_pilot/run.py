@@ -1,0 +1,10 @@
+"""Evaluate the synthetic Drive pilot: from data/synthetic/ to the report in outputs/."""
+
+from pathlib import Path
+
+import drive_eval as de
+
+folder = Path(__file__).parent
+plan = de.load_plan(folder / "evaluation.toml")
+evaluation = de.run(plan, de.load_study(plan))
+print(de.write_report(evaluation, folder / "outputs", overwrite=True))

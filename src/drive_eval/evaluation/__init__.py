@@ -1,0 +1,255 @@
+"""DOOR: from a plan and a study to an evaluation, and from an evaluation to a report."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drive_eval.errors import DesignError, DriveEvalError, ResultError
+from drive_eval.results import Evaluation, Provenance, library_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from drive_eval.data.study import Study
+    from drive_eval.plan import Plan
+
+__all__ = ["load_results", "run", "write_report"]
+
+
+def run(
+    plan: Plan, study: Study, *, progress: Callable[[int, int, str], None] | None = None
+) -> Evaluation:
+    """What did the programme's evaluation find, exactly and for the evaluator's eyes only?
+
+    Parameters
+    ----------
+    plan : Plan
+        From `drive_eval.load_plan`.
+    study : Study
+        From `drive_eval.load_study` or `drive_eval.synthetic_study`.
+    progress : callable, optional
+        Called with the number of finished outcomes, their total, and the last one's name.
+
+    Returns
+    -------
+    Evaluation
+        Exact figures: restricted until `write_report` has taken them through the gate.
+
+    Raises
+    ------
+    DesignError
+        If the study cannot carry an outcome that the plan asks for.
+
+    Examples
+    --------
+    >>> import drive_eval as de
+    >>> plan = de.load_plan("analyses/drive_pilot")  # doctest: +SKIP
+    >>> evaluation = de.run(plan, de.load_study(plan))  # doctest: +SKIP
+    """
+    from drive_eval.evaluation.behaviours import evaluate_behaviours, evaluate_perceived_change
+    from drive_eval.evaluation.binary import evaluate_binary
+    from drive_eval.evaluation.flow import flow_table
+    from drive_eval.measures.case_table import cohort_units
+    from drive_eval.plan import BehaviourOutcome, PerceivedChangeOutcome, outcome_names
+
+    total = sum(len(outcome_names(outcome)) for outcome in plan.outcomes)
+    done = 0
+
+    def advance(name: str) -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total, name)
+
+    units = cohort_units(
+        study.tables["cases"],
+        study.tables.get("victim_survivors"),
+        unit=plan.design.unit,
+        group=arm_column(plan, study.tables["cases"]),
+    )
+    results = {}
+    for outcome in plan.outcomes:
+        if isinstance(outcome, BehaviourOutcome):
+            table = _needed(study, "assessments", outcome.kind)
+            results.update(evaluate_behaviours(plan, outcome, units, table, advance))
+            continue
+        name = outcome_names(outcome)[0]
+        if isinstance(outcome, PerceivedChangeOutcome):
+            table = _needed(study, "risk_reviews", outcome.kind)
+            results[name] = evaluate_perceived_change(plan, outcome, units, table)
+        else:
+            results[name] = evaluate_binary(plan, outcome, units)
+        advance(name)
+    return Evaluation(
+        plan=plan.to_dict(),
+        plan_hash=plan.sha256(),
+        results=results,
+        tables=(flow_table(plan, study, units),),
+        provenance=Provenance(
+            call="drive_eval.run", inputs=dict(study.hashes), versions=library_versions()
+        ),
+    )
+
+
+def arm_column(plan: Plan, cases: pd.DataFrame) -> str:
+    """Return the column that forms the arms: as allocated when allocation was by chance."""
+    if plan.design.kind == "randomised":
+        if "allocated_arm" not in cases or cases["allocated_arm"].isna().any():
+            missing = len(cases)
+            if "allocated_arm" in cases:
+                missing = int(cases["allocated_arm"].isna().sum())
+            raise DesignError(
+                f"the plan says the arms were randomised, but {missing} of {len(cases)} cases have "
+                "no allocated_arm. Fill the column in cases, or name another design.kind."
+            )
+        return "allocated_arm"
+    return "arm"
+
+
+def _needed(study: Study, table: str, kind: str) -> pd.DataFrame:
+    if table not in study.tables:
+        raise DesignError(
+            f'the plan has an outcome of kind "{kind}", which needs the table {table}, '
+            f"but {study.source} has none. Add {table}.csv or take the outcome out of the plan."
+        )
+    return study.tables[table]
+
+
+def write_report(
+    evaluation: Evaluation,
+    folder: str | Path,
+    policy: str | None = None,
+    *,
+    overwrite: bool = False,
+    restricted: bool = True,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Path:
+    """Take an evaluation through the gate and write what may be read by others.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Exact, from `run`.
+    folder : str or Path
+        Outputs folder: gets ``release/`` (report.html, results.json, charts) and
+        ``restricted/`` (exact results; not for release).
+    policy : str, optional
+        Disclosure policy; the plan's when left out.
+    overwrite : bool
+        Whether an existing folder may be replaced.
+    restricted : bool
+        Whether to keep the exact results beside the release.
+    progress : callable, optional
+        Called with the number of finished steps, their total, and what was done.
+
+    Returns
+    -------
+    Path
+        The report.
+
+    Raises
+    ------
+    ResultError
+        If the folder exists and ``overwrite`` is False, or cannot be written; then nothing
+        has been changed.
+    DisclosureError
+        If the policy does not exist or may not be used with these data.
+
+    Notes
+    -----
+    Everything is written to a temporary folder beside the target, which is put in place at
+    the end: a failed or killed run leaves what was there before.
+    """
+    from drive_eval.evaluation.release import release
+    from drive_eval.report.document import write_bundle
+
+    target = Path(folder)
+    check_target(target, overwrite=overwrite)
+    if evaluation.policy:
+        raise ResultError(
+            f"this evaluation has already been through the gate ({evaluation.policy}); "
+            "give write_report the exact one that drive_eval.run returned."
+        )
+    released = release(evaluation, policy or evaluation.plan["release"]["policy"])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        (draft / "release").mkdir()
+        write_bundle(released, draft / "release", progress=progress)
+        if restricted:
+            (draft / "restricted").mkdir()
+            text = evaluation.to_json()
+            (draft / "restricted" / "results.json").write_text(text, encoding="utf-8")
+        _put_in_place(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return target / "release" / "report.html"
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that holds something and may not be replaced."""
+    if target.exists() and not target.is_dir():
+        raise ResultError(f"{target} is a file, not a folder. Choose another outputs folder.")
+    if target.is_dir() and any(target.iterdir()):
+        if not overwrite:
+            raise ResultError(
+                f"{target} already holds results. Move them, choose another folder, or allow "
+                "replacing them with --overwrite (overwrite=True in Python)."
+            )
+        foreign = [p.name for p in target.iterdir() if p.name not in ("release", "restricted")]
+        if foreign:
+            raise ResultError(
+                f"{target} holds {len(foreign)} files or folders that drive_eval did not write, so "
+                "it will not be replaced. Choose another outputs folder."
+            )
+
+
+def _put_in_place(draft: Path, target: Path) -> None:
+    draft.chmod(0o755)
+    if not target.exists():
+        draft.rename(target)
+        return
+    old = draft.with_name(draft.name + "-old")
+    target.rename(old)
+    try:
+        draft.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load_results(path: str | Path) -> Evaluation:
+    """Read results that an earlier run wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``results.json``, or a folder that holds one.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    ResultError
+        If there is no such file, or it was not written by drive_eval.
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / "results.json"
+    if not file.is_file():
+        raise ResultError(f"no results at {path}. Give the results.json of an outputs folder.")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ResultError(f"{file.name} is not a results file written by drive_eval.") from None
+    return Evaluation.from_json(text)

@@ -1,0 +1,143 @@
+"""Yes/no outcomes compared between arms, as allocated and as delivered."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from drive_eval.evaluation.behaviours import between_arms_claim, merge, null_result
+from drive_eval.measures.case_table import binary_rows
+from drive_eval.models import comparison
+from drive_eval.results import CountTable, ResultSet
+from drive_eval.vocabulary import ARMS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from drive_eval.plan import BinaryOutcome, Plan
+
+__all__ = ["arm_table", "binary_estimates", "evaluate_binary"]
+
+
+def evaluate_binary(plan: Plan, outcome: BinaryOutcome, units: pd.DataFrame) -> ResultSet:
+    """How much more often did it happen in one arm, as allocated and as delivered?
+
+    Parameters
+    ----------
+    plan : Plan
+    outcome : BinaryOutcome
+        The block of the plan.
+    units : DataFrame
+        From `cohort_units`.
+
+    Returns
+    -------
+    ResultSet
+        The risks and their contrast as allocated; where delivery is recorded and differs
+        from allocation, the as-treated and instrumental estimates beside it.
+    """
+    rows = binary_rows(units, column=outcome.column)
+    table = arm_table(rows, name=outcome.name, unit=plan.design.unit)
+    cluster = "perpetrator_id" if plan.design.unit != "person" else None
+    followed = rows.dropna(subset=["outcome"]).copy()
+    followed["outcome"] = followed["outcome"].astype(bool)
+    shares = {
+        arm: 1 - (followed["group"] == arm).sum() / (rows["group"] == arm).sum()
+        for arm in ARMS.codes
+        if (rows["group"] == arm).any()
+    }
+    found = binary_estimates(plan, outcome, followed, shares, cluster=cluster)
+    return dataclasses.replace(found, tables=(table,))
+
+
+def binary_estimates(
+    plan: Plan,
+    outcome: BinaryOutcome,
+    followed: pd.DataFrame,
+    missing_shares: dict[str, float],
+    *,
+    cluster: str | None = None,
+) -> ResultSet:
+    """Fit the contrasts on rows with an outcome; the release fits them on released counts."""
+    level = plan.design.conf_level
+    labels: dict[str, Any] = {"unit": plan.design.unit, "reporter": outcome.reporter}
+    named = {**labels, "outcome": outcome.name}
+    claim, check = between_arms_claim(plan, missing_shares)
+    allocated = null_result(
+        lambda: comparison.risk_contrast(
+            followed,
+            outcome="outcome",
+            treated="group",
+            cluster=cluster,
+            conf_level=level,
+            outcome_name=outcome.name,
+            **labels,
+        ),
+        [("risk_difference", ""), ("risk_ratio", "")],
+        named,
+        level,
+    )
+    raised = tuple(
+        dataclasses.replace(e, claim=claim) if e.claim != "descriptive" else e
+        for e in allocated.estimates
+    )
+    parts = [dataclasses.replace(allocated, estimates=raised, checks=(check, *allocated.checks))]
+    if "delivered" in followed and (followed["assigned"] != followed["delivered"]).any():
+        kinds = ["HC2", *dict.fromkeys(figure.kind for figure in plan.published)]
+        for kind in dict.fromkeys(kinds):
+            result = null_result(
+                lambda kind=kind: comparison.instrumental(  # type: ignore[misc]
+                    followed,
+                    outcome="outcome",
+                    assigned="assigned",
+                    delivered="delivered",
+                    cov=kind,
+                    cluster=cluster if kind == "HC2" else None,
+                    conf_level=level,
+                    outcome_name=outcome.name,
+                    **labels,
+                ),
+                [("risk_difference", term) for term in ("itt", "as_treated", "iv")],
+                named,
+                level,
+            )
+            estimates = tuple(
+                dataclasses.replace(
+                    e,
+                    # Only allocation is by chance: delivery and compliance are not.
+                    claim=claim if e.term == "itt" else e.claim,
+                    subgroup=e.subgroup if kind == "HC2" else f"{kind} standard error",
+                )
+                for e in result.estimates
+                if not e.group
+            )
+            checks = result.checks if kind == "HC2" else ()
+            parts.append(dataclasses.replace(result, estimates=estimates, checks=checks, tables=()))
+    return dataclasses.replace(merge(parts, outcome=outcome.name), tables=())
+
+
+def arm_table(rows: pd.DataFrame, *, name: str, unit: str) -> CountTable:
+    """Count the outcome by arm as allocated and, where it is recorded, as delivered."""
+    delivered = rows["delivered"] if "delivered" in rows else rows["group"] == "programme"
+    counts = {}
+    words = {True: "yes", False: "no"}
+    for group in ARMS.codes:
+        for given in ARMS.codes:
+            here = (rows["group"] == group) & (delivered == (given == "programme"))
+            for value, word in words.items():
+                hit = (rows["outcome"] == value).fillna(value=False).astype(bool)
+                counts[group, given, word] = int((here & hit).sum())
+            counts[group, given, "not recorded"] = int((here & rows["outcome"].isna()).sum())
+    totals = {}
+    for group in ARMS.codes:
+        for word in (*words.values(), "not recorded"):
+            totals[group, "all", word] = [(group, given, word) for given in ARMS.codes]
+        totals[group, "all", "all"] = [key for key in counts if key[0] == group]
+    return CountTable.from_counts(
+        name=f"arms:{name}",
+        title="Outcome by arm as allocated and as delivered",
+        unit=unit,
+        dimensions=("allocated", "delivered", "outcome"),
+        counts=counts,
+        totals=totals,
+    )

@@ -1,0 +1,97 @@
+"""The flow: how many were referred, counted, measured, and lost for which reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drive_eval.plan import BehaviourOutcome
+from drive_eval.results import CountTable
+from drive_eval.vocabulary import ARMS, EXIT_REASONS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from drive_eval.data.study import Study
+    from drive_eval.plan import Plan
+
+__all__ = ["flow_table"]
+
+
+def flow_table(plan: Plan, study: Study, units: pd.DataFrame) -> CountTable:
+    """Count in each arm who is in the figures and where the others left, with the reason.
+
+    Parameters
+    ----------
+    plan : Plan
+    study : Study
+    units : DataFrame
+        From `cohort_units`.
+
+    Returns
+    -------
+    CountTable
+        ``flow``, dimensions ``group`` and ``stage``: atoms are the ways out and the people
+        measured at both points; totals are the stages between.
+
+    Notes
+    -----
+    Measured means rated on at least one abuse type by the reporter of the first behaviour
+    outcome; each abuse type has its own count in its missingness table.
+    """
+    behaviour = next((o for o in plan.outcomes if isinstance(o, BehaviourOutcome)), None)
+    counts: dict[tuple[str, ...], int] = {}
+    totals: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    stages = units.copy()
+    if behaviour is not None:
+        rated = study.tables["assessments"]
+        rated = rated[(rated["reporter"] == behaviour.reporter) & rated["severity"].notna()]
+        for name, time_point in (("before", behaviour.before), ("after", behaviour.after)):
+            there = rated.loc[rated["time_point"] == time_point, "case_id"]
+            stages[f"measured_{name}"] = stages["case_id"].isin(there)
+    for group in [arm for arm in ARMS.codes if (stages["group"] == arm).any()]:
+        arm = stages[stages["group"] == group]
+        if behaviour is None:
+            counts[group, "allocated"] = len(arm)
+            continue
+        before, after = behaviour.before, behaviour.after
+        first = arm[arm["measured_before"]]
+        lost = first[~first["measured_after"]]
+        reason = lost["exit_reason"] if "exit_reason" in lost else None
+        ways: list[tuple[str, ...]] = []
+        known = 0
+        for code in EXIT_REASONS.codes:
+            found = 0 if reason is None else int((reason == code).sum())
+            if code != "unknown" and found:
+                counts[group, f"no {after} measure: {code}"] = found
+                ways.append((group, f"no {after} measure: {code}"))
+                known += found
+        if len(lost) > known or not ways:
+            counts[group, f"no {after} measure: unknown"] = len(lost) - known
+            ways.append((group, f"no {after} measure: unknown"))
+        counts[group, f"no {before} measure"] = len(arm) - len(first)
+        counts[group, "measured at both"] = int(first["measured_after"].sum())
+        both = (group, "measured at both")
+        totals[group, f"measured at {before}"] = [both, *ways]
+        totals[group, "in the cohort"] = [both, *ways, (group, f"no {before} measure")]
+    return CountTable.from_counts(
+        name="flow",
+        title="Who is in the figures",
+        unit=plan.design.unit,
+        dimensions=("group", "stage"),
+        counts=counts,
+        totals=totals,
+        note=_note(plan, study, units),
+    )
+
+
+def _note(plan: Plan, study: Study, units: pd.DataFrame) -> str:
+    cases = len(study.tables["cases"])
+    parts = [f"Counted: {plan.design.unit}."]
+    if plan.design.unit == "person" and cases > len(units):
+        parts.append(
+            "A person with several enrolments is counted once, by the first; later enrolments "
+            "are left out."
+        )
+    if plan.cohort.exclude:
+        parts.append("Some cases were excluded by the plan before counting.")
+    return " ".join(parts)

@@ -1,0 +1,558 @@
+"""From exact results to results that may be read: controlled counts go back through the models.
+
+An interval built on a hidden count gives the count back. So every count-based effect is worked
+out again from the released counts, and a hidden count takes its effect with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from drive_eval import disclosure
+from drive_eval.errors import UndefinedResultError
+from drive_eval.evaluation.behaviours import (
+    between_arms_claim,
+    denominator_results,
+    merge,
+    null_result,
+)
+from drive_eval.evaluation.binary import binary_estimates
+from drive_eval.models import comparison, prepost
+from drive_eval.plan import BehaviourOutcome, BinaryOutcome, Plan, outcome_names
+from drive_eval.results import Check, CountTable, Estimate, Evaluation, ResultSet
+from drive_eval.vocabulary import ARMS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drive_eval.disclosure import Policy
+
+__all__ = ["hidden_reasons", "release"]
+
+PAIRS = ("both", "before_only", "after_only", "neither")
+#: What is given up first when hiding small counts alone would not protect them. The four
+#: kinds of pair cost least: without them an effect still follows from its margins.
+PRIORITY = {"pairs": 1, "missing": 2, "before": 3, "after": 4, "change": 5, "users": 6, "all": 7}
+HIDDEN = "Too few people to publish without risking someone being recognised."
+
+
+def release(evaluation: Evaluation, policy: str) -> Evaluation:
+    """What of this evaluation may be read by others?
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Exact.
+    policy : str
+        Name of the disclosure policy.
+
+    Returns
+    -------
+    Evaluation
+        With ``policy`` set, controlled tables, and effects that follow from them alone.
+
+    Raises
+    ------
+    DisclosureError
+        If the policy does not exist, or may not be used with these data.
+
+    Notes
+    -----
+    **Assumptions.** Tables of different outcomes are controlled one by one: their counts are
+    linked by no sum. Design effects and degrees of freedom (where people are clustered) pass
+    as properties of the model. Under a policy that hides and rounds nothing, the exact results
+    pass unchanged.
+    """
+    plan = Plan.model_validate(dict(evaluation.plan))
+    rules = disclosure.policy(policy, public_source=plan.data.public_source)
+    exact = not rules.suppress_up_to and not rules.suppress_zero and rules.round_to <= 1
+    tables = tuple(_control(table, rules) for table in evaluation.tables)
+    results = {}
+    for outcome in plan.outcomes:
+        for name in outcome_names(outcome):
+            result = evaluation.results[name]
+            if exact:
+                controlled = tuple(_control(table, rules) for table in result.tables)
+                results[name] = dataclasses.replace(result, tables=controlled)
+            elif isinstance(outcome, BehaviourOutcome):
+                results[name] = _behaviour(plan, outcome, name, result, rules)
+            elif isinstance(outcome, BinaryOutcome):
+                results[name] = _binary(plan, outcome, result, rules)
+            else:
+                results[name] = _perceived_change(plan, outcome.reporter, result, rules)
+    everything = [*tables, *(t for r in results.values() for t in r.tables)]
+    hidden = sum(c.shown and c.count is None for t in everything for c in t.cells)
+    shown = sum(c.shown for t in everything for c in t.cells)
+    text = rules.text
+    if hidden:
+        text += f" {hidden} of {shown} counts are not shown. [c] stands for a hidden count."
+    if not exact:
+        text += (
+            " Every effect and interval about counts was worked out again from the counts shown, "
+            "so none of them gives a hidden count back."
+        )
+    return dataclasses.replace(
+        evaluation,
+        results=results,
+        tables=tables,
+        checks=(*evaluation.checks, Check(name="disclosure", text=text)),
+        policy=rules.name,
+    )
+
+
+def hidden_reasons(evaluation: Evaluation, released: Evaluation) -> list[dict[str, str]]:
+    """Why was each count hidden? For the restricted record only: it says which are small."""
+    pairs = list(zip(evaluation.tables, released.tables, strict=True))
+    found = [line for before, after in pairs for line in disclosure.record(before, after)]
+    for name, result in evaluation.results.items():
+        after = {table.name: table for table in released.results[name].tables}
+        for table in result.tables:
+            if table.name in after:
+                lines = disclosure.record(table, after[table.name])
+                found += [{"outcome": name, **line} for line in lines]
+    return found
+
+
+def _control(table: CountTable, rules: Policy) -> CountTable:
+    if table.name.startswith("pairs:"):
+        cells = [cell.key for cell in table.cells if cell.key[0] == "pairs"]
+        priority = {cell.key: PRIORITY[cell.key[0]] for cell in table.cells if cell.shown}
+        return disclosure.control(table, rules, priority=priority, together=[cells])
+    if table.name in ("flow", "cohort_flow"):
+        # The ways out of one arm are a family, and its stages another, which goes last.
+        groups = list(dict.fromkeys(cell.key[0] for cell in table.cells))
+        priority = {
+            cell.key: groups.index(cell.key[0]) + (len(groups) if cell.parts else 0)
+            for cell in table.cells
+        }
+        return disclosure.control(table, rules, priority=priority)
+    return disclosure.control(table, rules)
+
+
+def _behaviour(
+    plan: Plan, outcome: BehaviourOutcome, name: str, result: ResultSet, rules: Policy
+) -> ResultSet:
+    labels: dict[str, Any] = {
+        "outcome": name.split(":")[0],
+        "unit": plan.design.unit,
+        "reporter": outcome.reporter,
+        "threshold": outcome.threshold,
+    }
+    level = plan.design.conf_level
+    parts, usable, tables = [], {}, {}
+    for table in result.tables:
+        group = table.name.removeprefix("pairs:")
+        here = {**labels, "group": group}
+        controlled = tables[group] = _control(table, rules)
+        parts.append(ResultSet(tables=(controlled,)))
+        counts, how = _pair_counts(controlled)
+        if counts is None or not sum(counts.values()):
+            parts.append(_hidden_arm(controlled, here, level))
+        else:
+            usable[group] = counts
+            effects, freedom = prepost.design_effects(result, group=group)
+            found = prepost.paired_counts(
+                **counts,
+                conf_level=level,
+                design_effect=effects or 1.0,
+                df=freedom or None,
+                **here,
+            )
+            parts.append(_from_margins(found) if how == "margins" else found)
+        parts.append(_severity(controlled, result, here, level))
+        parts.append(denominator_results(controlled, labels=here, conf_level=level))
+    if len(tables) == 2:
+        parts.append(_contrasts(plan, result, tables, usable, labels))
+    kept = [c for c in result.checks if c.name in ("refused", "one_reporter")]
+    lost = [dataclasses.replace(c, statistic=None) for c in result.checks if c.name == "partly_measured"]
+    cleaned = merge(parts, outcome=labels["outcome"])
+    checks = [
+        dataclasses.replace(c, outcome=labels["outcome"])
+        for c in dict.fromkeys((*cleaned.checks, *kept, *lost))
+        if c.name != "pairs"
+    ]
+    return dataclasses.replace(cleaned, checks=tuple(dict.fromkeys(checks)))
+
+
+def _pair_counts(table: CountTable) -> tuple[dict[str, int] | None, str]:
+    """Return four cells to compute with: as released, or the least favourable to the margins."""
+    cells = {name: table["pairs", name] for name in PAIRS}
+    shown = {name: count for name, count in cells.items() if count is not None}
+    if len(shown) == len(PAIRS):
+        return shown, "cells"
+    total, before, after = (
+        table["all", "measured at both"],
+        table["users", "before"],
+        table["users", "after"],
+    )
+    if total is None or before is None or after is None:
+        return None, "hidden"
+    before, after = min(before, total), min(after, total)
+    both = max(0, before + after - total)
+    return {
+        "both": both,
+        "before_only": before - both,
+        "after_only": after - both,
+        "neither": total - before - after + both,
+    }, "margins"
+
+
+def _from_margins(result: ResultSet) -> ResultSet:
+    """Keep what follows from margins, and say that the pairing was taken at its widest."""
+    note = "; from the margins, pairing taken at its widest because its counts are not shown"
+    kept = tuple(
+        dataclasses.replace(e, method=e.method + note, p_value=None)
+        for e in result.estimates
+        if e.measure not in ("cessation", "onset")
+    )
+    gone = tuple(
+        _without_numbers(e) for e in result.estimates if e.measure in ("cessation", "onset")
+    )
+    check = Check(
+        name="pairing_hidden",
+        text="Who stopped and who started is not shown; intervals take the pairing that makes "
+        "them widest.",
+    )
+    return dataclasses.replace(
+        result, estimates=kept + gone, checks=(*result.checks, check), tables=()
+    )
+
+
+def _without_numbers(e: Estimate) -> Estimate:
+    """Return the row of an estimate that may not be shown."""
+    return dataclasses.replace(
+        e,
+        estimate=None,
+        std_error=None,
+        conf_low=None,
+        conf_high=None,
+        p_value=None,
+        n=None,
+        n_events=None,
+        n_reference=None,
+        n_events_reference=None,
+    )
+
+
+def _hidden_arm(table: CountTable, labels: Mapping[str, Any], level: float) -> ResultSet:
+    """Return the rows of an arm whose users before or after are hidden; shares that pass stay."""
+    total = table["all", "measured at both"]
+    estimates = []
+    for measure, when in (("prevalence_before", "before"), ("prevalence_after", "after")):
+        users = table["users", when]
+        if users is None or not total:
+            estimates.append(_empty(measure, labels, level))
+            continue
+        share = prepost.proportion(
+            events=min(users, total), n=total, measure=measure, conf_level=level, **labels
+        )
+        estimates += share.estimates
+    for measure in ("risk_difference", "risk_ratio", "percent_reduction", "cessation", "onset"):
+        estimates.append(_empty(measure, labels, level))
+    check = Check(name="suppressed", group=str(labels["group"]), text=HIDDEN)
+    return ResultSet(estimates=tuple(estimates), checks=(check,))
+
+
+def _empty(measure: str, labels: Mapping[str, Any], level: float, term: str = "") -> Estimate:
+    return Estimate(measure=measure, term=term, estimate=None, conf_level=level, **labels)
+
+
+def _severity(
+    table: CountTable, result: ResultSet, labels: Mapping[str, Any], level: float
+) -> ResultSet:
+    lines = {name: table["change", name] for name in ("improved", "same", "worsened")}
+    shown = {name: count for name, count in lines.items() if count is not None}
+    if len(shown) < len(lines) or not sum(shown.values()):
+        names = ("probability_improved", "probability_worsened", "improved_minus_worsened")
+        check = Check(name="suppressed_change", group=str(labels["group"]), text=HIDDEN)
+        return ResultSet(
+            estimates=tuple(_empty(name, labels, level) for name in names), checks=(check,)
+        )
+    effects, freedom = prepost.design_effects(result, group=str(labels["group"]))
+    return prepost.severity_counts(
+        **shown, conf_level=level, design_effect=effects or 1.0, df=freedom or None, **labels
+    )
+
+
+def _contrasts(
+    plan: Plan,
+    result: ResultSet,
+    tables: Mapping[str, CountTable],
+    usable: Mapping[str, dict[str, int]],
+    labels: Mapping[str, Any],
+) -> ResultSet:
+    level = plan.design.conf_level
+    main = [("ratio_of_ratios", ""), ("percent_reduction", "ratio"), ("difference_in_differences", "")]
+    after = [("risk_difference", ""), ("risk_ratio", "")]
+    exact = [c for c in result.checks if c.name == "claim"]
+    refused = [c for c in result.checks if c.name in ("refused", "undefined") and not c.group]
+    if len(usable) < 2 or refused or not exact:
+        check = Check(
+            name="suppressed_contrast",
+            text=refused[0].text if refused else HIDDEN,
+        )
+        rows = tuple(
+            dataclasses.replace(_empty(m, labels, level, term), claim="associational")
+            for m, term in [*main, *after]
+        )
+        return ResultSet(estimates=rows, checks=(check,))
+    claim, check = _claim(plan, exact[0], tables)
+    sizes, freedom = [], []
+    for group in ARMS.codes:
+        effects, df = prepost.design_effects(result, group=group)
+        sizes.append(max([1.0, *effects.values()]))
+        freedom += list(df.values())
+    change = null_result(
+        lambda: comparison.difference_in_differences(
+            _long(usable),
+            outcome="used",
+            treated="group",
+            period="period",
+            before="before",
+            after="after",
+            person="unit_id",
+            conf_level=level,
+            reporter="reporter",
+            design_effect=(sizes[0], sizes[1]),
+            df=min(freedom) if freedom else None,
+            outcome_name=str(labels["outcome"]),
+            unit=str(labels["unit"]),
+            threshold=str(labels["threshold"]),
+        ),
+        main,
+        labels,
+        level,
+    )
+    change = dataclasses.replace(
+        change,
+        estimates=tuple(
+            dataclasses.replace(e, reporter=str(labels["reporter"])) for e in change.estimates
+        ),
+        checks=tuple(c for c in change.checks if c.name not in ("one_reporter", "clusters")),
+    )
+    second = _risk_after(plan, usable, labels, after, clustered=bool(freedom))
+    both = merge([change, second], outcome=str(labels["outcome"]))
+    kept = tuple(
+        dataclasses.replace(e, claim=claim)
+        for e in both.estimates
+        if not e.group and e.measure not in ("risk_treated", "risk_comparison")
+    )
+    return dataclasses.replace(both, estimates=kept, checks=(check, *both.checks), tables=())
+
+
+def _risk_after(
+    plan: Plan,
+    usable: Mapping[str, dict[str, int]],
+    labels: Mapping[str, Any],
+    measures: list[tuple[str, str]],
+    *,
+    clustered: bool,
+) -> ResultSet:
+    level = plan.design.conf_level
+    if clustered or plan.comparison.covariates:
+        reason = "people are clustered" if clustered else "the contrast is adjusted for covariates"
+        check = Check(
+            name="not_recomputed",
+            text=f"The share after between the groups is not released: {reason}, so it does not "
+            "follow from the counts shown.",
+        )
+        return ResultSet(
+            estimates=tuple(_empty(m, labels, level, t) for m, t in measures), checks=(check,)
+        )
+    rows = pd.concat(
+        [
+            _expand(
+                {True: c["both"] + c["after_only"], False: c["before_only"] + c["neither"]}, group
+            )
+            for group, c in usable.items()
+        ],
+        ignore_index=True,
+    )
+    plain = {key: value for key, value in labels.items() if key != "outcome"}
+    return null_result(
+        lambda: comparison.risk_contrast(
+            rows,
+            outcome="outcome",
+            treated="group",
+            conf_level=level,
+            outcome_name=str(labels["outcome"]),
+            contrast="programme v comparison, after",
+            **plain,
+        ),
+        measures,
+        labels,
+        level,
+    )
+
+
+def _claim(plan: Plan, exact: Check, tables: Mapping[str, CountTable]) -> tuple[str, Check]:
+    """Keep the exact claim; its words give shares made from released counts."""
+    shares = {}
+    for group, table in tables.items():
+        total, measured = table["all", "referred"], table["all", "measured at both"]
+        if not total or measured is None:
+            text = exact.text.split("(")[0].strip().rstrip(",")
+            return _claim_name(exact), dataclasses.replace(exact, statistic=None, text=f"{text}.")
+        shares[group] = max(0.0, 1 - measured / total)
+    _claimed, check = between_arms_claim(plan, shares)
+    if _claimed != _claim_name(exact):
+        check = dataclasses.replace(exact, statistic=None)
+    return _claim_name(exact), check
+
+
+def _claim_name(check: Check) -> str:
+    return "causal" if check.passed else "associational"
+
+
+def _long(usable: Mapping[str, dict[str, int]]) -> pd.DataFrame:
+    """Write released counts as one row per person and period, as the contrast takes them."""
+    used = {
+        "both": (True, True),
+        "before_only": (True, False),
+        "after_only": (False, True),
+        "neither": (False, False),
+    }
+    rows = [
+        (f"{group}{cell}{i}", group, before, after)
+        for group, counts in usable.items()
+        for cell, (before, after) in used.items()
+        for i in range(counts[cell])
+    ]
+    wide = pd.DataFrame(rows, columns=["unit_id", "group", "before", "after"])
+    long = wide.melt(id_vars=["unit_id", "group"], var_name="period", value_name="used")
+    return long.assign(reporter="released")
+
+
+def _expand(counts: Mapping[bool, int], group: str) -> pd.DataFrame:
+    outcome = [value for value, count in counts.items() for _ in range(count)]
+    return pd.DataFrame({"group": group, "outcome": outcome})
+
+
+def _perceived_change(
+    plan: Plan, reporter: str, result: ResultSet, rules: Policy
+) -> ResultSet:
+    labels: dict[str, Any] = {
+        "outcome": "perceived_change",
+        "unit": plan.design.unit,
+        "reporter": reporter,
+    }
+    level = plan.design.conf_level
+    parts, usable, shares = [], {}, {}
+    for table in result.tables:
+        group = table.name.removeprefix("perceived_change:")
+        controlled = _control(table, rules)
+        parts.append(ResultSet(tables=(controlled,)))
+        reduced, judged = controlled["reduced",], controlled["judged",]
+        if reduced is None or not judged or plan.design.unit != "person":
+            parts.append(
+                ResultSet(
+                    estimates=(_empty("share_reduced", {**labels, "group": group}, level),),
+                    checks=(Check(name="suppressed", group=group, text=HIDDEN),),
+                )
+            )
+            continue
+        reduced = min(reduced, judged)
+        usable[group] = (reduced, judged)
+        unjudged = controlled["not judged",]
+        shares[group] = 0.0 if unjudged is None else unjudged / (unjudged + judged)
+        parts.append(
+            prepost.proportion(
+                events=reduced,
+                n=judged,
+                measure="share_reduced",
+                conf_level=level,
+                group=group,
+                **labels,
+            )
+        )
+    if len(result.tables) == 2:
+        measures = [("risk_difference", ""), ("risk_ratio", "")]
+        exact = [c for c in result.checks if c.name == "claim"]
+        if len(usable) < 2 or not exact:
+            rows = tuple(_empty(m, labels, level, t) for m, t in measures)
+            check = Check(name="suppressed_contrast", text=HIDDEN)
+            parts.append(ResultSet(estimates=rows, checks=(check,)))
+        else:
+            parts.append(_judged_contrast(plan, exact[0], usable, shares, labels, measures))
+    return merge(parts, outcome="perceived_change")
+
+
+def _judged_contrast(
+    plan: Plan,
+    exact: Check,
+    usable: Mapping[str, tuple[int, int]],
+    shares: Mapping[str, float],
+    labels: Mapping[str, Any],
+    measures: list[tuple[str, str]],
+) -> ResultSet:
+    rows = pd.concat(
+        [_expand({True: k, False: n - k}, group) for group, (k, n) in usable.items()],
+        ignore_index=True,
+    )
+    plain = {key: value for key, value in labels.items() if key != "outcome"}
+    found = null_result(
+        lambda: comparison.risk_contrast(
+            rows,
+            outcome="outcome",
+            treated="group",
+            conf_level=plan.design.conf_level,
+            outcome_name="perceived_change",
+            **plain,
+        ),
+        measures,
+        labels,
+        plan.design.conf_level,
+    )
+    claim = _claim_name(exact)
+    _claimed, check = between_arms_claim(plan, shares)
+    if _claimed != claim:
+        check = dataclasses.replace(exact, statistic=None)
+    kept = tuple(
+        dataclasses.replace(e, claim=claim)
+        for e in found.estimates
+        if e.measure in ("risk_difference", "risk_ratio")
+    )
+    return dataclasses.replace(found, estimates=kept, checks=(check, *found.checks), tables=())
+
+
+def _binary(plan: Plan, outcome: BinaryOutcome, result: ResultSet, rules: Policy) -> ResultSet:
+    controlled = _control(result.tables[0], rules)
+    cells = {c.key: c.count for c in controlled.cells if not c.parts}
+    exact = [c for c in result.checks if c.name == "claim"]
+    if None in cells.values() or plan.design.unit != "person" or not exact:
+        labels = {"outcome": outcome.name, "unit": plan.design.unit, "reporter": outcome.reporter}
+        level = plan.design.conf_level
+        measures = ("risk_treated", "risk_comparison", "risk_difference", "risk_ratio")
+        return ResultSet(
+            estimates=tuple(_empty(m, labels, level) for m in measures),
+            checks=(Check(name="suppressed", outcome=outcome.name, text=HIDDEN),),
+            tables=(controlled,),
+        )
+    rows = pd.DataFrame(
+        [
+            (group, group == "programme", given == "programme", word == "yes")
+            for (group, given, word), count in cells.items()
+            if word != "not recorded"
+            for _ in range(count or 0)
+        ],
+        columns=["group", "assigned", "delivered", "outcome"],
+    )
+    shares = {}
+    for group in ARMS.codes:
+        total = sum(count or 0 for key, count in cells.items() if key[0] == group)
+        unseen = sum(
+            c or 0 for key, c in cells.items() if key[0] == group and key[2] == "not recorded"
+        )
+        if total:
+            shares[group] = unseen / total
+    if rows["group"].nunique() < 2:
+        raise UndefinedResultError("only one arm has an outcome, so there is nothing to compare.")
+    found = binary_estimates(plan, outcome, rows, shares)
+    claim = _claim_name(exact[0])
+    kept = tuple(
+        dataclasses.replace(e, claim=claim) if e.claim == "causal" else e for e in found.estimates
+    )
+    return dataclasses.replace(found, estimates=kept, tables=(controlled,))

@@ -1,0 +1,301 @@
+"""The report bundle: one self-contained HTML page, its charts, the tables behind them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING, Any
+
+from drive_eval.plan import BehaviourOutcome, BinaryOutcome, Plan, outcome_names
+from drive_eval.report import charts, sentences, tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from drive_eval.report.charts import Chart
+    from drive_eval.results import Evaluation
+
+__all__ = ["write_bundle"]
+
+
+def write_bundle(
+    evaluation: Evaluation,
+    folder: Path,
+    *,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> None:
+    """Write report.html, results.json, and each chart as PNG with the CSV behind it.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Released: ``policy`` is set.
+    folder : Path
+        An empty folder.
+    progress : callable, optional
+        Called with the number of finished files, their total, and the last one's name.
+    """
+    sections = _sections(evaluation)
+    drawn = [chart for section in sections for chart in section["charts"]]
+    total = len(drawn) + 2
+    (folder / "charts").mkdir()
+    pictures = {}
+    for done, chart in enumerate(drawn, start=1):
+        picture = _png(chart)
+        (folder / "charts" / f"{chart.name}.png").write_bytes(picture)
+        csv = chart.data.to_csv(index=False, lineterminator="\n")
+        (folder / "charts" / f"{chart.name}.csv").write_text(csv, encoding="utf-8", newline="")
+        pictures[chart.name] = base64.b64encode(picture).decode("ascii")
+        if progress is not None:
+            progress(done, total, chart.name)
+    page = _page(evaluation, sections, pictures)
+    (folder / "report.html").write_text(page, encoding="utf-8", newline="")
+    if progress is not None:
+        progress(total - 1, total, "report.html")
+    (folder / "results.json").write_text(evaluation.to_json(), encoding="utf-8", newline="")
+    if progress is not None:
+        progress(total, total, "results.json")
+
+
+def _png(chart: Chart) -> bytes:
+    buffer = io.BytesIO()
+    # No library, date or path in the picture's metadata: the file must say nothing but the chart.
+    chart.figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _page(
+    evaluation: Evaluation, sections: list[dict[str, Any]], pictures: dict[str, str]
+) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("drive_eval.report", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    plan = evaluation.plan
+    return environment.get_template("report.html").render(
+        title=plan["evaluation"]["title"],
+        programme=plan["evaluation"]["programme"],
+        status=plan["evaluation"]["status"],
+        support=plan["report"]["support"],
+        front=tables.front_box(evaluation),
+        sections=sections,
+        pictures=pictures,
+    )
+
+
+def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Lay out the page: each section has an id, a heading, paragraphs, charts and tables."""
+    plan = Plan.model_validate(dict(evaluation.plan))
+    labels = {
+        "programme": plan.report.programme_label,
+        "comparison": plan.report.comparison_label,
+    }
+    behaviours = [
+        [name for name in outcome_names(o) if name in evaluation.results]
+        for o in plan.outcomes
+        if isinstance(o, BehaviourOutcome)
+    ]
+    risks = [o for o in plan.outcomes if not isinstance(o, BehaviourOutcome)]
+    sections = [_summary(evaluation, plan, behaviours, labels)]
+    for number, names in enumerate(behaviours):
+        sections.append(_reductions(evaluation, names, labels, number))
+    if risks:
+        sections.append(_risks(evaluation, plan, labels))
+    for number, names in enumerate(behaviours):
+        sections.append(_severity(evaluation, names, labels, number))
+    sections.append(_flow(evaluation, behaviours, labels))
+    sections.append(_effects(evaluation, behaviours, labels))
+    sections.append(
+        _section(
+            "limits",
+            "What these figures cannot say",
+            items=[*plan.report.limits, *sentences.design_limits(evaluation)],
+        )
+    )
+    statement = [check.text for check in evaluation.checks if check.name == "disclosure"]
+    sections.append(
+        _section("disclosure", "How people are protected from being recognised", text=statement)
+    )
+    assumptions = dict.fromkeys(a for r in evaluation.results.values() for a in r.assumptions)
+    sections.append(
+        _section(
+            "methods",
+            "Methods",
+            text=list(plan.report.notes),
+            items=list(assumptions),
+            tables_=[tables.checks_table(evaluation, labels)],
+        )
+    )
+    sections.append(
+        _section(
+            "provenance",
+            "Where the numbers came from",
+            tables_=[tables.provenance_table(evaluation)],
+        )
+    )
+    return sections
+
+
+def _section(
+    key: str,
+    heading: str,
+    *,
+    text: list[str] | None = None,
+    items: list[str] | None = None,
+    drawn: list[Chart] | None = None,
+    tables_: list[tables.Table] | None = None,
+    open_tables: bool = True,
+) -> dict[str, Any]:
+    return {
+        "id": key,
+        "heading": heading,
+        "text": text or [],
+        "points": items or [],
+        "charts": drawn or [],
+        "tables": tables_ or [],
+        "open_tables": open_tables,
+    }
+
+
+def _summary(
+    evaluation: Evaluation, plan: Plan, behaviours: list[list[str]], labels: dict[str, str]
+) -> dict[str, Any]:
+    shown = []
+    points: list[str] = []
+    for names in behaviours[:1]:
+        shown.append(tables.headline_table(evaluation, names, labels))
+    for outcome in plan.outcomes:
+        if isinstance(outcome, BehaviourOutcome):
+            continue
+        result = evaluation.results[outcome_names(outcome)[0]]
+        points += sentences.risk_sentences(result, _risk_title(outcome), labels)
+    text = []
+    claims = {c.text for r in evaluation.results.values() for c in r.checks if c.name == "claim"}
+    has_causal = any(
+        e.claim == "causal" for r in evaluation.results.values() for e in r.estimates
+    )
+    if behaviours and not has_causal:
+        text.append(
+            "A fall inside the programme group alone does not show what the programme did. "
+            + (
+                "The two groups are set against each other below."
+                if claims
+                else "There is no comparison group."
+            )
+        )
+    return _section("summary", "In short", text=text, items=points, tables_=shown)
+
+
+def _reductions(
+    evaluation: Evaluation, names: list[str], labels: dict[str, str], number: int
+) -> dict[str, Any]:
+    chart = charts.reductions_chart(evaluation, names, labels)
+    points = []
+    for name in names:
+        result = evaluation.results[name]
+        parts = [
+            sentences.arm_sentence(result, name, group, labels)
+            for group in ("programme", "comparison")
+            if any(e.group == group for e in result.estimates)
+        ]
+        words = f"{sentences.behaviour_label(name)}. {' '.join(parts)} "
+        points.append(words + sentences.contrast_sentence(result, labels))
+    return _section(
+        f"reductions-{number + 1}" if number else "reductions",
+        _reporter_heading("By how much did abuse fall?", names, number),
+        items=points,
+        drawn=[_numbered(chart, number)],
+        tables_=[tables.reductions_table(evaluation, names, labels)],
+    )
+
+
+def _reporter_heading(words: str, names: list[str], number: int) -> str:
+    if not number:
+        return words
+    from drive_eval.vocabulary import label
+
+    _kind, reporter, span = names[0].split(":")[:3]
+    before, after = span.split("-")
+    return (
+        f"{words} {label(before)} to {label(after).lower()}, as rated by the "
+        f"{label(reporter)[:1].lower()}{label(reporter)[1:]}"
+    )
+
+
+def _numbered(chart: Chart, number: int) -> Chart:
+    import dataclasses
+
+    if not number:
+        return chart
+    return dataclasses.replace(chart, name=f"{chart.name}-{number + 1}")
+
+
+def _severity(
+    evaluation: Evaluation, names: list[str], labels: dict[str, str], number: int
+) -> dict[str, Any]:
+    chart = charts.severity_chart(evaluation, names, labels)
+    return _section(
+        f"severity-{number + 1}" if number else "severity",
+        _reporter_heading("How severe was it, and who got worse?", names, number),
+        drawn=[_numbered(chart, number)],
+        tables_=[tables.severity_table(evaluation, names, labels)],
+    )
+
+
+def _risks(evaluation: Evaluation, plan: Plan, labels: dict[str, str]) -> dict[str, Any]:
+    drawn, shown, points = [], [], []
+    for outcome in plan.outcomes:
+        if isinstance(outcome, BehaviourOutcome):
+            continue
+        name = outcome_names(outcome)[0]
+        title = _risk_title(outcome)
+        chart = charts.risk_chart(evaluation, [name], {name: title}, labels)
+        drawn.append(chart)
+        points += sentences.risk_sentences(evaluation.results[name], title, labels)
+        for table in evaluation.results[name].tables:
+            shown.append(tables.counts_table(table, f"{title}: {table.title.lower()}", labels))
+    published = tables.published_table(evaluation)
+    if published is not None:
+        shown.insert(0, published)
+    return _section(
+        "risks", "How often did it happen in each group?", items=points, drawn=drawn, tables_=shown
+    )
+
+
+def _risk_title(outcome: Any) -> str:
+    if isinstance(outcome, BinaryOutcome):
+        return outcome.label or outcome.name.replace("_", " ").capitalize()
+    return "Risk judged to have fallen moderately or significantly"
+
+
+def _flow(
+    evaluation: Evaluation, behaviours: list[list[str]], labels: dict[str, str]
+) -> dict[str, Any]:
+    drawn = [charts.flow_chart(evaluation, labels)]
+    shown = [tables.counts_table(evaluation.table("flow"), "Flow", labels)]
+    text = []
+    if behaviours:
+        drawn.append(charts.missing_chart(evaluation, behaviours[0], labels))
+        shown.append(tables.denominators_table(evaluation, behaviours[0], labels))
+        text.append(
+            "Figures about change describe the people measured at both points. Those without a "
+            "second measure may have done worse."
+        )
+    return _section("flow", "Who is in the figures, and who is not", text=text, drawn=drawn,
+                    tables_=shown)  # fmt: skip
+
+
+def _effects(
+    evaluation: Evaluation, behaviours: list[list[str]], labels: dict[str, str]
+) -> dict[str, Any]:
+    return _section(
+        "effects",
+        "All effects with their uncertainty",
+        tables_=[tables.effects_table(evaluation, labels)],
+    )

@@ -1,0 +1,438 @@
+"""Words for results: chosen by claim, measure and interval; no number is formed here.
+
+A verdict looks at the interval only. Words of cause are used for causal claims alone; an
+inconclusive result has its own sentence; a relative fall never stands without the numbers
+out of 100.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from drive_eval.plan import DESIGN_KINDS
+from drive_eval.vocabulary import label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from drive_eval.results import Estimate, Evaluation, ResultSet
+
+__all__ = [
+    "ARM_LABELS",
+    "FORBIDDEN_UNLESS_CAUSAL",
+    "SUPPRESSED",
+    "arm_label",
+    "arm_sentence",
+    "behaviour_label",
+    "claim_sentence",
+    "contrast_sentence",
+    "design_limits",
+    "fall_between_arms",
+    "fall_within_arm",
+    "percent_text",
+    "reductions_headline",
+    "risk_sentences",
+    "severity_headline",
+    "verdict",
+]
+
+Verdict = Literal["fell", "rose", "cannot tell", "not shown"]
+
+ARM_LABELS = {"programme": "Programme", "comparison": "Comparison"}
+SUPPRESSED = "Too few people to publish without risking someone being recognised."
+UNITS = {"person": "perpetrators", "enrolment": "enrolments", "dyad": "pairs of people"}
+
+#: Words that only a randomised comparison as allocated may use.
+FORBIDDEN_UNLESS_CAUSAL = (
+    "caused",
+    "due to",
+    "thanks to",
+    "works",
+    "effective",
+    "reduced by the programme",
+    "put down to",
+)
+
+
+def arm_label(group: str, labels: Mapping[str, str]) -> str:
+    """Return the plan's name of an arm.
+
+    Examples
+    --------
+    >>> arm_label("programme", {"programme": "Arrest"})
+    'Arrest'
+    """
+    return labels.get(group, ARM_LABELS.get(group, group))
+
+
+def behaviour_label(name: str) -> str:
+    """Return the plain words for an outcome's name.
+
+    Examples
+    --------
+    >>> behaviour_label("physical:idva:intake-exit")
+    'Physical abuse'
+    """
+    return label(name.split(":")[0])
+
+
+def percent_text(count: int | None, total: int | None) -> str:
+    """Return a count as a whole number out of 100, or the words for a suppressed one.
+
+    Examples
+    --------
+    >>> percent_text(5, 20), percent_text(None, 20)
+    ('25', 'too few to show')
+    """
+    if count is None or not total:
+        return "too few to show"
+    return f"{100 * count / total:.0f}"
+
+
+def verdict(reduction: Estimate | None) -> Verdict:
+    """Say what the interval of a percentage reduction allows to be said.
+
+    Examples
+    --------
+    >>> from drive_eval.results import Estimate
+    >>> verdict(Estimate(measure="percent_reduction", estimate=50, conf_low=20, conf_high=70))
+    'fell'
+    """
+    if reduction is None or reduction.estimate is None:
+        return "not shown"
+    if reduction.conf_low is None or reduction.conf_high is None:
+        return "cannot tell"
+    if reduction.conf_low > 0:
+        return "fell"
+    return "rose" if reduction.conf_high < 0 else "cannot tell"
+
+
+def fall_within_arm(result: ResultSet, group: str) -> Estimate | None:
+    """Return the percentage reduction inside one arm, if there is one."""
+    found = [e for e in result.estimates if e.measure == "percent_reduction" and e.group == group]
+    return next((e for e in found if not e.subgroup), None)
+
+
+def fall_between_arms(result: ResultSet) -> Estimate | None:
+    """Return by how much more the programme arm fell, as a percentage, if there is a contrast."""
+    found = [e for e in result.estimates if e.measure == "percent_reduction" and not e.group]
+    return next((e for e in found if e.term == "ratio"), None)
+
+
+def arm_sentence(result: ResultSet, name: str, group: str, labels: Mapping[str, str]) -> str:
+    """Say what happened in one arm: out of 100 first, then the relative change with its range.
+
+    Parameters
+    ----------
+    result : ResultSet
+        Released.
+    name : str
+        Outcome name.
+    group : str
+        The arm.
+    labels : mapping
+        Names of the arms.
+
+    Returns
+    -------
+    str
+    """
+    found = {e.measure: e for e in result.estimates if e.group == group and not e.subgroup}
+    who = f"In the {arm_label(group, labels).lower()} group"
+    before, after = found.get("prevalence_before"), found.get("prevalence_after")
+    change, fall = found.get("risk_difference"), found.get("percent_reduction")
+    what = behaviour_label(name).lower()
+    if before is None and after is None and fall is None:
+        return f"{who} this was not measured."
+    if before is None or before.estimate is None or after is None or after.estimate is None:
+        if before is not None and before.estimate is not None:
+            unit = UNITS.get(before.unit, "people")
+            return (
+                f"{who}, {100 * before.estimate:.0f} in every 100 {unit} used {what} before. "
+                f"After: {SUPPRESSED[:1].lower()}{SUPPRESSED[1:]}"
+            )
+        return f"{who}: {SUPPRESSED[:1].lower()}{SUPPRESSED[1:]}"
+    unit = UNITS.get(before.unit, "people")
+    text = (
+        f"{who}, {100 * before.estimate:.0f} in every 100 {unit} used {what} before and "
+        f"{100 * after.estimate:.0f} in every 100 after"
+    )
+    if change is not None and change.estimate is not None and change.conf_low is not None:
+        text += f" ({_fewer(change)})"
+    if fall is None or fall.estimate is None:
+        return text + ". A relative change is not defined, because nobody used it before."
+    kind = verdict(fall)
+    span = f"{_percent(fall.conf_low)} to {_percent(fall.conf_high)}"
+    if kind == "fell":
+        return f"{text}: a relative fall of {fall.estimate:.0f}% (range {span})."
+    if kind == "rose":
+        low, high = fall.conf_high, fall.conf_low
+        return (
+            f"{text}: a relative rise of {-fall.estimate:.0f}% "
+            f"(range {_percent(None if low is None else -low)} to "
+            f"{_percent(None if high is None else -high)})."
+        )
+    return f"{text}. This is compatible with {_span_words(fall)}: we cannot tell."
+
+
+def contrast_sentence(result: ResultSet, labels: Mapping[str, str]) -> str:
+    """Say by how much more the programme arm fell than the comparison arm, and how sure we are.
+
+    Parameters
+    ----------
+    result : ResultSet
+        Released.
+    labels : mapping
+        Names of the arms.
+
+    Returns
+    -------
+    str
+        With the sentence that the claim allows.
+    """
+    programme = arm_label("programme", labels).lower()
+    other = arm_label("comparison", labels).lower()
+    best = fall_between_arms(result)
+    if best is None:
+        return (
+            "There was no comparison group for this measure, so we cannot say how much of the "
+            "change belongs to the programme."
+        )
+    kind = verdict(best)
+    if kind == "not shown":
+        reasons = [c.text for c in result.checks if c.name in ("refused", "suppressed_contrast")]
+        return "The two groups cannot be set against each other here. " + " ".join(reasons[:1])
+    if kind == "cannot tell":
+        return (
+            f"Set against the {other} group, the data are compatible with {_more_words(best)}. This "
+            "does not show that the programme makes a difference, nor that it does not."
+        )
+    if kind == "fell":
+        text = (
+            f"The fall was larger in the {programme} group: its number of users ended "
+            f"{best.estimate:.0f}% lower (range {_percent(best.conf_low)} to "
+            f"{_percent(best.conf_high)}) than if it had changed as the {other} group did."
+        )
+    else:
+        text = (
+            f"The fall was smaller in the {programme} group: its number of users ended "
+            f"{_above(best)} higher than if it had changed as the {other} group did."
+        )
+    return f"{text} {claim_sentence(best.claim)}"
+
+
+def claim_sentence(claim: str) -> str:
+    """Return the sentence that says how far a difference between the arms may be read.
+
+    Examples
+    --------
+    >>> claim_sentence("associational")[:40]
+    'It may also come from differences betwee'
+    """
+    if claim == "causal":
+        return (
+            "People were allocated by chance and few outcomes are missing, so this difference can "
+            "be put down to the allocation, within the range given."
+        )
+    return "It may also come from differences between the groups that nobody measured."
+
+
+def risk_sentences(result: ResultSet, title: str, labels: Mapping[str, str]) -> list[str]:
+    """Say how often a yes/no outcome happened in each arm, and what the difference allows.
+
+    Parameters
+    ----------
+    result : ResultSet
+        Released.
+    title : str
+        The outcome in plain words.
+    labels : mapping
+        Names of the arms.
+
+    Returns
+    -------
+    list of str
+    """
+    found = {e.measure: e for e in result.estimates if not e.subgroup and not e.term}
+    shares = {e.group: e for e in result.estimates if e.measure == "share_reduced"}
+    treated = found.get("risk_treated") or shares.get("programme")
+    other = found.get("risk_comparison") or shares.get("comparison")
+    words = []
+    for group, e in (("programme", treated), ("comparison", other)):
+        if e is None:
+            continue
+        who = f"{title}, {arm_label(group, labels).lower()} group"
+        if e.estimate is None:
+            words.append(f"{who}: {SUPPRESSED[:1].lower()}{SUPPRESSED[1:]}")
+        else:
+            words.append(
+                f"{who}: {100 * e.estimate:.0f} in every 100 "
+                f"(range {_hundredths(e.conf_low)} to {_hundredths(e.conf_high)})."
+            )
+    gap = found.get("risk_difference")
+    if gap is None or gap.estimate is None or gap.conf_low is None or gap.conf_high is None:
+        return words
+    programme = arm_label("programme", labels).lower()
+    low, high = sorted((abs(gap.conf_low), abs(gap.conf_high)))
+    if gap.conf_low <= 0 <= gap.conf_high:
+        words.append(
+            f"The data are compatible with anything from {100 * -gap.conf_low:.0f} fewer to "
+            f"{100 * gap.conf_high:.0f} more in every 100 in the {programme} group. This shows "
+            "neither that there is a difference nor that there is none."
+        )
+    else:
+        side = "fewer" if gap.estimate < 0 else "more"
+        words.append(
+            f"That is {100 * abs(gap.estimate):.0f} {side} in every 100 in the {programme} group "
+            f"(range {100 * low:.0f} to {100 * high:.0f}). {claim_sentence(gap.claim)}"
+        )
+    return words
+
+
+def reductions_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
+    """Return the one message of the reductions chart, as the intervals allow it."""
+    arms, contrasts = [], []
+    for name in names:
+        result = evaluation.results[name]
+        arms.append(verdict(fall_within_arm(result, "programme")))
+        contrasts.append(verdict(fall_between_arms(result)))
+    shown = [kind for kind in arms if kind != "not shown"]
+    if not shown:
+        return "Too few people to show any change"
+    fell = sum(kind == "fell" for kind in arms)
+    more = sum(kind == "fell" for kind in contrasts)
+    count = {1: "One type", 2: "Two types", 3: "Three types", 4: "Four types"}
+    if fell == len(arms):
+        first = "All types of abuse fell" if len(arms) > 1 else "This abuse fell"
+    elif fell:
+        first = f"{count.get(fell, str(fell) + ' types')} of abuse fell, of {len(arms)}"
+    elif "rose" in arms:
+        first = "No type of abuse clearly fell, and some rose"
+    else:
+        first = "No clear change in any type of abuse"
+    if all(kind == "not shown" for kind in contrasts):
+        return f"{first}; there is no comparison to set it against"
+    if fell and more == fell:
+        return f"{first}, and by more than in the comparison group"
+    if fell and more:
+        return f"{first}; {count.get(more, str(more)).lower()} by more than in the comparison group"
+    if fell:
+        return f"{first}, but not clearly by more than in the comparison group"
+    return first
+
+
+def severity_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
+    """Return the one message of the severity chart, worsening named as plainly as improvement."""
+    better = worse = 0
+    for name in names:
+        found = [
+            e
+            for e in evaluation.results[name].estimates
+            if e.group == "programme" and e.measure == "improved_minus_worsened"
+        ]
+        for e in found:
+            if e.estimate is None or e.conf_low is None or e.conf_high is None:
+                continue
+            better += e.conf_low > 0
+            worse += e.conf_high < 0
+    if better == len(names):
+        return "In the programme group, more people improved than got worse"
+    if worse == len(names):
+        return "In the programme group, more people got worse than improved"
+    return "Severity before and after: who improved and who got worse"
+
+
+def design_limits(evaluation: Evaluation) -> list[str]:
+    """Return the limits that follow from the design and from what was looked at.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Released.
+
+    Returns
+    -------
+    list of str
+        Never empty.
+    """
+    plan = evaluation.plan
+    kind = plan["design"]["kind"]
+    limits = [f"Design: {kind.replace('_', ' ')}; {DESIGN_KINDS[kind]}."]
+    behaviours = [o for o in plan["outcomes"] if o["kind"] == "behaviour"]
+    if behaviours:
+        limits += [
+            "People enter at a crisis, so some fall is expected without any programme (regression "
+            "to the mean). The change inside one group is not an effect.",
+            "A reduction counts people who use a type of abuse, not incidents and not severity.",
+            "The people who rate the abuse know who took part; they were not blind to it.",
+        ]
+    if kind == "before_after":
+        limits.append("There is no comparison group: nothing here says what the programme did.")
+    elif kind != "randomised":
+        limits.append("The groups may differ in ways that were not measured.")
+    claims = [c for r in evaluation.results.values() for c in r.checks if c.name == "claim"]
+    if any(check.passed is False for check in claims):
+        limits.append(
+            "Allocation was by chance, but many outcomes are missing: those who were measured may "
+            "differ between the groups, so no difference is called an effect."
+        )
+    if behaviours:
+        limits.append(
+            "People whose second measure is missing may have done worse than those measured; the "
+            "table of three denominators shows what is known among everybody."
+        )
+    primary = sum(o["primary"] for o in plan["outcomes"])
+    limits.append(
+        f"{len(evaluation.results)} outcomes were looked at, from {primary} primary blocks of the "
+        "plan; intervals are not adjusted for looking several times."
+    )
+    return limits
+
+
+def _fewer(change: Estimate) -> str:
+    """Say a difference in people per 100, with its range, in whichever direction it goes."""
+    point, low, high = change.estimate, change.conf_low, change.conf_high
+    if point is None or low is None or high is None:
+        return "change not shown"
+    if low <= 0 <= high:
+        return f"between {-100 * low:.0f} fewer and {100 * high:.0f} more in every 100"
+    ends = sorted((abs(100 * low), abs(100 * high)))
+    side = "fewer" if point < 0 else "more"
+    return f"{abs(100 * point):.0f} {side} in every 100, range {ends[0]:.0f} to {ends[1]:.0f}"
+
+
+def _percent(value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    if value == float("-inf"):
+        return "no limit"
+    return f"{value:.0f}%"
+
+
+def _hundredths(value: float | None) -> str:
+    return "unknown" if value is None else f"{100 * value:.0f}"
+
+
+def _span_words(fall: Estimate) -> str:
+    low, high = fall.conf_low, fall.conf_high
+    if low is None or high is None:
+        return "anything, since no range can be given"
+    if low == float("-inf"):
+        return f"anything from a relative fall of {high:.0f}% to a rise without limit"
+    return f"anything from a relative fall of {high:.0f}% to a rise of {-low:.0f}%"
+
+
+def _more_words(best: Estimate) -> str:
+    low, high = best.conf_low, best.conf_high
+    if low is None or high is None:
+        return "any difference, since no range can be given"
+    rise = "any amount" if low == float("-inf") else f"{-low:.0f}%"
+    return f"a number of users anywhere from {high:.0f}% lower to {rise} higher"
+
+
+def _above(best: Estimate) -> str:
+    if best.estimate is None or best.conf_high is None:
+        return "an unknown amount"
+    if best.conf_low is None or best.conf_low == float("-inf"):
+        return f"{-best.estimate:.0f}% (at least {-best.conf_high:.0f}%)"
+    return f"{-best.estimate:.0f}% (range {-best.conf_high:.0f}% to {-best.conf_low:.0f}%)"

@@ -1,0 +1,513 @@
+"""Tables of released results as rows of text, ready for any format."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from drive_eval.report.sentences import (
+    UNITS,
+    arm_label,
+    behaviour_label,
+    fall_between_arms,
+    fall_within_arm,
+    percent_text,
+    verdict,
+)
+from drive_eval.vocabulary import ARMS, SEVERITY, label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from drive_eval.results import CountTable, Estimate, Evaluation, ResultSet
+
+__all__ = [
+    "Table",
+    "checks_table",
+    "counts_table",
+    "denominators_table",
+    "effects_table",
+    "front_box",
+    "headline_table",
+    "provenance_table",
+    "published_table",
+    "reductions_table",
+    "severity_table",
+]
+
+HIDDEN = "[c]"
+MISSING = "[x]"
+
+MEASURES = {
+    "percent_reduction": "Relative fall in users",
+    "risk_difference": "Change per 100 people",
+    "risk_ratio": "Ratio of shares",
+    "odds_ratio": "Ratio of odds",
+    "ratio_of_ratios": "Ratio of the two changes",
+    "difference_in_differences": "Difference of the two changes, per 100",
+    "prevalence_before": "Share before, of 100",
+    "prevalence_after": "Share after, of 100",
+    "cessation": "Stopped, of 100 users before",
+    "onset": "Started, of 100 non-users before",
+    "probability_improved": "Improved, of 100",
+    "probability_worsened": "Got worse, of 100",
+    "improved_minus_worsened": "Improved less got worse, of 100",
+    "share_reduced": "Moderate or significant reduction, of 100",
+    "risk_treated": "Share in the programme arm, of 100",
+    "risk_comparison": "Share in the comparison arm, of 100",
+    "delivered_difference": "Difference in delivery, per 100",
+    "net_change": "Net change, per 100",
+    "stopped": "Known to have stopped, of 100",
+    "started": "Known to have started, of 100",
+}
+PER_HUNDRED = frozenset(
+    name for name, words in MEASURES.items() if "100" in words
+)  # fmt: skip
+TERMS = {
+    "itt": "as allocated",
+    "as_treated": "as delivered",
+    "first_stage": "delivery by allocation",
+    "iv": "instrumental variable",
+    "iv_anderson_rubin": "instrumental variable, Anderson–Rubin",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table as text.
+
+    Attributes
+    ----------
+    caption : str
+    header : tuple of str
+        The first column heads the rows.
+    rows : tuple of tuple of str
+    note : str
+    """
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def front_box(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """Return what a reader must know before the first number."""
+    plan = evaluation.plan
+    about, design, data = plan["evaluation"], plan["design"], plan["data"]
+    reporters = sorted({o["reporter"] for o in plan["outcomes"] if o["reporter"]})
+    rows = [
+        ("Question", about["question"]),
+        ("Design", _design(evaluation)),
+        ("Comparison group received", design["comparator"]),
+        ("Place", about["place"]),
+        ("Counted", UNITS[design["unit"]]),
+        ("Who reported", ", ".join(label(code) for code in reporters)),
+        ("Data", data["source"]),
+        ("Data complete to", about["data_cut"]),
+        ("Evaluated by", ", ".join(about["authors"])),
+        ("Report date", about["report_date"]),
+        ("Status", about["status"]),
+        ("Review by", about["review_by"]),
+    ]
+    return [(name, str(value)) for name, value in rows if value]
+
+
+def _design(evaluation: Evaluation) -> str:
+    design = evaluation.plan["design"]
+    words = design["kind"].replace("_", " ")
+    return f"{words}. {design['allocation']}" if design["allocation"] else words
+
+
+def headline_table(
+    evaluation: Evaluation, names: Sequence[str], labels: Mapping[str, str]
+) -> Table:
+    """Each abuse type out of 100 before and after in both arms, and what can be said."""
+    groups = _groups(evaluation, names)
+    rows = []
+    for name in names:
+        result = evaluation.results[name]
+        row = [behaviour_label(name)]
+        for group in groups:
+            before = _find(result, "prevalence_before", group)
+            after = _find(result, "prevalence_after", group)
+            row.append(f"{_hundred(before)} before, {_hundred(after)} after")
+        row.append(_plain_verdict(result))
+        rows.append(tuple(row))
+    heads = [f"{arm_label(group, labels)} group, of every 100" for group in groups]
+    return Table(
+        caption="How many of every 100 used each type of abuse",
+        header=("Type of abuse", *heads, "What can be said"),
+        rows=tuple(rows),
+    )
+
+
+def _plain_verdict(result: ResultSet) -> str:
+    inside = verdict(fall_within_arm(result, "programme"))
+    between = verdict(fall_between_arms(result))
+    words = {
+        "fell": "Fell in the programme group",
+        "rose": "Rose in the programme group",
+        "cannot tell": "No clear change in the programme group",
+        "not shown": "Too few people to say",
+    }[inside]
+    if inside == "not shown":
+        return words
+    more = {
+        "fell": ", and by more than in the comparison group",
+        "rose": ", and did worse than the comparison group",
+        "cannot tell": ", but not clearly differently from the comparison group",
+        "not shown": "; there is no comparison to set it against",
+    }[between]
+    return words + more
+
+
+def reductions_table(
+    evaluation: Evaluation, names: Sequence[str], labels: Mapping[str, str]
+) -> Table:
+    """The numbers behind the reductions chart: users, people, shares and the fall."""
+    rows = []
+    level = evaluation.plan["design"]["conf_level"]
+    for name in names:
+        result = evaluation.results[name]
+        for group in _groups(evaluation, [name]):
+            fall = _find(result, "percent_reduction", group)
+            change = _find(result, "risk_difference", group)
+            n = None if fall is None else fall.n
+            rows.append(
+                (
+                    behaviour_label(name),
+                    arm_label(group, labels),
+                    _count(n),
+                    _count(None if fall is None else fall.n_events_reference),
+                    _count(None if fall is None else fall.n_events),
+                    value_text(change),
+                    interval_text(change),
+                    value_text(fall),
+                    interval_text(fall),
+                )
+            )
+    return Table(
+        caption="Users of each type of abuse before and after",
+        header=(
+            "Type of abuse",
+            "Group",
+            "Measured at both",
+            "Users before",
+            "Users after",
+            "Change per 100",
+            f"{100 * level:g}% interval",
+            "Relative fall, %",
+            f"{100 * level:g}% interval",
+        ),
+        rows=tuple(rows),
+        note="[c]: too few people to show. [x]: cannot be computed; the checks say why.",
+    )
+
+
+def severity_table(
+    evaluation: Evaluation, names: Sequence[str], labels: Mapping[str, str]
+) -> Table:
+    """Severity levels before and after, and who improved, stayed the same or got worse."""
+    rows = []
+    for name in names:
+        for group in _groups(evaluation, [name]):
+            table = _table(evaluation.results[name], f"pairs:{group}")
+            if table is None:
+                continue
+            total = table["all", "measured at both"]
+            for when in ("before", "after"):
+                rows.append(
+                    (
+                        behaviour_label(name),
+                        arm_label(group, labels),
+                        when,
+                        *[_count(table[when, code]) for code in SEVERITY.codes],
+                        *(
+                            [_share(table, change, total) for change in ("improved", "worsened")]
+                            if when == "after"
+                            else ["", ""]
+                        ),
+                    )
+                )
+    return Table(
+        caption="People by severity, before and after",
+        header=(
+            "Type of abuse",
+            "Group",
+            "When",
+            *[SEVERITY.label(code) for code in SEVERITY.codes],
+            "Improved, of 100",
+            "Got worse, of 100",
+        ),
+        rows=tuple(rows),
+        note="[c]: too few people to show. Each count is rounded by itself.",
+    )
+
+
+def counts_table(table: CountTable, caption: str, labels: Mapping[str, str]) -> Table:
+    """Any released count table, one line each."""
+    rows = [
+        (*[_key_text(part, labels) for part in cell.key], _count(cell.count))
+        for cell in table.cells
+        if cell.shown
+    ]
+    heads = tuple(name.replace("_", " ").capitalize() for name in table.dimensions)
+    return Table(caption=caption, header=(*heads, "Count"), rows=tuple(rows), note=table.note)
+
+
+def denominators_table(
+    evaluation: Evaluation, names: Sequence[str], labels: Mapping[str, str]
+) -> Table:
+    """Net change, stopping and starting for each of the three denominators."""
+    rows = []
+    for name in names:
+        result = evaluation.results[name]
+        for group in _groups(evaluation, [name]):
+            here = [e for e in result.estimates if e.group == group and e.subgroup]
+            for denominator in dict.fromkeys(e.subgroup for e in here):
+                found = {e.measure: e for e in here if e.subgroup == denominator}
+                net = found.get("net_change")
+                rows.append(
+                    (
+                        behaviour_label(name),
+                        arm_label(group, labels),
+                        denominator,
+                        _count(None if net is None else net.n),
+                        f"{value_text(net)} ({interval_text(net)})",
+                        *[
+                            f"{value_text(found.get(m))} ({interval_text(found.get(m))})"
+                            for m in ("stopped", "started")
+                        ],
+                    )
+                )
+    return Table(
+        caption="The same counts set against three denominators",
+        header=(
+            "Type of abuse",
+            "Group",
+            "Out of everybody",
+            "People",
+            "Net change per 100",
+            "Known to have stopped, per 100",
+            "Known to have started, per 100",
+        ),
+        rows=tuple(rows),
+        note=(
+            "Referred: everybody in the arm. Measured at intake: everybody with a first measure. In "
+            "both, people without a second measure count as unchanged."
+        ),
+    )
+
+
+def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
+    """Every released effect with its interval, its counts and what it may be called."""
+    rows = []
+    for name, result in evaluation.results.items():
+        for e in result.estimates:
+            if e.subgroup and e.measure in ("net_change", "stopped", "started"):
+                continue
+            what = MEASURES.get(e.measure, label(e.measure))
+            notes = [TERMS.get(e.term, "" if e.measure == "percent_reduction" else e.term)]
+            notes.append(e.subgroup)
+            rows.append(
+                (
+                    _outcome_label(evaluation, name),
+                    arm_label(e.group, labels) if e.group else "Between the groups",
+                    ", ".join([what, *[note for note in notes if note]]),
+                    value_text(e),
+                    interval_text(e),
+                    _p(e.p_value),
+                    _count(e.n),
+                    e.claim,
+                    e.method,
+                )
+            )
+    return Table(
+        caption="All effects",
+        header=(
+            "Outcome",
+            "Group",
+            "Measure",
+            "Estimate",
+            f"{100 * evaluation.plan['design']['conf_level']:g}% interval",
+            "p",
+            "People",
+            "May be read as",
+            "Method",
+        ),
+        rows=tuple(rows),
+        note=(
+            "Negative changes and positive falls mean less abuse. [c]: not shown. [x]: cannot be "
+            "computed; the checks say why."
+        ),
+    )
+
+
+def published_table(evaluation: Evaluation) -> Table | None:
+    """Figures that others printed, beside ours with the same and with robust standard errors."""
+    rows = []
+    for figure in evaluation.plan["published"]:
+        result = evaluation.results.get(figure["outcome"])
+        if result is None:
+            continue
+        ours = [e for e in result.estimates if e.term == figure["term"] and not e.group]
+        same = [e for e in ours if e.subgroup.startswith(figure["kind"])]
+        robust = [e for e in ours if not e.subgroup]
+        sign = -1 if figure["reversed"] else 1
+        printed = figure["std_error"]
+        rows.append(
+            (
+                figure["label"],
+                f"{figure['estimate']:g}",
+                MISSING if printed is None else f"{printed:g}",
+                figure["kind"],
+                _signed(same[0] if same else None, sign),
+                _error(same[0] if same else None),
+                _error(robust[0] if robust else None),
+                figure["source"],
+            )
+        )
+    if not rows:
+        return None
+    return Table(
+        caption="Published figures beside ours",
+        header=(
+            "Figure",
+            "Printed",
+            "Printed standard error",
+            "Kind",
+            "Ours",
+            "Ours, same kind of standard error",
+            "Ours, robust (HC2)",
+            "Source",
+        ),
+        rows=tuple(rows),
+        note=(
+            "Shares, not per 100, and in the publication's direction. A classical standard error "
+            "takes the outcome to be equally spread in both arms; the robust one does not."
+        ),
+    )
+
+
+def _signed(e: Estimate | None, sign: int) -> str:
+    return MISSING if e is None or e.estimate is None else f"{sign * e.estimate:.5f}"
+
+
+def _error(e: Estimate | None) -> str:
+    return MISSING if e is None or e.std_error is None else f"{e.std_error:.5f}"
+
+
+def checks_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
+    """Everything that was looked at: held, failed, or for information."""
+    marks = {True: "held", False: "did not hold", None: "for information"}
+    rows = []
+    for name, result in [*evaluation.results.items(), ("", None)]:
+        checks = evaluation.checks if result is None else result.checks
+        rows += [
+            (
+                _outcome_label(evaluation, name) if name else "All",
+                arm_label(check.group, labels) if check.group else "",
+                check.name.replace("_", " "),
+                marks[check.passed],
+                check.text,
+            )
+            for check in checks
+        ]
+    return Table(
+        caption="Checks",
+        header=("Outcome", "Group", "Check", "Result", "What it says"),
+        rows=tuple(dict.fromkeys(rows)),
+    )
+
+
+def provenance_table(evaluation: Evaluation) -> Table:
+    """Where the numbers came from: plan, data and versions."""
+    rows = [("Plan (SHA-256)", evaluation.plan_hash)]
+    rows += [(f"Data: {name} (SHA-256)", h) for name, h in evaluation.provenance.inputs.items()]
+    rows += [(name, version) for name, version in evaluation.provenance.versions.items()]
+    rows.append(("Disclosure policy", evaluation.policy))
+    return Table(caption="Provenance", header=("Item", "Value"), rows=tuple(rows))
+
+
+def value_text(e: Estimate | None) -> str:
+    """Return an estimate as a reader should see it, per 100 where it is a share."""
+    if e is None:
+        return MISSING
+    if e.estimate is None:
+        return HIDDEN if e.n is None else MISSING
+    return _number(e, e.estimate)
+
+
+def interval_text(e: Estimate | None) -> str:
+    """Return the interval in the same scale as `value_text`."""
+    if e is None or e.conf_low is None or e.conf_high is None:
+        return HIDDEN if e is not None and e.n is None else MISSING
+    return f"{_number(e, e.conf_low)} to {_number(e, e.conf_high)}"
+
+
+def _number(e: Estimate, value: float) -> str:
+    if math.isinf(value):
+        return "no limit"
+    if e.measure in PER_HUNDRED:
+        return f"{100 * value:.1f}"
+    if e.measure == "percent_reduction":
+        return f"{value:.0f}"
+    return f"{value:.2f}"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _count(count: int | None) -> str:
+    return HIDDEN if count is None else f"{count:,}"
+
+
+def _share(table: CountTable, change: str, total: int | None) -> str:
+    count = table["change", change]
+    return HIDDEN if count is None else percent_text(count, total)
+
+
+def _hundred(e: Estimate | None) -> str:
+    return HIDDEN if e is None or e.estimate is None else f"{100 * e.estimate:.0f}"
+
+
+def _key_text(part: str, labels: Mapping[str, str]) -> str:
+    if part in ARMS.codes:
+        return arm_label(part, labels)
+    head, colon, code = part.partition(": ")
+    return f"{label(head)}: {label(code).lower()}" if colon else label(head)
+
+
+def _outcome_label(evaluation: Evaluation, name: str) -> str:
+    for outcome in evaluation.plan["outcomes"]:
+        if outcome["kind"] == "binary" and outcome["name"] == name:
+            return outcome["label"] or label(name)
+    parts = name.split(":")
+    words = behaviour_label(name)
+    return f"{words} ({label(parts[1])})" if len(parts) > 1 else words
+
+
+def _groups(evaluation: Evaluation, names: Sequence[str]) -> list[str]:
+    return [
+        arm
+        for arm in ARMS.codes
+        if any(_table(evaluation.results[name], f"pairs:{arm}") is not None for name in names)
+    ]
+
+
+def _find(result: ResultSet, measure: str, group: str) -> Estimate | None:
+    found = [
+        e
+        for e in result.estimates
+        if e.measure == measure and e.group == group and not e.subgroup
+    ]
+    return found[0] if found else None
+
+
+def _table(result: ResultSet, name: str) -> CountTable | None:
+    return next((table for table in result.tables if table.name == name), None)
