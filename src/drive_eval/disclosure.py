@@ -1,0 +1,959 @@
+"""The gate: which counts may leave the building, and in what form.
+
+The order is suppress, round, re-total. The rest of this module answers one question about
+the result: could an intruder who knows this very program, its policy and his own record
+work a hidden small count out again?
+
+How that is answered
+--------------------
+Lines stand in families (the levels of one severity scale, the four cells of a paired
+table). A family is hidden whole when enough of its lines are small; otherwise only its
+small lines are hidden. So what a table looks like from outside depends on its small lines
+and its rounded numbers and on nothing else, and the exact tables that look like that are
+the integer solutions of a few inequalities: the *look-alikes*. A release passes when every
+hidden count takes at least `Policy.protection` values among them, and still does among
+those in which the intruder himself stands in any given cell.
+
+A table that fails is not patched where it is weak, because the patch would show where the
+weakness was. It is made to look like a table whose small counts alone would have hidden one
+more family, and only if that look passes for the tables that come by it honestly. These are
+released in the same form, so that an intruder who runs the program on every table in the
+world cannot set them apart. One symbol stands for every hidden count, whatever the reason.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from drive_eval.errors import DisclosureError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from drive_eval.results import CellStatus, CountTable
+
+    Key = tuple[str, ...]
+    Ints = NDArray[np.int64]
+
+__all__ = [
+    "POLICIES",
+    "SYMBOL",
+    "Policy",
+    "audit",
+    "control",
+    "control_pairs",
+    "policy",
+    "record",
+    "safe_number",
+]
+
+#: What stands in a table, a sentence or a chart in the place of every hidden count.
+SYMBOL = "[c]"
+
+#: The four cells of a paired table, by the last part of their keys.
+PAIR_CELLS = ("both", "before_only", "after_only", "neither")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Which counts may be shown, and how much must stay unknown about the others?
+
+    Attributes
+    ----------
+    name : str
+        The name that a plan uses.
+    suppress_up_to : int
+        Counts from 1 to this number are hidden; 0 hides none.
+    suppress_zero : bool
+        Whether a count of nobody is hidden as well (a whole group is described by it).
+    round_to : int
+        Other counts are rounded to a multiple of this; 0 or 1 leaves them as they are.
+    min_residual_df : int
+        Fewest residual degrees of freedom of a model whose effects may be released.
+    min_events : int
+        Fewest events behind a model-based effect that may be released.
+    protection : int
+        Fewest values that a hidden count must still be able to take for an intruder.
+    text : str
+        The sentence for the report.
+
+    Examples
+    --------
+    >>> POLICIES["opensafely"].suppress_up_to
+    7
+    """
+
+    name: str
+    suppress_up_to: int
+    suppress_zero: bool = False
+    round_to: int = 0
+    min_residual_df: int = 0
+    min_events: int = 0
+    protection: int = 2
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        for field in ("suppress_up_to", "round_to", "min_residual_df", "min_events"):
+            if getattr(self, field) < 0:
+                raise DisclosureError(f"policy {self.name}: {field} cannot be below 0.")
+        if self.protection < 2 and self._hides_anything():
+            raise DisclosureError(
+                f"policy {self.name}: protection is {self.protection}, but a count that can take "
+                "one value only is not hidden; use 2 or more."
+            )
+
+    def _hides_anything(self) -> bool:
+        return self.suppress_up_to > 0 or self.suppress_zero
+
+    def _smallest_hidden(self) -> int:
+        return 0 if self.suppress_zero else 1
+
+
+POLICIES: dict[str, Policy] = {
+    "opensafely": Policy(
+        name="opensafely",
+        suppress_up_to=7,
+        round_to=5,
+        min_residual_df=10,
+        min_events=8,
+        text=(
+            "Counts of 1 to 7 are not shown, all other counts are rounded to the nearest 5, "
+            "totals are sums of rounded counts where their parts are shown, and a further count "
+            "is hidden wherever it would give a small one back."
+        ),
+    ),
+    "ons_acro": Policy(
+        name="ons_acro",
+        suppress_up_to=9,
+        suppress_zero=True,
+        min_residual_df=10,
+        min_events=10,
+        text=(
+            "Counts under 10, zero included, are not shown, and a further count is hidden "
+            "wherever it would give a small one back; counts that are shown are exact."
+        ),
+    ),
+    "internal": Policy(
+        name="internal",
+        suppress_up_to=0,
+        text=(
+            "For use inside the organisation that holds the data: small counts are shown, and "
+            "nothing in this report may be passed on or published."
+        ),
+    ),
+    "public_data": Policy(
+        name="public_data",
+        suppress_up_to=0,
+        text="Nothing is hidden, because every count stands in a public source.",
+    ),
+}
+
+
+def policy(name: str, *, public_source: str = "", **rules: Any) -> Policy:
+    """Which rules does this name stand for?
+
+    Parameters
+    ----------
+    name : {'opensafely', 'ons_acro', 'internal', 'public_data', 'custom'}
+        ``internal`` shows small counts and marks the report as not for release.
+    public_source : str
+        Where the counts are published already; ``public_data`` refuses without it.
+    **rules
+        For ``custom`` only: any attribute of `Policy`; ``suppress_up_to`` is required.
+
+    Returns
+    -------
+    Policy
+
+    Raises
+    ------
+    DisclosureError
+        For an unknown name or rule, rules for a named policy, or ``public_data`` without
+        its source.
+
+    Examples
+    --------
+    >>> policy("ons_acro").suppress_zero
+    True
+    >>> policy("custom", suppress_up_to=5, round_to=5).round_to
+    5
+    """
+    if name not in POLICIES and name != "custom":
+        raise DisclosureError(
+            f'"{name}" is no disclosure policy.{did_you_mean(name, [*POLICIES, "custom"])}'
+        )
+    if name == "custom":
+        return _custom(rules)
+    if rules:
+        raise DisclosureError(
+            f'policy "{name}" has fixed rules, but {", ".join(sorted(rules))} was given; '
+            'use "custom" to set rules.'
+        )
+    if name == "public_data":
+        if not public_source.strip():
+            raise DisclosureError(
+                'policy "public_data" hides nothing, so the plan must name the public source '
+                "of the counts (public_source)."
+            )
+        text = f"Nothing is hidden, because every count is public already: {public_source.strip()}."
+        return dataclasses.replace(POLICIES[name], text=text)
+    return POLICIES[name]
+
+
+def _custom(rules: Mapping[str, Any]) -> Policy:
+    known = [field.name for field in dataclasses.fields(Policy) if field.name != "name"]
+    for rule in rules:
+        if rule not in known:
+            raise DisclosureError(
+                f'"{rule}" is no rule of a disclosure policy.{did_you_mean(rule, known)}'
+            )
+    if "suppress_up_to" not in rules:
+        raise DisclosureError(
+            'policy "custom" needs suppress_up_to, the largest count that is hidden (0 for none).'
+        )
+    made = Policy(name="custom", **rules)
+    if made.text:
+        return made
+    low, high = made._smallest_hidden(), made.suppress_up_to
+    parts = [f"Counts of {low} to {high} are not shown" if high else "No count is hidden"]
+    if made.round_to > 1:
+        parts.append(f"other counts are rounded to the nearest {made.round_to}")
+    return dataclasses.replace(made, text=f"{', and '.join(parts)}.")
+
+
+def safe_number(count: int, policy: Policy) -> int | None:
+    """How may a count that stands alone in a sentence be printed?
+
+    Parameters
+    ----------
+    count : int
+        The exact count.
+    policy : Policy
+
+    Returns
+    -------
+    int or None
+        The rounded count; None when it must be hidden (print `SYMBOL`).
+
+    Notes
+    -----
+    Halves are rounded up. A count above the hidden range is never rounded into it or to zero.
+
+    Examples
+    --------
+    >>> [safe_number(n, POLICIES["opensafely"]) for n in (0, 7, 8, 12, 13)]
+    [0, None, 10, 10, 15]
+    """
+    if policy._hides_anything() and policy._smallest_hidden() <= count <= policy.suppress_up_to:
+        return None
+    base = policy.round_to
+    if base <= 1:
+        return count
+    rounded = (2 * count + base) // (2 * base) * base
+    if count == 0 or not policy.suppress_up_to:
+        return rounded
+    return max(rounded, (policy.suppress_up_to // base + 1) * base)
+
+
+def _behind(number: int, policy: Policy) -> tuple[int, int]:
+    """Return the smallest and the largest count that would be shown as this number."""
+    if policy.round_to <= 1:
+        return number, number
+    reach = range(max(0, number - policy.round_to), number + policy.round_to + 1)
+    counts = [count for count in reach if safe_number(count, policy) == number]
+    return counts[0], counts[-1]
+
+
+def control(
+    table: CountTable,
+    policy: Policy,
+    *,
+    known: Iterable[Key] = (),
+    priority: Mapping[Key, int] | None = None,
+    together: Iterable[Iterable[Key]] = (),
+) -> CountTable:
+    """Release of this table what nobody can turn back into a small count.
+
+    Parameters
+    ----------
+    table : CountTable
+        Exact counts. Every line that readers could set against another one belongs in the
+        same table: two tables of the same people are not protected from each other.
+    policy : Policy
+        See `policy`.
+    known : iterable of key
+        Lines whose exact count an intruder has from elsewhere, such as a published total.
+    priority : mapping of key to int, optional
+        Lines with the same number form a family; families with low numbers are given up
+        first. Without it, lines that differ only in the last part of their key form a
+        family (with one dimension: the atoms), and those with the largest totals go last.
+    together : iterable of iterables of key
+        Families that are released whole or not at all.
+
+    Returns
+    -------
+    CountTable
+        The same lines. A hidden count is None with status ``suppressed``, whether it is small
+        or would give a small one back (see `record` for the reason); an atom that was never
+        shown is None with status ``withheld``.
+
+    Raises
+    ------
+    DisclosureError
+        If the table was controlled before, or a key is not in it.
+
+    Notes
+    -----
+    **Assumptions.** The intruder knows the policy, this program and his own place in the
+    table, and nothing else about the counts but ``known``.
+
+    A line with 1 to ``suppress_up_to`` people is hidden; a family is hidden whole when all
+    its lines but one are small (with exact counts: neighbouring lines are hidden in twos,
+    when one of them is small). A total that is made up of released lines is their sum; any
+    other is rounded on its own. The result is accepted if every hidden line, every withheld
+    atom and every difference between two nested lines keeps ``protection`` values, or none
+    in the hidden range, over all tables with the same look; otherwise more families are
+    hidden, lowest priority first, such that the look is one that small counts alone can
+    produce and that passes for them. Every step is exact (integer programming), so that two
+    tables with the same look always have the same release.
+
+    References
+    ----------
+    Fischetti M, Salazar JJ (2001). Solving the cell suppression problem on tabular data with
+    linear constraints. Management Science 47, 1008–1027.
+
+    Examples
+    --------
+    >>> from drive_eval.results import CountTable
+    >>> table = CountTable.from_counts(name="arms", title="Arms", unit="perpetrators",
+    ...     dimensions=("group",), counts={("programme",): 21, ("comparison",): 4},
+    ...     totals={("all",): [("programme",), ("comparison",)]})
+    >>> [cell.count for cell in control(table, POLICIES["opensafely"]).cells]
+    [20, None, 25]
+    """
+    if table.policy:
+        raise DisclosureError(
+            f"table {table.name} was controlled under {table.policy} before; give the exact table."
+        )
+    if not policy._hides_anything() and policy.round_to <= 1:
+        return dataclasses.replace(table, policy=policy.name)
+    exact = _exact_atoms(table)
+    shape = _shape(table, policy, priority or {}, [list(keys) for keys in together])
+    sets = _atoms_of(table)
+    places = sorted({_position(table, key) for key in known})
+    learnt = tuple((sets[i], sum(exact[atom] for atom in sets[i])) for i in places)
+    hidden = _chosen(shape, exact, learnt, policy)
+    numbers = _numbers(shape, exact, hidden, policy)
+    cells = []
+    for cell, atoms in zip(table.cells, sets, strict=True):
+        number = numbers.get(atoms) if cell.shown else None
+        status: CellStatus = "rounded" if policy.round_to > 1 else "exact"
+        if number is None:
+            status = "suppressed" if cell.shown else "withheld"
+        cells.append(dataclasses.replace(cell, count=number, status=status))
+    return dataclasses.replace(table, cells=tuple(cells), policy=policy.name)
+
+
+def control_pairs(table: CountTable, policy: Policy, *, known: Iterable[Key] = ()) -> CountTable:
+    """Release of a table of people seen before and after what protects its small counts.
+
+    Parameters
+    ----------
+    table : CountTable
+        The last part of four keys is ``both``, ``before_only``, ``after_only`` and ``neither``;
+        the totals (users before, users after, all) are further lines.
+    policy : Policy
+    known : iterable of key
+        As in `control`.
+
+    Returns
+    -------
+    CountTable
+        Either the four cells with re-summed totals, or no cell and those totals that pass,
+        each rounded on its own. An effect follows from the four cells when they are there,
+        and otherwise from the totals under the pairing that gives the widest interval.
+
+    Raises
+    ------
+    DisclosureError
+        If one of the four cells is missing.
+
+    Examples
+    --------
+    >>> from drive_eval.results import CountTable
+    >>> cells = {("both",): 20, ("before_only",): 40, ("after_only",): 3, ("neither",): 30}
+    >>> pairs = CountTable.from_counts(name="pairs", title="Pairs", unit="perpetrators",
+    ...     dimensions=("use",), counts=cells,
+    ...     totals={("before",): [("both",), ("before_only",)],
+    ...             ("after",): [("both",), ("after_only",)], ("all",): list(cells)})
+    >>> [cell.count for cell in control_pairs(pairs, POLICIES["opensafely"]).cells]
+    [None, None, None, None, 60, 25, 95]
+    """
+    cells = [cell.key for cell in table.cells if cell.shown and cell.key[-1] in PAIR_CELLS]
+    missing = [name for name in PAIR_CELLS if name not in {key[-1] for key in cells}]
+    if missing:
+        raise DisclosureError(f"table {table.name} has no line {', '.join(missing)}.")
+    return control(table, policy, known=known, together=[cells])
+
+
+def audit(table: CountTable, policy: Policy | None = None) -> list[tuple[Key, int, int | None]]:
+    """Between which numbers must each hidden count lie, given the released ones alone?
+
+    Parameters
+    ----------
+    table : CountTable
+        A table made by `control`.
+    policy : Policy, optional
+        The policy that made it; needed for ``custom``.
+
+    Returns
+    -------
+    list of (key, low, high)
+        One entry per hidden line or atom; ``high`` is None when nothing bounds it.
+
+    Raises
+    ------
+    DisclosureError
+        If the table was not controlled, or its policy cannot be found by name.
+
+    Examples
+    --------
+    >>> from drive_eval.results import CountTable
+    >>> table = CountTable.from_counts(name="arms", title="Arms", unit="perpetrators",
+    ...     dimensions=("group",), counts={("programme",): 21, ("comparison",): 4},
+    ...     totals={("all",): [("programme",), ("comparison",)]})
+    >>> audit(control(table, POLICIES["opensafely"]))
+    [(('comparison',), 1, 9)]
+    """
+    rules = _policy_of(table, policy)
+    sets = _atoms_of(table)
+    counts = {
+        sets[i]: c.count for i, c in enumerate(table.cells) if c.shown and c.count is not None
+    }
+    lines = list(dict.fromkeys(sets[i] for i, cell in enumerate(table.cells) if cell.shown))
+    visible = frozenset(i for i, line in enumerate(lines) if line in counts)
+    limits = tuple(
+        (lines[i], *_behind(counts[lines[i]], rules))
+        for i in sorted(visible - _summed(lines, visible))
+    )
+    look = _Look(atoms=len(frozenset().union(*sets)), limits=limits, families=(), small=(0, 0))
+    found = []
+    for i, cell in enumerate(table.cells):
+        if cell.count is None:
+            lowest, highest = look.find(sets[i]), look.find(sets[i], largest=True)
+            if lowest is None or highest is None:
+                raise DisclosureError(
+                    f"table {table.name}: no exact counts could look like this under {rules.name}; "
+                    "audit a table as control() returned it, under the same policy."
+                )
+            bounded = all(any(atom in line for line, _, _ in limits) for atom in sets[i])
+            high = int(highest[list(sets[i])].sum()) if bounded else None
+            found.append((cell.key, int(lowest[list(sets[i])].sum()), high))
+    return found
+
+
+def record(
+    before: CountTable, after: CountTable, policy: Policy | None = None
+) -> list[dict[str, str]]:
+    """Why is each hidden count hidden?
+
+    For the restricted record only: the reasons say which counts are small.
+
+    Parameters
+    ----------
+    before, after : CountTable
+        The exact table, and what `control` made of it.
+    policy : Policy, optional
+        The policy that made it; needed for ``custom``.
+
+    Returns
+    -------
+    list of dict
+        One per hidden shown line: ``table``, ``key``, ``reason``; its length is the number
+        of lines hidden.
+
+    Raises
+    ------
+    DisclosureError
+        If the two are not the same table, or the policy cannot be found by name.
+
+    Examples
+    --------
+    >>> from drive_eval.results import CountTable
+    >>> table = CountTable.from_counts(name="arms", title="Arms", unit="perpetrators",
+    ...     dimensions=("group",), counts={("programme",): 21, ("comparison",): 4})
+    >>> record(table, control(table, POLICIES["opensafely"]))
+    [{'table': 'arms', 'key': 'comparison', 'reason': 'small count'}]
+    """
+    rules = _policy_of(after, policy)
+    if before.policy or [cell.key for cell in before.cells] != [cell.key for cell in after.cells]:
+        raise DisclosureError(
+            f"table {after.name} is not {before.name} after control; give the exact table first."
+        )
+    return [
+        {
+            "table": after.name,
+            "key": " / ".join(exact.key),
+            "reason": "small count"
+            if safe_number(exact.count or 0, rules) is None
+            else "would give a small count back",
+        }
+        for exact, shown in zip(before.cells, after.cells, strict=True)
+        if shown.shown and shown.count is None
+    ]
+
+
+def _policy_of(table: CountTable, given: Policy | None) -> Policy:
+    if not table.policy:
+        raise DisclosureError(f"table {table.name} holds exact counts; call control() first.")
+    if given is None and table.policy not in POLICIES:
+        raise DisclosureError(
+            f"table {table.name} was made under the policy {table.policy}; give that policy."
+        )
+    return given or POLICIES[table.policy]
+
+
+# --- Families: which lines stand or fall together ---------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    lines: tuple[int, ...]
+    need: int  # this many small lines hide the family whole
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What everybody may know about a table before seeing a single count."""
+
+    atoms: int
+    lines: tuple[frozenset[int], ...]  # the distinct sets of atoms that lines show
+    families: tuple[_Family, ...]  # in the order in which they are given up
+    secrets: tuple[frozenset[int], ...]  # sets of atoms whose count must not come back
+
+
+def _atoms_of(table: CountTable) -> list[frozenset[int]]:
+    """Return the atoms of each cell, numbered among the atoms."""
+    places = [i for i, cell in enumerate(table.cells) if not cell.parts]
+    number = {place: atom for atom, place in enumerate(places)}
+    return [
+        frozenset(number[part] for part in (cell.parts or (i,)))
+        for i, cell in enumerate(table.cells)
+    ]
+
+
+def _exact_atoms(table: CountTable) -> list[int]:
+    counts = [cell.count for cell in table.cells if not cell.parts]
+    if any(count is None for count in counts):
+        raise DisclosureError(f"table {table.name} has an atom without a count; give exact counts.")
+    return [int(count or 0) for count in counts]
+
+
+def _position(table: CountTable, key: Key) -> int:
+    keys = [cell.key for cell in table.cells]
+    if tuple(key) not in keys:
+        near = did_you_mean(" / ".join(key), [" / ".join(known) for known in keys])
+        raise DisclosureError(f"table {table.name} has no line {' / '.join(key)}.{near}")
+    return keys.index(tuple(key))
+
+
+def _shape(
+    table: CountTable,
+    policy: Policy,
+    priority: Mapping[Key, int],
+    together: Sequence[Sequence[Key]],
+) -> _Shape:
+    sets = _atoms_of(table)
+    rank = {tuple(key): number for key, number in priority.items()}
+    whole = {tuple(key): i for i, keys in enumerate(together) for key in keys}
+    for key in [*rank, *whole]:
+        _position(table, key)
+    names: dict[frozenset[int], tuple[Any, ...]] = {}
+    ranks: dict[tuple[Any, ...], list[int]] = {}
+    last = max(rank.values(), default=0) + 1
+    for i, cell in enumerate(table.cells):
+        if not cell.shown or (sets[i] in names and cell.key not in whole):
+            continue  # a second line about the same people shares the fate of the first
+        name: tuple[Any, ...]
+        if cell.key in whole:
+            name = ("together", whole[cell.key])
+        elif cell.key in rank:
+            name = ("priority", rank[cell.key])
+        elif len(cell.key) > 1:
+            name = ("siblings", cell.key[:-1])
+        else:
+            name = ("line", cell.key) if cell.parts else ("atoms",)
+        names[sets[i]] = name
+        ranks.setdefault(name, []).append(rank.get(cell.key, last))
+    lines = list(names)
+    families = []
+    for name in dict.fromkeys(names.values()):
+        members = [i for i, line in enumerate(lines) if names[line] == name]
+        size = max(len(lines[i]) for i in members)
+        whole_or_not = name[0] == "together"
+        families += [
+            (min(ranks[name]), size, part) for part in _split(members, whole_or_not, policy)
+        ]
+    families.sort(key=lambda family: family[:2])
+    return _Shape(
+        atoms=len(_exact_atoms(table)),
+        lines=tuple(lines),
+        families=tuple(family for _, _, family in families),
+        secrets=_secrets(lines, len(_exact_atoms(table))),
+    )
+
+
+def _split(members: list[int], whole_or_not: bool, policy: Policy) -> list[_Family]:
+    """Say how many small lines hide these lines whole."""
+    if whole_or_not:
+        return [_Family(tuple(members), 1)]
+    if policy.round_to > 1:
+        # Rounding usually protects a small line beside large ones by itself.
+        return [_Family(tuple(members), max(len(members) - 1, min(len(members), 2)))]
+    # Exact neighbours and an exact total give a lone small line back, so lines go in twos.
+    cuts = list(range(0, max(len(members) - 1, 1), 2))
+    ends = [*cuts[1:], len(members)]
+    return [_Family(tuple(members[start:end]), 1) for start, end in zip(cuts, ends, strict=True)]
+
+
+def _secrets(lines: list[frozenset[int]], atoms: int) -> tuple[frozenset[int], ...]:
+    """List every set of people that a reader could single out: atoms, lines, differences."""
+    found = [frozenset([atom]) for atom in range(atoms)] + lines
+    found += [whole - part for whole in lines for part in lines if part < whole]
+    return tuple(dict.fromkeys(found))
+
+
+def _summed(lines: Sequence[frozenset[int]], visible: frozenset[int]) -> frozenset[int]:
+    """Find the visible lines that are made up of smaller visible lines."""
+    return frozenset(i for i in visible if _parts(lines, visible, i) is not None)
+
+
+def _parts(
+    lines: Sequence[frozenset[int]], visible: frozenset[int], total: int
+) -> list[int] | None:
+    """Return the visible lines that add up to a total; the first in table order."""
+    smaller = [i for i in sorted(visible) if lines[i] < lines[total] and lines[i]]
+
+    def cover(rest: frozenset[int]) -> list[int] | None:
+        if not rest:
+            return []
+        first = min(rest)
+        for i in smaller:
+            if first in lines[i] and lines[i] <= rest:
+                others = cover(rest - lines[i])
+                if others is not None:
+                    return [i, *others]
+        return None
+
+    return cover(lines[total])
+
+
+# --- The decision -----------------------------------------------------------------------
+
+
+def _chosen(
+    shape: _Shape,
+    exact: list[int],
+    learnt: tuple[tuple[frozenset[int], int], ...],
+    policy: Policy,
+) -> frozenset[int]:
+    """Return the families to hide whole: those with many small lines, or a look-alike's."""
+    everything = frozenset(range(len(shape.families)))
+    _, small = _seen(shape, exact, frozenset(), policy)
+    start = frozenset(
+        i
+        for i, family in enumerate(shape.families)
+        if sum(line in small for line in family.lines) >= family.need
+    )
+    kept = frozenset(atoms for atoms, _ in learnt)
+    secrets = tuple(secret for secret in shape.secrets if secret not in kept)
+    for hidden in _wider(start, everything):
+        look = _look(shape, exact, hidden, learnt, policy)
+        if _passes(look, secrets, policy.protection, exact if hidden == start else None):
+            return hidden
+    return everything
+
+
+def _wider(start: frozenset[int], everything: frozenset[int]) -> Iterator[frozenset[int]]:
+    """Yield the families to hide: as they are, one more, two more, then from the bottom up."""
+    rest = sorted(everything - start)
+    seen = {everything}
+    tries = [*itertools.chain.from_iterable(itertools.combinations(rest, n) for n in (0, 1, 2))]
+    tries += [tuple(rest[:n]) for n in range(3, len(rest))]
+    for more in tries:
+        hidden = start.union(more)
+        if hidden not in seen:
+            seen.add(hidden)
+            yield hidden
+
+
+def _seen(
+    shape: _Shape, exact: list[int], hidden: frozenset[int], policy: Policy
+) -> tuple[frozenset[int], list[int]]:
+    """Return the visible lines, and the small ones whose family is not hidden."""
+    gone = {line for i in hidden for line in shape.families[i].lines}
+    small = {
+        i
+        for i, line in enumerate(shape.lines)
+        if safe_number(sum(exact[atom] for atom in line), policy) is None
+    }
+    visible = frozenset(range(len(shape.lines))) - gone - small
+    return visible, sorted(small - gone)
+
+
+def _numbers(
+    shape: _Shape, exact: list[int], hidden: frozenset[int], policy: Policy
+) -> dict[frozenset[int], int]:
+    """Round every visible line that is not the sum of others, then add up those that are."""
+    visible, _ = _seen(shape, exact, hidden, policy)
+    numbers: dict[int, int] = {}
+    for i in sorted(visible, key=lambda line: len(shape.lines[line])):
+        parts = _parts(shape.lines, visible, i)
+        number = safe_number(sum(exact[atom] for atom in shape.lines[i]), policy)
+        if parts is not None:
+            number = sum(numbers[part] for part in parts)
+        numbers[i] = number or 0
+    return {shape.lines[i]: number for i, number in numbers.items()}
+
+
+def _look(
+    shape: _Shape,
+    exact: list[int],
+    hidden: frozenset[int],
+    learnt: tuple[tuple[frozenset[int], int], ...],
+    policy: Policy,
+) -> _Look:
+    """Describe all tables that would be released like this one if these families go."""
+    visible, small = _seen(shape, exact, hidden, policy)
+    numbers = _numbers(shape, exact, hidden, policy)
+    range_of_small = (policy._smallest_hidden(), policy.suppress_up_to)
+    limits = [(atoms, count, count) for atoms, count in learnt]
+    limits += [
+        (shape.lines[i], *_behind(numbers[shape.lines[i]], policy))
+        for i in sorted(visible)
+        if _parts(shape.lines, visible, i) is None
+    ]
+    limits += [(shape.lines[i], *range_of_small) for i in small]
+    families = []
+    for i in sorted(hidden):
+        members = tuple(shape.lines[line] for line in shape.families[i].lines)
+        families.append((members, shape.families[i].need))
+    return _Look(
+        atoms=shape.atoms, limits=tuple(limits), families=tuple(families), small=range_of_small
+    )
+
+
+# --- The attack ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """All exact tables that look the same from outside, as inequalities about their atoms."""
+
+    atoms: int
+    limits: tuple[tuple[frozenset[int], int, int], ...]  # a line, its least and largest count
+    families: tuple[tuple[tuple[frozenset[int], ...], int], ...]  # hidden, and how many small
+    small: tuple[int, int]
+
+    def ceiling(self) -> int:
+        """Return a number that no atom needs to exceed."""
+        return max((high for _, _, high in self.limits), default=0) + 4 * (self.small[1] + 2)
+
+    def holds(self, tables: Ints) -> NDArray[np.bool_]:
+        """Say for each row of atoms whether it looks like this."""
+        import numpy as np
+
+        good: NDArray[np.bool_] = (tables >= 0).all(axis=1)
+        if self.limits:
+            lines = tables @ _rows([line for line, _, _ in self.limits], self.atoms).T
+            low, high = np.array([limit[1:] for limit in self.limits]).T
+            good &= ((lines >= low) & (lines <= high)).all(axis=1)
+        for members, need in self.families:
+            lines = tables @ _rows(members, self.atoms).T
+            good &= ((lines >= self.small[0]) & (lines <= self.small[1])).sum(axis=1) >= need
+        return good
+
+    def find(
+        self,
+        line: frozenset[int] = frozenset(),
+        *,
+        largest: bool = False,
+        also: Sequence[tuple[frozenset[int], int, int]] = (),
+    ) -> Ints | None:
+        """Return the exact table with this look and the smallest (or largest) count of a line.
+
+        None when no table has this look and keeps to the limits in ``also``.
+        """
+        import numpy as np
+        from scipy.optimize import Bounds, LinearConstraint, milp
+
+        top = self.ceiling()
+        limits = [*self.limits, *also]
+        open_families = []
+        for members, need in self.families:
+            if need == len(members):
+                limits += [(member, *self.small) for member in members]
+            else:
+                open_families.append((members, need))
+        width = self.atoms + sum(len(members) for members, _ in open_families)
+        rows, lows, highs = [], [], []
+
+        def add(members: Iterable[int], low: float, high: float) -> Any:
+            row = np.zeros(width)
+            row[list(members)] = 1
+            rows.append(row)
+            lows.append(low)
+            highs.append(high)
+            return row
+
+        for limited, low, high in limits:
+            add(limited, low, high)
+        switch = self.atoms
+        for family, need in open_families:
+            # A switch that is on forces its line to be small.
+            add(range(switch, switch + len(family)), need, len(family))
+            for member in family:
+                most = len(member) * top
+                add(member, -np.inf, most)[switch] = most - self.small[1]
+                if self.small[0]:
+                    add(member, 0, np.inf)[switch] = -self.small[0]
+                switch += 1
+        cost = np.zeros(width)
+        cost[list(line)] = -1 if largest else 1
+        answer = milp(
+            cost,
+            constraints=[LinearConstraint(np.array(rows), lows, highs)] if rows else [],
+            integrality=np.ones(width, dtype=np.int64),
+            bounds=Bounds(np.zeros(width), [top] * self.atoms + [1] * (width - self.atoms)),
+        )
+        if answer.x is None:
+            return None
+        found: Ints = np.rint(answer.x[: self.atoms]).astype(np.int64)
+        return found
+
+
+def _passes(
+    look: _Look, secrets: Sequence[frozenset[int]], protection: int, seed: list[int] | None
+) -> bool:
+    """Say whether no secret comes back from this look, whoever looks.
+
+    Every table in ``look`` is released in this form; so may be others that only agree in the
+    numbers shown (``around``). A secret is safe if it takes enough values among the first, or
+    no small value among the second; also when the reader stands in a given atom himself. The
+    seed, a table with this look, only saves time.
+    """
+    import numpy as np
+
+    around = dataclasses.replace(look, families=())
+    start = look.find() if seed is None else np.array(seed, dtype=np.int64)
+    if start is None:
+        return False
+    large = [line for line, low, _ in look.limits if low > look.small[1]]
+    secrets = [secret for secret in secrets if not any(line <= secret for line in large)]
+    sums = _rows(secrets, look.atoms).T
+    settled = np.zeros(len(secrets), dtype=bool)  # never small, whoever looks
+    pool = _neighbours(look, start)
+    for reader in (None, *range(look.atoms)):
+        done = settled.copy()
+        inside = () if reader is None else ((frozenset([reader]), 1, look.ceiling()),)
+        rows = _with(pool, reader)
+        if not len(rows):
+            example = look.find(also=inside)
+            if example is None and around.find(also=inside) is None:
+                continue  # nobody can stand there
+            if example is None:
+                return False
+            pool = np.concatenate([pool, _neighbours(look, example)])
+        elif reader is not None and (_few(rows @ sums, protection) & ~done).any():
+            pool = np.concatenate([pool, _neighbours(look, rows[0])])
+        while True:
+            left = np.flatnonzero(_few(_with(pool, reader) @ sums, protection) & ~done)
+            if not left.size:
+                break
+            secret = secrets[left[0]]
+            examples = _values(look, secret, inside, protection)
+            small = (*inside, (secret, *look.small))
+            if len(examples) < protection and around.find(also=small) is not None:
+                return False
+            pool = np.concatenate([pool, *(_neighbours(look, table) for table in examples)])
+            done[left[0]] = True
+        if reader is None:
+            settled = done
+    return True
+
+
+def _with(tables: Ints, reader: int | None) -> Ints:
+    """Keep the tables in which the reader has a place."""
+    return tables if reader is None else tables[tables[:, reader] > 0]
+
+
+def _few(values: Ints, protection: int) -> NDArray[np.bool_]:
+    """Say which columns have fewer different values than they need."""
+    import numpy as np
+
+    if protection == 2:
+        few: NDArray[np.bool_] = np.ptp(values, axis=0) == 0
+        return few
+    ordered = np.sort(values, axis=0)
+    few = (np.diff(ordered, axis=0) > 0).sum(axis=0) + 1 < protection
+    return few
+
+
+def _values(
+    look: _Look,
+    line: frozenset[int],
+    inside: tuple[tuple[frozenset[int], int, int], ...],
+    enough: int,
+) -> list[Ints]:
+    """Return tables with this look in which the line has different counts, up to ``enough``."""
+    found: list[Ints] = []
+    least = 0
+    while len(found) < enough:
+        table = look.find(line, also=[*inside, (line, least, len(line) * look.ceiling())])
+        if table is None:
+            break
+        found.append(table)
+        least = int(table[list(line)].sum()) + 1
+    return found
+
+
+def _neighbours(look: _Look, table: Ints) -> Ints:
+    """Return the tables with this look that differ from this one in a few people."""
+    near = table + _moves(look.atoms, tuple(line for line, _, _ in look.limits))
+    return near[look.holds(near)]
+
+
+@functools.lru_cache(maxsize=256)
+def _moves(atoms: int, lines: tuple[frozenset[int], ...]) -> Ints:
+    """List small changes of a table: people more, fewer, elsewhere, or changing places.
+
+    Two people change places when the lines gain from the one what they lose to the other.
+    """
+    import numpy as np
+
+    if atoms <= 4:
+        return np.array(list(itertools.product(range(-3, 4), repeat=atoms)))
+    one = np.eye(atoms, dtype=np.int64)
+    swaps = (one[:, None, :] - one[None, :, :]).reshape(-1, atoms)
+    alike: dict[bytes, list[Ints]] = {}
+    for swap, effect in zip(swaps, swaps @ _rows(lines, atoms).T, strict=True):
+        alike.setdefault(effect.tobytes(), []).append(swap)
+    places = [a - b for same in alike.values() for a, b in itertools.combinations(same, 2)]
+    both = np.array(places[:4000]).reshape(-1, atoms)
+    return np.unique(np.concatenate([swaps, one, -one, both, -both]), axis=0)
+
+
+def _rows(lines: Sequence[frozenset[int]], atoms: int) -> Ints:
+    import numpy as np
+
+    rows = np.zeros((len(lines), atoms), dtype=np.int64)
+    for row, line in zip(rows, lines, strict=True):
+        row[list(line)] = 1
+    return rows
