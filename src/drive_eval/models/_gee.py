@@ -1,10 +1,10 @@
 """Generalised estimating equations: the fit, its standard errors, and why it may have none.
 
-statsmodels does the work. Its sandwich equals geepack's where clusters have equal sizes, and
-its Mancl–DeRouen covariance equals the formula (both are held to that in the tests); with
-unequal clusters its working correlation differs in the third digit, which moves estimates in
-the fifth. Cluster labels are turned into whole numbers here: a text label once made one
-cluster of everybody in another program, without a word.
+statsmodels does the work. Its sandwich equals geepack's to six digits, for unequal clusters
+too once no degrees of freedom are taken off the working correlation, and its Mancl–DeRouen
+covariance equals the formula; the tests hold it to both. Cluster labels are turned into whole
+numbers here: a text label once made one cluster of everybody in another program, without a
+word.
 """
 
 from __future__ import annotations
@@ -179,7 +179,8 @@ def _run(
     start[0] = chosen(np.clip(mean, 0.01, 0.99)) if family == "binomial" else mean
     if family != "binomial" and link == "log":
         start[0] = np.log(max(mean, 0.01))
-    return model.fit(start_params=start, maxiter=_STEPS, ctol=1e-9, cov_type=cov)
+    # No degrees of freedom taken off the working correlation: geepack takes none.
+    return model.fit(start_params=start, maxiter=_STEPS, ctol=1e-9, cov_type=cov, ddof_scale=0)
 
 
 def _trouble(outcome: Array, full: Array, names: Sequence[str], family: Family, link: Link) -> str:
