@@ -4,8 +4,8 @@ Severity of one abuse type towards one victim-survivor at one time is a normal v
 the sum of a lasting trait, a part of the enrolment, a part of the relationship and noise of
 the occasion, each correlated across the four types. Cut-points make it none, standard,
 moderate or high. People are seen because they were referred at a peak: the standardised
-total at intake, towards the first victim-survivor, exceeds a cut. That makes severity fall
-afterwards with no programme at all.
+total at intake, towards the first victim-survivor, exceeds a cut, give or take some noise.
+That makes severity fall afterwards with no programme at all.
 
 Only uniform streams are drawn, which NumPy keeps the same on every version and machine.
 """
@@ -261,10 +261,13 @@ def draw_behaviour(
         + share["enrolment"]
         + share["case_occasion"]
         + share["dyad_occasion"]
+        + share["referral_noise"]
     )
     above = (known - world.latent["referral_cut"]) / np.sqrt(free)
     total = known - np.sqrt(free) * ndtri(stream.uniform(cases) * ndtr(above))
-    missing = (total - value["intake"][first].sum(axis=1) / spread) / free
+    unconditional = value["intake"][first].sum(axis=1) / spread
+    unconditional += np.sqrt(share["referral_noise"]) * stream.normal(cases, 1)[:, 0]
+    missing = (total - unconditional) / free
 
     trait += (free_person * missing)[:, None] * pull
     towards_first = (free_dyad * missing)[:, None] * pull

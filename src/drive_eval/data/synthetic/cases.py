@@ -18,7 +18,7 @@ from drive_eval.data.synthetic.behaviour import (
     rereferred,
 )
 from drive_eval.data.synthetic.world import TIMES, World, load_world
-from drive_eval.errors import DesignError
+from drive_eval.errors import DesignError, did_you_mean
 from drive_eval.vocabulary import ABUSE_TYPES, PERCEIVED_CHANGES, SEVERITY
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_severity", "generate"]
 
+_REPORTERS = ("idva", "case_manager", "latent")
 _MANAGER_TIMES = ("intake", "midpoint", "exit")
 _MOST_ROWS = 4
 _STEP_DAYS = 400  # between the enrolments of one person when several are asked for
@@ -84,6 +85,11 @@ def draw_severity(
         ``perpetrator_id`` (int) and, for each abuse type, its worst severity over the
         victim-survivors of the row, ``<type>_before`` and ``<type>_after`` (0 none to 3 high).
 
+    Raises
+    ------
+    DesignError
+        If a name or a number makes no sense.
+
     Notes
     -----
     **Assumptions.** Each row by itself is a first enrolment, so the population values are
@@ -99,6 +105,7 @@ def draw_severity(
         programme=programme_effect, usual_care=usual_care_effect
     )
     _check_size(n, rows_per_person, within_person_correlation)
+    _check_report(arm, reporter, before, after)
     stream = Stream(rng, rows_per_person, within_person_correlation)
     drawn = draw_behaviour(world, stream, n, (before, after), reporters=(reporter,))
     columns: dict[str, NDArray[np.generic]] = {"perpetrator_id": np.arange(n) // rows_per_person}
@@ -271,6 +278,17 @@ def _check_size(n: int, rows_per_person: int, correlation: float) -> None:
     if not 0 <= correlation <= 1:
         raise DesignError(
             f"within_person_correlation must lie between 0 and 1, but is {correlation}."
+        )
+
+
+def _check_report(arm: str, reporter: str, before: str, after: str) -> None:
+    for name, known in ((reporter, _REPORTERS), (before, TIMES[:-1]), (after, TIMES[1:])):
+        if name not in known:
+            raise DesignError(f'no synthetic report of "{name}".{did_you_mean(name, known)}')
+    if reporter == "case_manager" and (arm == "comparison" or after not in _MANAGER_TIMES):
+        raise DesignError(
+            "a case manager reports neither in the comparison arm nor after exit. "
+            'Use reporter="idva".'
         )
 
 

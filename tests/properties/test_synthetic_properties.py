@@ -1,0 +1,126 @@
+"""What must hold for a synthetic study of any seed and size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drive_eval.data.synthetic import draw_severity, generate, population_truth
+from drive_eval.data.synthetic.truth import _between, _within
+from drive_eval.vocabulary import ABUSE_TYPES
+
+seeds = st.integers(0, 2**32 - 1)
+sizes = st.integers(2, 60)
+few = settings(deadline=None, max_examples=20)
+
+
+@few
+@given(seed=seeds, n=sizes, rows=st.integers(1, 4))
+def test_the_same_seed_gives_the_same_valid_study(seed, n, rows):
+    one = generate("site", seed, n=n, rows_per_person=rows)
+    other = generate("site", seed, n=n, rows_per_person=rows)
+    assert set(one) == set(other)
+    for name, table in one.items():
+        pd.testing.assert_frame_equal(table, other[name])
+    assert one["cases"]["perpetrator_id"].nunique() == n
+
+
+@few
+@given(seed=seeds, n=sizes)
+def test_reports_are_about_people_who_can_be_seen(seed, n):
+    tables = generate("site", seed, n=n)
+    links = tables["victim_survivors"]
+    idva = tables["assessments"].query("reporter == 'idva'")
+    supported = links[links["idva_supported"]]
+    pairs = set(zip(supported["case_id"], supported["victim_survivor_id"], strict=True))
+    assert set(zip(idva["case_id"], idva["victim_survivor_id"], strict=True)) <= pairs
+    # Somebody is supported in every case, and dyads of a case are lost together.
+    assert set(supported["case_id"]) == set(tables["cases"]["case_id"])
+    seen = idva.groupby(["case_id", "time_point"], observed=True)["victim_survivor_id"].nunique()
+    full = seen.groupby("case_id").nunique()
+    assert (full == 1).all()
+
+
+@few
+@given(seed=seeds, n=sizes)
+def test_nothing_is_recorded_after_the_data_end_or_before_time_zero(seed, n):
+    tables = generate("site", seed, n=n)
+    reports = tables["assessments"].merge(tables["cases"], on="case_id")
+    assert (reports["date"] <= reports["data_end_date"]).all()
+    assert (reports["date"] >= reports["index_date"]).all()
+    assert (reports["index_date"] > reports["referral_date"]).all()
+
+
+@few
+@given(
+    seed=seeds,
+    effects=st.tuples(st.floats(0, 2), st.floats(0, 2)),
+    reporter=st.sampled_from(["idva", "case_manager", "latent"]),
+)
+def test_a_stronger_programme_never_leaves_more_abuse(seed, effects, reporter):
+    weak, strong = sorted(effects)
+    drawn = [
+        draw_severity(
+            rng=np.random.default_rng(seed), n=200, reporter=reporter, programme_effect=effect
+        )
+        for effect in (weak, strong)
+    ]
+    for name in ABUSE_TYPES.codes:
+        assert (drawn[0][f"{name}_before"] == drawn[1][f"{name}_before"]).all()
+        assert (drawn[0][f"{name}_after"] >= drawn[1][f"{name}_after"]).all()
+
+
+@few
+@given(seed=seeds)
+def test_without_effects_the_arms_are_the_same(seed):
+    drawn = [
+        draw_severity(
+            rng=np.random.default_rng(seed),
+            n=100,
+            arm=arm,
+            programme_effect=0,
+            usual_care_effect=0,
+        )
+        for arm in ("programme", "comparison")
+    ]
+    pd.testing.assert_frame_equal(*drawn)
+
+
+grids = st.lists(st.integers(1, 50), min_size=16, max_size=16).map(
+    lambda cells: np.array(cells, dtype=float).reshape(4, 4)
+)
+
+
+@few
+@given(programme=grids, comparison=grids)
+def test_true_values_keep_their_identities(programme, comparison):
+    one = _within(programme)
+    assert one["risk_ratio"] == pytest.approx(one["prevalence_after"] / one["prevalence_before"])
+    assert one["percent_reduction"] == pytest.approx(100 * (1 - one["risk_ratio"]))
+    stayed = one["prevalence_before"] * (1 - one["cessation"])
+    started = (1 - one["prevalence_before"]) * one["onset"]
+    assert one["prevalence_after"] == pytest.approx(stayed + started)
+    same = np.trace(programme) / programme.sum()
+    assert one["probability_improved"] + one["probability_worsened"] + same == pytest.approx(1)
+    forward, backward = _between(programme, comparison), _between(comparison, programme)
+    for ratio in ("ratio_of_ratios", "risk_ratio", "odds_ratio"):
+        assert forward[ratio] * backward[ratio] == pytest.approx(1)
+
+
+@settings(deadline=None, max_examples=5)
+@given(seed=seeds)
+def test_shares_of_judgements_sum_to_one(seed):
+    rows = population_truth(people=400, seed=seed)["values"]
+    shares = [row for row in rows if row["measure"] == "share"]
+    for unit, group in {(row["unit"], row["group"]) for row in shares}:
+        here = [
+            row["value"]
+            for row in shares
+            if (row["unit"], row["group"]) == (unit, group)
+            and not row["outcome"].endswith("moderate_or_significant_reduction")
+        ]
+        assert len(here) == 4
+        assert sum(here) == pytest.approx(1, abs=1e-4)
