@@ -102,11 +102,12 @@ def test_booleans_may_be_spelled_in_six_ways(tiny_tables, spelling, value):
 @pytest.mark.parametrize(
     "cell",
     ["2023-01-10", " 2023-01-10 ", "2023-01-10 00:00:00", "2023-01-10T00:00", dt.date(2023, 1, 10),
-     dt.datetime(2023, 1, 10), pd.Timestamp("2023-01-10"), np.datetime64("2023-01-10")],
+     dt.datetime(2023, 1, 10),  # noqa: DTZ001
+     pd.Timestamp("2023-01-10"), np.datetime64("2023-01-10")],
 )  # fmt: skip
 def test_a_day_may_come_as_iso_text_or_as_a_date(tiny_tables, cell):
     table = tiny_tables["cases"].astype(object)
-    table.at[0, "index_date"] = cell
+    table.loc[0, "index_date"] = cell
     read = validate({"cases": table})["cases"]
     assert read.loc[0, "index_date"] == pd.Timestamp("2023-01-10")
 
@@ -117,7 +118,7 @@ def test_a_day_may_come_as_iso_text_or_as_a_date(tiny_tables, cell):
 )
 def test_whole_numbers_may_come_as_text_or_number(tiny_tables, cell, value):
     table = tiny_tables["cases"].astype(object)
-    table.at[0, "age"] = cell
+    table.loc[0, "age"] = cell
     assert validate({"cases": table})["cases"].loc[0, "age"] == value
 
 
@@ -416,14 +417,14 @@ def test_two_enrolments_of_a_person_on_one_day(tiny_tables):
 @pytest.mark.parametrize(
     ("column", "row", "cell", "sentence"),
     [
-        ("exit_date", 8, "2023-04-01", "exit_date is before index_date (exit before intake) in 1 of "
-         "12 rows (row 8). Correct them or list their case_id in [cohort] exclude; they are not "
+        ("exit_date", 8, "2023-04-01", "exit_date is before index_date (exit before intake) in 1 "
+         "of 12 rows (row 8). Correct them or list their case_id in [cohort] exclude; they are not "
          "dropped silently."),
         ("exit_date", 3, "2023-01-31", "exit_date is before start_date in 1 of 12 rows (row 3)"),
         ("referral_date", 3, "2023-02-02", "start_date is before referral_date in 1 of 12 rows"),
         ("data_end_date", 3, "2022-12-31", "data_end_date is before index_date in 1 of 12 rows"),
-        ("exit_date", 9, "2025-01-01", "exit_reason is still_open although there is an exit_date in "
-         "1 of 12 rows (row 9). Leave exit_date blank, or correct exit_reason."),
+        ("exit_date", 9, "2025-01-01", "exit_reason is still_open although there is an exit_date "
+         "in 1 of 12 rows (row 9). Leave exit_date blank, or correct exit_reason."),
     ],
 )  # fmt: skip
 def test_dates_of_a_case_out_of_order(tiny_tables, column, row, cell, sentence):
@@ -476,8 +477,8 @@ def test_two_ratings_of_one_thing(tiny_tables):
     again = ["001", "exit", "case_manager", "physical", "high", "", "2023-07-20"]
     tables = add_rows(tiny_tables, "assessments", again)
     assert (
-        "a reporter rates the same abuse_type of a case more than once at one time_point in 2 of 28 "
-        "rows (rows 5, 29). Keep one rating" in only_fault(tables)
+        "a reporter rates the same abuse_type of a case more than once at one time_point in 2 of "
+        "28 rows (rows 5, 29). Keep one rating" in only_fault(tables)
     )
     without = {**tables, "assessments": tables["assessments"].drop(columns="victim_survivor_id")}
     assert "in 6 of 28 rows (rows 5, 6, 7, 8, 9, 29)" in only_fault(without)
@@ -534,8 +535,8 @@ def test_a_case_managers_report_in_the_comparison_arm(tiny_tables, table):
 def test_more_than_24_answers(tiny_tables):
     tables = put(tiny_tables, "risk_reviews", "dash_dont_know", {2: "8"})
     assert (
-        "dash_score and dash_dont_know together exceed 24 in 1 of 6 rows (row 2). The checklist has "
-        "24 items: correct one of the two." in only_fault(tables)
+        "dash_score and dash_dont_know together exceed 24 in 1 of 6 rows (row 2). The checklist "
+        "has 24 items: correct one of the two." in only_fault(tables)
     )
 
 

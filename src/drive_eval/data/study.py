@@ -205,7 +205,7 @@ def save_tables(
         If a table has no place in the data dictionary, or the folder holds something that
         would be lost.
     """
-    target = Path(folder)
+    target = Path(folder).absolute()
     texts = dict(other_files or {})
     for name in tables:
         if name not in TABLES:
@@ -225,9 +225,7 @@ def save_tables(
                 rows.to_csv(stream, index=False, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
         for file_name, text in texts.items():
             (new / file_name).write_text(text, encoding="utf-8", newline="\n")
-        if target.exists():
-            target.rename(beside / "old")
-        new.rename(target)
+        _put_in_place(new, target, beside / "old")
     finally:
         shutil.rmtree(beside)
 
@@ -447,6 +445,18 @@ def _check_target(target: Path, written: set[str], *, overwrite: bool) -> None:
             f"the folder {target} holds {len(held - written)} other files, which overwriting "
             "would lose. Choose another folder."
         )
+
+
+def _put_in_place(new: Path, target: Path, old: Path) -> None:
+    """Rename the new folder to the target; what stood there comes back if that fails."""
+    if target.exists():
+        target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
 
 
 @contextlib.contextmanager
