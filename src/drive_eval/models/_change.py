@@ -131,8 +131,8 @@ def windows(
 ) -> Check:
     """Compare the arms' median days between the two measures, or refuse."""
     if elapsed not in long.columns:
-        known = [str(name) for name in long.columns]
-        raise DataError(f'no column "{elapsed}" (elapsed_days).{did_you_mean(elapsed, known)}')
+        hint = did_you_mean(elapsed, [str(name) for name in long.columns])
+        raise DataError(f'no column "{elapsed}" (elapsed_days).{hint}')
     if not pd.api.types.is_numeric_dtype(long[elapsed]):
         raise DataError(f'column "{elapsed}" (elapsed_days) must hold numbers of days.')
     table = pd.DataFrame(
@@ -143,9 +143,11 @@ def windows(
         }
     )
     each = table.groupby("person").agg(treated=("treated", "first"), days=("days", "max"))
-    medians = [float(each.loc[each["treated"] == arm, "days"].median()) for arm in (True, False)]
-    if any(math.isnan(m) for m in medians):
+    known = each.dropna(subset=["days"])
+    in_arm = [known.loc[known["treated"] == arm, "days"] for arm in (True, False)]
+    if any(days.empty for days in in_arm):
         raise DataError(f'column "{elapsed}" (elapsed_days) is empty for a whole arm.')
+    medians = [float(days.median()) for days in in_arm]
     said = [f"{round(m / 7)} weeks" for m in medians]
     if said[0] == said[1] or min(medians) < 14:
         said = [f"{round(m)} days" for m in medians]
@@ -157,7 +159,7 @@ def windows(
             "apart. Abuse has longer to fall, or to return, in one of them: choose time points "
             "that match, or state a wider tolerance and why."
         )
-    unknown = int(each["days"].isna().sum())
+    unknown = len(each) - len(known)
     return Check(
         name="equal_windows",
         passed=None if tolerance is None else True,

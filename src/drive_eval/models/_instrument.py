@@ -72,8 +72,9 @@ def slopes(
         high=high,
         method=f"Anderson–Rubin, {how}, t with {law.df:g} df",
     )
-    first, spread = float(stage.coefficients[1]), found["first_stage"].std_error
-    return Slopes(numbers=found, strength=(first / spread) ** 2 if spread else math.inf)
+    first, spread = float(stage.coefficients[1]), found["first_stage"].std_error or 0.0
+    sure = spread < 1e-9  # everybody got what was assigned; the rest is rounding
+    return Slopes(numbers=found, strength=math.inf if sure else (first / spread) ** 2)
 
 
 def _anderson_rubin(
