@@ -97,6 +97,10 @@ def _one_behaviour(
     for group in [arm for arm in ARMS.codes if (rows["group"] == arm).any()]:
         arm = rows[rows["group"] == group]
         pairs = arm.dropna(subset=["used_before", "used_after"])
+        if arm[["used_before", "used_after"]].isna().all(axis=None):
+            text = f"Nobody in the {group} arm was rated by this reporter."
+            parts.append(ResultSet(checks=(Check(name="not_rated", group=group, text=text),)))
+            continue
         tables = (
             pair_table(arm, group=group, threshold=outcome.threshold, unit=plan.design.unit),
         )
@@ -104,7 +108,7 @@ def _one_behaviour(
         parts.append(_lost_contact(arm, group=group))
         if pairs.empty:
             parts.append(ResultSet(tables=tables))
-            parts.append(_never_measured(here, outcome, level, without=not len(arm)))
+            parts.append(_never_measured(here, outcome, level))
             continue
         measured[group] = pairs
         parts.append(
@@ -333,7 +337,8 @@ def _contrasts(
         for e in contrasts.estimates
         if not e.group and e.measure not in ("risk_treated", "risk_comparison")
     )
-    return dataclasses.replace(contrasts, estimates=raised, checks=(check, *contrasts.checks))
+    checks = (check, *contrasts.checks)
+    return dataclasses.replace(contrasts, estimates=raised, checks=checks, tables=())
 
 
 def null_result(
@@ -442,7 +447,9 @@ def evaluate_perceived_change(
             if e.measure in ("risk_difference", "risk_ratio")
         )
         parts.append(
-            dataclasses.replace(contrast, estimates=kept, checks=(check, *contrast.checks))
+            dataclasses.replace(
+                contrast, estimates=kept, checks=(check, *contrast.checks), tables=()
+            )
         )
     return merge(parts, outcome="perceived_change")
 
@@ -492,9 +499,9 @@ def _lost_contact(arm: pd.DataFrame, *, group: str) -> ResultSet:
 
 
 def _never_measured(
-    labels: Mapping[str, Any], outcome: BehaviourOutcome, level: float, *, without: bool
+    labels: Mapping[str, Any], outcome: BehaviourOutcome, level: float
 ) -> ResultSet:
-    reason = "the arm is empty" if without else "nobody in the arm has both measures"
+    reason = "nobody in the arm has both measures"
     estimates = tuple(
         Estimate(measure=measure, estimate=None, conf_level=level, n=0, **labels)
         for measure in ("risk_difference", "risk_ratio", "percent_reduction")

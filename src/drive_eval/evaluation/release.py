@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["hidden_reasons", "release"]
 
 PAIRS = ("both", "before_only", "after_only", "neither")
+SHIFT = ("probability_improved", "probability_worsened", "improved_minus_worsened")
 #: What is given up first when hiding small counts alone would not protect them. The four
 #: kinds of pair cost least: without them an effect still follows from its margins.
 PRIORITY = {"pairs": 1, "missing": 2, "before": 3, "after": 4, "change": 5, "users": 6, "all": 7}
@@ -153,20 +154,16 @@ def _behaviour(
             parts.append(_hidden_arm(controlled, here, level))
         else:
             usable[group] = counts
-            effects, freedom = prepost.design_effects(result, group=group)
             found = prepost.paired_counts(
-                **counts,
-                conf_level=level,
-                design_effect=effects or 1.0,
-                df=freedom or None,
-                **here,
+                **counts, **_design(result, group, shift=False), conf_level=level, **here
             )
+            found = dataclasses.replace(found, tables=())
             parts.append(_from_margins(found) if how == "margins" else found)
         parts.append(_severity(controlled, result, here, level))
         parts.append(denominator_results(controlled, labels=here, conf_level=level))
     if len(tables) == 2:
         parts.append(_contrasts(plan, result, tables, usable, labels))
-    kept = [c for c in result.checks if c.name in ("refused", "one_reporter")]
+    kept = [c for c in result.checks if c.name in ("refused", "one_reporter", "not_rated")]
     lost = [dataclasses.replace(c, statistic=None) for c in result.checks if c.name == "partly_measured"]
     cleaned = merge(parts, outcome=labels["outcome"])
     checks = [
@@ -266,15 +263,22 @@ def _severity(
     lines = {name: table["change", name] for name in ("improved", "same", "worsened")}
     shown = {name: count for name, count in lines.items() if count is not None}
     if len(shown) < len(lines) or not sum(shown.values()):
-        names = ("probability_improved", "probability_worsened", "improved_minus_worsened")
         check = Check(name="suppressed_change", group=str(labels["group"]), text=HIDDEN)
         return ResultSet(
-            estimates=tuple(_empty(name, labels, level) for name in names), checks=(check,)
+            estimates=tuple(_empty(name, labels, level) for name in SHIFT), checks=(check,)
         )
-    effects, freedom = prepost.design_effects(result, group=str(labels["group"]))
-    return prepost.severity_counts(
-        **shown, conf_level=level, design_effect=effects or 1.0, df=freedom or None, **labels
-    )
+    design = _design(result, str(labels["group"]), shift=True)
+    found = prepost.shift_counts(**shown, **design, conf_level=level, **labels)
+    return dataclasses.replace(found, tables=())
+
+
+def _design(result: ResultSet, group: str, *, shift: bool) -> dict[str, Any]:
+    """Return the design effects of one arm: those of the severity shift, or of the pairs."""
+    sizes, freedom = prepost.design_effects(result, group=group)
+    wanted = {m: size for m, size in sizes.items() if (m in SHIFT) == shift}
+    if not wanted:
+        return {}
+    return {"design_effect": wanted, "df": {m: freedom[m] for m in wanted if m in freedom}}
 
 
 def _contrasts(

@@ -20,7 +20,7 @@ from drive_eval.report.sentences import (
     reductions_headline,
     severity_headline,
 )
-from drive_eval.vocabulary import ARMS, SEVERITY, label
+from drive_eval.vocabulary import ARMS, EXIT_REASONS, REPORTERS, SEVERITY, label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,7 +141,8 @@ def reductions_chart(
         data=data,
         alt_text="Dot and interval chart. " + " ".join(said),
         caption=(
-            "Open marks: before. Filled marks: after. Counts are rounded where the disclosure "
+            "Open marks: before. Filled marks: after. On the left: users before → users after, of "
+            "the people measured at both points ([c]: too few to show). Counts are rounded where the disclosure "
             "policy asks for it, and every percentage and interval is worked out from the counts "
             "shown. A fall in the programme arm alone is not the programme's effect."
         ),
@@ -261,9 +262,11 @@ def _group_labels(
     ticks, words = [], []
     seen = ""
     for row, y in zip(rows, places, strict=True):
-        count = "" if row["measured_at_both"] is None else f" (n = {row['measured_at_both']:,})"
+        users = f"{_shown(row['users_before'])} → {_shown(row['users_after'])}"
         ticks.append(y)
-        words.append(f"{arm_label(row['group'], labels)}{count}")
+        words.append(
+            f"{arm_label(row['group'], labels)}\n{users} of {_shown(row['measured_at_both'])}"
+        )
         if row["abuse_type"] != seen:
             seen = row["abuse_type"]
             axes.annotate(
@@ -276,6 +279,10 @@ def _group_labels(
                 fontsize=10.5,
             )
     axes.set_yticks(ticks, words)
+
+
+def _shown(count: int | None) -> str:
+    return "[c]" if count is None else f"{count:,}"
 
 
 def _legend(axes: Axes) -> None:
@@ -309,7 +316,7 @@ def _pair_subtitle(name: str, evaluation: Evaluation) -> str:
     people = {"person": "perpetrators", "enrolment": "enrolments", "dyad": "pairs of people"}[unit]
     return (
         f"Share of {people} using each type of abuse at {label(before).lower()} and "
-        f"{label(after).lower()}, as rated by the {_lower_first(label(reporter))}"
+        f"{label(after).lower()}, as rated by the {_lower_first(REPORTERS.label(reporter))}"
     )
 
 
@@ -388,7 +395,7 @@ def severity_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[st
         right.axvline(0, color=DARK_GREY, linewidth=1)
         right.set_xlim(-100, 100)
         right.set_xticks([-100, -50, 0, 50, 100], ["100", "50", "0", "50", "100"])
-        right.set_xlabel("◀ got worse      of 100 people      improved ▶")
+        right.set_xlabel("of 100 people\n◀ got worse    improved ▶")
         for axes in (left, right):
             axes.set_ylim(max(places) + 0.75, min(places) - 1.05)
             axes.tick_params(axis="y", length=0)
@@ -410,7 +417,9 @@ def severity_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[st
     return Chart(
         name="severity",
         headline=severity_headline(evaluation, names),
-        subtitle=_pair_subtitle(names[0], evaluation).replace("Share", "Severity by share"),
+        subtitle=_pair_subtitle(names[0], evaluation).replace(
+            "using each type of abuse", "at each severity"
+        ),
         figure=figure,
         data=pd.DataFrame(rows),
         alt_text="Stacked bars and bars on either side of zero. " + " ".join(said),
@@ -610,22 +619,26 @@ def flow_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart:
     groups = [arm for arm in ARMS.codes if any(cell.key[0] == arm for cell in table.cells)]
     stages = _stages(table, groups)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 0.9 + 1.35 * len(stages)), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 0.6 + 1.3 * len(stages)), layout="constrained")
         axes = figure.subplots()
         axes.set_axis_off()
         axes.set_xlim(0, len(groups))
-        axes.set_ylim(len(stages) - 0.25, -0.45)
+        axes.set_ylim(len(stages) - 0.6, -0.5)
         for column, group in enumerate(groups):
+            middle = column + 0.25
             axes.text(
-                column + 0.27, -0.36, arm_label(group, labels), ha="center", fontweight="bold",
-                fontsize=11.5, color=ARM_COLOURS[group],
-            )  # fmt: skip
+                middle,
+                -0.44,
+                arm_label(group, labels),
+                ha="center",
+                fontweight="bold",
+                fontsize=11.5,
+            )
             for row, (stage, ways) in enumerate(stages):
-                words = f"{stage}\n{_count_text(table, group, stage)}"
                 axes.text(
-                    column + 0.27,
+                    middle,
                     row,
-                    words,
+                    f"{label(stage)}\n{_count_text(table, group, stage)}",
                     ha="center",
                     va="center",
                     fontsize=10,
@@ -639,19 +652,15 @@ def flow_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart:
                 if row + 1 < len(stages):
                     axes.annotate(
                         "",
-                        (column + 0.27, row + 0.72),
-                        xytext=(column + 0.27, row + 0.28),
+                        (middle, row + 0.74),
+                        xytext=(middle, row + 0.26),
                         arrowprops={"arrowstyle": "-|>", "color": DARK_GREY, "linewidth": 1.4},
                     )
-                out = [
-                    f"{_way_text(way)}: {_count_text(table, group, way)}"
-                    for way in ways
-                    if _has(table, group, way)
-                ]
+                out = _ways_out(table, group, ways)
                 if out:
                     axes.text(
-                        column + 0.52, row + 0.5, "\n".join(out), ha="left", va="center",
-                        fontsize=8.3, color=DARK_GREY,
+                        middle + 0.2, row + 0.5, out, ha="left", va="center", fontsize=8.6,
+                        linespacing=1.25,
                     )  # fmt: skip
     rows = [[*cell.key, cell.count] for cell in table.cells if cell.shown]
     data = pd.DataFrame(rows, columns=["group", "stage", "count"])
@@ -690,13 +699,21 @@ def _has(table: CountTable, group: str, stage: str) -> bool:
 
 
 def _count_text(table: CountTable, group: str, stage: str) -> str:
-    count = table[group, stage]
-    return "[c]" if count is None else f"{count:,}"
+    return _shown(table[group, stage])
 
 
-def _way_text(way: str) -> str:
-    head, _, reason = way.partition(": ")
-    return f"{head}, {label(reason).lower()}" if reason else head
+def _ways_out(table: CountTable, group: str, ways: Sequence[str]) -> str:
+    """Return who left between two stages and why, reasons beneath a common heading."""
+    here = [way for way in ways if _has(table, group, way)]
+    heads = {way.partition(": ")[0] for way in here}
+    lines = []
+    for way in here:
+        head, _, reason = way.partition(": ")
+        words = f"  {EXIT_REASONS.label(reason)}" if reason else label(head)
+        lines.append(f"{words}: {_count_text(table, group, way)}")
+    if here and all(": " in way for way in here):
+        lines.insert(0, f"{label(heads.pop())}:")
+    return "\n".join(lines)
 
 
 def risk_chart(

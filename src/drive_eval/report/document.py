@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 from typing import TYPE_CHECKING, Any
 
 from drive_eval.plan import BehaviourOutcome, BinaryOutcome, Plan, outcome_names
 from drive_eval.report import charts, sentences, tables
+from drive_eval.vocabulary import REPORTERS, label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +109,11 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
         sections.append(_reductions(evaluation, names, labels, number))
     if risks:
         sections.append(_risks(evaluation, plan, labels))
+    published = tables.published_table(evaluation)
+    if published is not None:
+        sections.append(
+            _section("published", "Published figures beside ours", tables_=[published])
+        )
     for number, names in enumerate(behaviours):
         sections.append(_severity(evaluation, names, labels, number))
     sections.append(_flow(evaluation, behaviours, labels))
@@ -148,18 +155,18 @@ def _section(
     *,
     text: list[str] | None = None,
     items: list[str] | None = None,
+    findings: list[tuple[str, list[str]]] | None = None,
     drawn: list[Chart] | None = None,
     tables_: list[tables.Table] | None = None,
-    open_tables: bool = True,
 ) -> dict[str, Any]:
     return {
+        "findings": findings or [],
         "id": key,
         "heading": heading,
         "text": text or [],
         "points": items or [],
         "charts": drawn or [],
         "tables": tables_ or [],
-        "open_tables": open_tables,
     }
 
 
@@ -168,14 +175,15 @@ def _summary(
 ) -> dict[str, Any]:
     shown = []
     points: list[str] = []
+    text = []
     for names in behaviours[:1]:
         shown.append(tables.headline_table(evaluation, names, labels))
+        text.append(sentences.measured_sentence(evaluation.results[names[0]], labels))
     for outcome in plan.outcomes:
         if isinstance(outcome, BehaviourOutcome):
             continue
         result = evaluation.results[outcome_names(outcome)[0]]
         points += sentences.risk_sentences(result, _risk_title(outcome), labels)
-    text = []
     claims = {c.text for r in evaluation.results.values() for c in r.checks if c.name == "claim"}
     has_causal = any(
         e.claim == "causal" for r in evaluation.results.values() for e in r.estimates
@@ -204,12 +212,12 @@ def _reductions(
             for group in ("programme", "comparison")
             if any(e.group == group for e in result.estimates)
         ]
-        words = f"{sentences.behaviour_label(name)}. {' '.join(parts)} "
-        points.append(words + sentences.contrast_sentence(result, labels))
+        lead = sentences.behaviour_label(name)
+        points.append((lead, [*parts, sentences.contrast_sentence(result, labels)]))
     return _section(
         f"reductions-{number + 1}" if number else "reductions",
-        _reporter_heading("By how much did abuse fall?", names, number),
-        items=points,
+        _reporter_heading("Did abuse fall, and by how much?", names, number),
+        findings=points,
         drawn=[_numbered(chart, number)],
         tables_=[tables.reductions_table(evaluation, names, labels)],
     )
@@ -218,19 +226,15 @@ def _reductions(
 def _reporter_heading(words: str, names: list[str], number: int) -> str:
     if not number:
         return words
-    from drive_eval.vocabulary import label
-
     _kind, reporter, span = names[0].split(":")[:3]
     before, after = span.split("-")
     return (
         f"{words} {label(before)} to {label(after).lower()}, as rated by the "
-        f"{label(reporter)[:1].lower()}{label(reporter)[1:]}"
+        f"{REPORTERS.label(reporter)[:1].lower()}{REPORTERS.label(reporter)[1:]}"
     )
 
 
 def _numbered(chart: Chart, number: int) -> Chart:
-    import dataclasses
-
     if not number:
         return chart
     return dataclasses.replace(chart, name=f"{chart.name}-{number + 1}")
@@ -260,9 +264,6 @@ def _risks(evaluation: Evaluation, plan: Plan, labels: dict[str, str]) -> dict[s
         points += sentences.risk_sentences(evaluation.results[name], title, labels)
         for table in evaluation.results[name].tables:
             shown.append(tables.counts_table(table, f"{title}: {table.title.lower()}", labels))
-    published = tables.published_table(evaluation)
-    if published is not None:
-        shown.insert(0, published)
     return _section(
         "risks", "How often did it happen in each group?", items=points, drawn=drawn, tables_=shown
     )

@@ -29,6 +29,8 @@ __all__ = [
     "design_limits",
     "fall_between_arms",
     "fall_within_arm",
+    "how_sure",
+    "measured_sentence",
     "percent_text",
     "reductions_headline",
     "risk_sentences",
@@ -117,6 +119,37 @@ def fall_between_arms(result: ResultSet) -> Estimate | None:
     """Return by how much more the programme arm fell, as a percentage, if there is a contrast."""
     found = [e for e in result.estimates if e.measure == "percent_reduction" and not e.group]
     return next((e for e in found if e.term == "ratio"), None)
+
+
+def how_sure(result: ResultSet) -> str:
+    """Say between which falls the truth is likely to lie in the programme group, in plain words."""
+    fall = fall_within_arm(result, "programme")
+    if fall is None or fall.estimate is None or fall.conf_low is None or fall.conf_high is None:
+        return SUPPRESSED if fall is not None else "Not measured."
+    if verdict(fall) == "fell":
+        return (
+            f"Programme group: {fall.estimate:.0f}% fewer users; "
+            f"likely between {fall.conf_low:.0f}% and {fall.conf_high:.0f}% fewer"
+        )
+    return f"Programme group: could be {_span_words(fall)}"
+
+
+def measured_sentence(result: ResultSet, labels: Mapping[str, str]) -> str:
+    """Say how many of the people in each arm the figures describe."""
+    said = []
+    for group in ("programme", "comparison"):
+        for table in result.tables:
+            if table.name == f"pairs:{group}":
+                here, all_ = table["all", "measured at both"], table["all", "referred"]
+                if here is not None and all_ is not None:
+                    name = arm_label(group, labels).lower()
+                    said.append(f"{here:,} of {all_:,} in the {name} group")
+    if not said:
+        return ""
+    return (
+        f"The figures describe the people who were measured both times: {' and '.join(said)}. Those "
+        "who were not may have done worse."
+    )
 
 
 def arm_sentence(result: ResultSet, name: str, group: str, labels: Mapping[str, str]) -> str:
@@ -381,11 +414,11 @@ def design_limits(evaluation: Evaluation) -> list[str]:
             "People whose second measure is missing may have done worse than those measured; the "
             "table of three denominators shows what is known among everybody."
         )
-    primary = sum(o["primary"] for o in plan["outcomes"])
-    limits.append(
-        f"{len(evaluation.results)} outcomes were looked at, from {primary} primary blocks of the "
-        "plan; intervals are not adjusted for looking several times."
-    )
+    looked = len(evaluation.results)
+    if looked > 1:
+        limits.append(
+            f"{looked} outcomes were looked at; intervals are not adjusted for looking several times."
+        )
     return limits
 
 
@@ -417,6 +450,8 @@ def _span_words(fall: Estimate) -> str:
     low, high = fall.conf_low, fall.conf_high
     if low is None or high is None:
         return "anything, since no range can be given"
+    if high < 0:
+        return f"a rise of {-high:.0f}% to {-low:.0f}%"
     if low == float("-inf"):
         return f"anything from a relative fall of {high:.0f}% to a rise without limit"
     return f"anything from a relative fall of {high:.0f}% to a rise of {-low:.0f}%"

@@ -12,10 +12,11 @@ from drive_eval.report.sentences import (
     behaviour_label,
     fall_between_arms,
     fall_within_arm,
+    how_sure,
     percent_text,
     verdict,
 )
-from drive_eval.vocabulary import ARMS, SEVERITY, label
+from drive_eval.vocabulary import ARMS, REPORTERS, SEVERITY, label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,7 +104,7 @@ def front_box(evaluation: Evaluation) -> list[tuple[str, str]]:
         ("Comparison group received", design["comparator"]),
         ("Place", about["place"]),
         ("Counted", UNITS[design["unit"]]),
-        ("Who reported", ", ".join(label(code) for code in reporters)),
+        ("Who reported", "; ".join(REPORTERS.label(code) for code in reporters)),
         ("Data", data["source"]),
         ("Data complete to", about["data_cut"]),
         ("Evaluated by", ", ".join(about["authors"])),
@@ -133,12 +134,12 @@ def headline_table(
             before = _find(result, "prevalence_before", group)
             after = _find(result, "prevalence_after", group)
             row.append(f"{_hundred(before)} before, {_hundred(after)} after")
-        row.append(_plain_verdict(result))
+        row += [_plain_verdict(result), how_sure(result)]
         rows.append(tuple(row))
     heads = [f"{arm_label(group, labels)} group, of every 100" for group in groups]
     return Table(
         caption="How many of every 100 used each type of abuse",
-        header=("Type of abuse", *heads, "What can be said"),
+        header=("Type of abuse", *heads, "What can be said", "How sure"),
         rows=tuple(rows),
     )
 
@@ -489,7 +490,7 @@ def _outcome_label(evaluation: Evaluation, name: str) -> str:
             return outcome["label"] or label(name)
     parts = name.split(":")
     words = behaviour_label(name)
-    return f"{words} ({label(parts[1])})" if len(parts) > 1 else words
+    return f"{words} ({REPORTERS.label(parts[1])})" if len(parts) > 1 else words
 
 
 def _groups(evaluation: Evaluation, names: Sequence[str]) -> list[str]:
