@@ -127,7 +127,9 @@ def perceived_change(
     Returns
     -------
     DataFrame
-        ``case_id`` and ``perceived_change`` (ordered category); recorded judgements only.
+        ``case_id`` and ``perceived_change`` (ordered category), one row per case with a
+        recorded judgement: the least favourable one where several victim-survivors of a case
+        were judged apart.
 
     Raises
     ------
@@ -154,11 +156,15 @@ def perceived_change(
         raise DesignError(
             f'no judgement of perceived change by "{reporter}" at {time_point} in risk_reviews.'
         )
-    found = rows[["case_id", "perceived_change"]].sort_values("case_id", ignore_index=True)
-    found["perceived_change"] = pd.Categorical(
-        found["perceived_change"].astype(str), categories=PERCEIVED_CHANGES.codes, ordered=True
+    rank = {code: position for position, code in enumerate(PERCEIVED_CHANGES.codes)}
+    ranks = rows["perceived_change"].astype(object).map(rank).astype("int64")
+    worst = ranks.groupby(rows["case_id"].astype(object)).max().sort_index()
+    return pd.DataFrame(
+        {
+            "case_id": worst.index.to_numpy(),
+            "perceived_change": _as_levels(worst, PERCEIVED_CHANGES.codes),
+        }
     )
-    return found
 
 
 def _with_person_and_rank(rows: pd.DataFrame) -> pd.DataFrame:

@@ -177,7 +177,7 @@ def perceived_change_rows(
     [False]
     """
     judged = perceived_change(risk_reviews, reporter=reporter, time_point=time_point)
-    rows = units.merge(judged.drop_duplicates("case_id"), on="case_id", how="left")
+    rows = units.merge(judged, on="case_id", how="left")
     reduced = rows["perceived_change"].isin(["significant_reduction", "moderate_reduction"])
     rows["reduced"] = reduced.astype("boolean").mask(rows["perceived_change"].isna())
     return rows
