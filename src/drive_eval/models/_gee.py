@@ -64,8 +64,6 @@ class Fitted:
         None when `trouble` says why.
     df : float or None
         Degrees of freedom of t; None for the normal distribution.
-    beyond : int
-        Rows whose fitted probability lies outside 0 to 1 (log and identity links).
     trouble : str
         Why there are no estimates, or no standard errors; empty when all is well.
     native : object
@@ -75,7 +73,6 @@ class Fitted:
     estimates: Array | None = None
     errors: Array | None = None
     df: float | None = None
-    beyond: int = 0
     trouble: str = ""
     native: Any = None
 
@@ -111,7 +108,7 @@ def fit(
         try:
             result = _run(outcome, full, groups, family, link, correlation, cov)
         except np.linalg.LinAlgError:
-            return Fitted(trouble=_trouble(outcome, full, names, family, link))
+            return Fitted(trouble=_trouble(outcome, full, names, family, link) or _UNSETTLED)
     estimates = np.asarray(result.params, dtype=float)
     steep = np.abs(full @ estimates).max() > _ETA_OF_CONCERN if link != "identity" else False
     if not result.converged or not np.isfinite(estimates).all() or steep:
@@ -120,22 +117,19 @@ def fit(
             return Fitted(trouble=said or _UNSETTLED, native=result)
     variances = np.diag(np.asarray(result.cov_params(), dtype=float))[1:]
     df = float(count - parameters) if count < few_clusters else None
-    fitted = np.asarray(result.fittedvalues)
-    beyond = int(((fitted < 0) | (fitted > 1)).sum()) if family == "binomial" else 0
     if (df is not None and df < 1) or not (variances > 0).all():
         trouble = (
             f"{count} clusters are too few for {parameters} coefficients, so there is no standard "
             "error."
         )
-        return Fitted(estimates=estimates[1:], beyond=beyond, trouble=trouble, native=result)
-    return Fitted(
-        estimates=estimates[1:], errors=np.sqrt(variances), df=df, beyond=beyond, native=result
-    )
+        return Fitted(estimates=estimates[1:], trouble=trouble, native=result)
+    return Fitted(estimates=estimates[1:], errors=np.sqrt(variances), df=df, native=result)
 
 
 _UNSETTLED = (
-    f"the estimating equations did not settle in {_STEPS} steps; use another link, or fewer "
-    "covariates."
+    "the estimating equations did not settle. A binomial model with a log or identity link fails "
+    'where its probabilities reach 0 or 1: use the logit link, family "poisson" with the log '
+    "link, or fewer covariates."
 )
 
 
@@ -220,7 +214,7 @@ def measure_of(family: str, link: str, binary: bool) -> str:
 def checks(
     fitted: Fitted, count: int, cov: str, few: int, outcome: str, group: str
 ) -> tuple[Check, ...]:
-    """Say whether the equations settled, on how many clusters, and within what range."""
+    """Say whether the equations settled, and on how many clusters."""
     settled = Check(
         name="converged",
         passed=not fitted.trouble,
@@ -238,16 +232,4 @@ def checks(
         group=group,
         text=f"{count} clusters; under {few} plain robust errors are too small.{advice}",
     )
-    if not fitted.beyond:
-        return settled, enough
-    beyond = Check(
-        name="fitted_probabilities",
-        passed=False,
-        statistic=fitted.beyond,
-        threshold=0,
-        outcome=outcome,
-        group=group,
-        text="some rows have a fitted probability below 0 or above 1; use the logit link, or "
-        "poisson with log.",
-    )
-    return settled, enough, beyond
+    return settled, enough

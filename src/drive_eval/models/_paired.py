@@ -163,7 +163,7 @@ def wilson_share(
     reason: str = "",
     simultaneous: int = 1,
 ) -> tuple[Estimate, list[Check]]:
-    """Return a share with Wilson limits on counts divided by the design design.
+    """Return a share with Wilson limits on counts divided by the design effect.
 
     `simultaneous` shares of one whole widen each other's limits (Goodman 1965).
     """
@@ -234,7 +234,7 @@ def _ratio(
 
 
 def p_no_change(b: int, c: int, design: Effect) -> float | None:
-    """Return McNemar's mid-P for independent pairs, else the score test with its design design."""
+    """Return McNemar's mid-P for independent pairs, else the score test with its design effect."""
     if design.simple:
         return float(_intervals.mcnemar_mid_p(before_only=c, after_only=b))
     return design.p_value(score(b, c, design))
@@ -284,7 +284,7 @@ def _clustered(design: Effect) -> str:
     if design.simple:
         return ""
     quantile = "normal" if design.df is None else f"t with {design.df:g} df"
-    return f" on counts divided by the design design, {quantile}"
+    return f" on counts divided by the design effect, {quantile}"
 
 
 def _note(name: str, labels: Mapping[str, str], text: str) -> Check:
