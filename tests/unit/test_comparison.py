@@ -233,6 +233,16 @@ def test_clusters_with_an_empty_cell_fall_back_on_score_limits():
     assert ratio.conf_high > contrast(table).one(measure="risk_ratio").conf_high
 
 
+def test_clusters_that_are_all_alike_do_not_make_the_answer_certain():
+    table = people(30, 60, 40, 60)
+    within = table.groupby(["arm", "abuse"]).cumcount()
+    table["area"] = within % 10  # every area holds 3 of 6 in one arm and 4 of 6 in the other
+    found = contrast(table, cluster="area", min_clusters=10)
+    ratio = found.one(measure="risk_ratio")
+    assert ratio.conf_low < ratio.estimate < ratio.conf_high
+    assert "design effect" in ratio.method
+
+
 def test_an_empty_arm_is_refused():
     with pytest.raises(DesignError, match='nobody is in the comparison group \\(column "arm"\\)'):
         contrast(people(3, 9, 0, 0))

@@ -196,7 +196,7 @@ def within_arm(
             "onset": _effect_among(two, groups, ~first),
         }
     return _paired.results(
-        counts, effects, labels, contrast="after v before", conf_level=conf_level, call=""
+        counts, effects, labels, contrast="after v before", conf_level=conf_level, call="change"
     )
 
 

@@ -247,6 +247,12 @@ def from_risks(
     }
 
 
+def varies(spread: Array) -> bool:
+    """Tell whether both risks, and their contrast, have a variance at all."""
+    contrast = spread[0, 0] - 2 * spread[0, 1] + spread[1, 1]
+    return bool(min(spread[0, 0], spread[1, 1], contrast) > 1e-14)
+
+
 def score_design_effect(y: Flags, t: Flags, groups: Codes) -> float:
     """Return how much clusters widen the contrast if both arms had one risk; at least 1."""
     parts = (t - t.mean()) * (y - y.mean())

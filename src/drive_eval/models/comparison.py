@@ -35,7 +35,7 @@ from drive_eval.models._regression import (
     flags,
     numbers,
 )
-from drive_eval.results import Check, Estimate, ResultSet
+from drive_eval.results import Check, Estimate, Provenance, ResultSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,8 +141,9 @@ def risk_contrast(
     (HC1, normal quantiles) or clusters (CR1, t with G − 1 degrees of freedom, G − 2 when
     whole clusters were allocated). Limits are symmetric on the logit scale for risks, the
     identity for the difference (cut at ±1) and the log for ratios. Clustered risks without
-    covariates follow the same way; where an arm has no outcome, or nothing else, the score
-    intervals on counts divided by the design effect of the score contrast are used.
+    covariates follow the same way; where an arm has no outcome, or nothing else, or its
+    clusters are all alike, that variance is none, and the score intervals are used on counts
+    divided by the design effect of the score contrast (1 or more).
 
     References
     ----------
@@ -178,6 +179,7 @@ def risk_contrast(
         law = Effect(df=count - (2 if whole else 1))
         checks.append(_cluster_check(count, min_clusters))
     x1, n1, x0, n0 = int(y[t].sum()), int(t.sum()), int(y[~t].sum()), int((~t).sum())
+    found: dict[str, _risks.Number] = {}
     if adjusted or (groups is not None and 0 < x1 < n1 and 0 < x0 < n0):
         design = Design(matrix=np.empty((len(y), 0)), names=())
         if covariates is not None and adjusted:
@@ -187,10 +189,11 @@ def risk_contrast(
         )
         spread = covariance(parts, groups=groups, parameters=len(fit.names))
         method = f"{'g-computation' if adjusted else 'observed risks'}, {_sandwich(groups, law)}"
-        found = _risks.from_risks(risks, spread, law=law, conf_level=conf_level, method=method)
+        if adjusted or _risks.varies(spread):
+            found = _risks.from_risks(risks, spread, law=law, conf_level=conf_level, method=method)
         if adjusted:
             checks += _model_checks(y, len(fit.names), events_per_parameter, design)
-    else:
+    if not found:
         if groups is not None:
             law = dataclasses.replace(law, size=_risks.score_design_effect(y, t, groups))
         critical = _critical(law, conf_level)
@@ -230,6 +233,7 @@ def risk_contrast(
         ),
         checks=tuple(checks),
         assumptions=_assumptions(adjusted, groups, unit),
+        provenance=Provenance(call="comparison.risk_contrast"),
     )
 
 
@@ -518,6 +522,7 @@ def difference_in_differences(
             "reporter over the same time.",
             "People with both measures stand for those without.",
         ),
+        provenance=Provenance(call="comparison.difference_in_differences"),
     )
 
 
@@ -711,6 +716,7 @@ def instrumental(
             "it because it was.",
             "iv, relevance: the assignment moves the delivery; the effect is of those it moved.",
         ),
+        provenance=Provenance(call="comparison.instrumental"),
     )
 
 
