@@ -202,6 +202,29 @@ def test_one_and_two_samples_of_the_literature():
     assert _intervals.mcnemar_mid_p(before_only=60, after_only=15) == approx(9.8e-8, rel=0.01)
 
 
+@pytest.mark.parametrize("case", ORACLE["exact_coverage_n30"])
+def test_exact_coverage_over_every_table_of_thirty_pairs(case):
+    a, c, b = (grid.ravel() for grid in np.indices((31, 31, 31)))
+    possible = a + b + c <= 30
+    counts = {"both": a[possible], "before_only": c[possible], "after_only": b[possible]}
+    counts["neither"] = 30 - sum(counts.values())
+    p = np.array(case["p"])
+    p = dict(zip(("both", "before_only", "after_only", "neither"), p / p.sum(), strict=True))
+    weight = stats.multinomial.pmf(np.stack(list(counts.values()), axis=1), 30, list(p.values()))
+    after, before = p["both"] + p["after_only"], p["both"] + p["before_only"]
+    for method, name, truth in (
+        (_intervals.tango_difference, "tango", after - before),
+        (_intervals.newcombe_paired_difference, "newc10", after - before),
+        (_intervals.bonett_price_difference, "bp_diff", after - before),
+        (_intervals.nam_tang_ratio, "tang", after / before),
+        (_intervals.bonett_price_ratio, "bp_ratio", after / before),
+    ):
+        low, high = method(**counts)
+        held = (low <= truth) & (truth <= high)
+        # R left out tables whose probability is next to nothing, 7e-8 of them together.
+        assert weight[held].sum() == approx(case["coverage"][name], abs=1e-7), name
+
+
 # Severity grids
 
 

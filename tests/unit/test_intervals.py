@@ -154,6 +154,16 @@ def test_nobody_before_leaves_the_ratio_without_an_upper_limit():
     assert _intervals.mover_wilson_ratio(**pairs(0, 0, 3, 9))[1] == np.inf
 
 
+def test_a_table_of_nobody_who_ever_did_it_says_nothing_of_the_ratio():
+    with_nobody = np.array([[0, 0, 0, 9], [3, 2, 1, 9]])
+    for method in PAIRED[3:]:
+        low, high = method(**pairs(*with_nobody.T))
+        assert (low[0], high[0]) == (0, np.inf)
+        assert np.isfinite(low).all()
+        assert not np.isnan(high).any()
+    assert _intervals.wilson(x=0, n=0) == (0, 1)
+
+
 def test_nobody_after_puts_the_lower_limit_at_zero():
     for method in PAIRED[3:]:
         low, high = method(**pairs(0, 8, 0, 12))

@@ -423,8 +423,8 @@ def _root(b: Array, a: Array, c: Array) -> Array:
 
 def _wilson(x: Array, n: Array, z: Any) -> tuple[Array, Array]:
     centre = x + z**2 / 2
-    reach = z * np.sqrt(x * (n - x) / n + z**2 / 4)
-    # At 0 of n and n of n the limit is exact, whatever rounding says.
+    reach = z * np.sqrt(_divide(x * (n - x), n) + z**2 / 4)
+    # At 0 of n and n of n the limit is exact, whatever rounding says; 0 of 0 says nothing.
     low = np.where(x == 0, 0.0, (centre - reach) / (n + z**2))
     high = np.where(x == n, 1.0, (centre + reach) / (n + z**2))
     return low, high
