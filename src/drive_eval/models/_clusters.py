@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from drive_eval.errors import DesignError, DesignWarning
 from drive_eval.models import _regression
@@ -62,14 +62,14 @@ class Effect:
     def critical(self, conf_level: float) -> float | None:
         """Return the two-sided quantile; None when a single cluster gives no variance."""
         if self.df is None:
-            return float(stats.norm.ppf(0.5 + conf_level / 2))
-        return float(stats.t.ppf(0.5 + conf_level / 2, self.df)) if self.df >= 1 else None
+            return float(special.ndtri(0.5 + conf_level / 2))
+        return float(special.stdtrit(self.df, 0.5 + conf_level / 2)) if self.df >= 1 else None
 
     def p_value(self, z: float) -> float | None:
         """Return the two-sided P value of a statistic that already carries `size`."""
         if self.df is None:
-            return float(min(2 * stats.norm.sf(abs(z)), 1.0))
-        return float(min(2 * stats.t.sf(abs(z), self.df), 1.0)) if self.df >= 1 else None
+            return float(2 * special.ndtr(-abs(z)))
+        return float(2 * special.stdtr(self.df, -abs(z))) if self.df >= 1 else None
 
     def explain(self, measure: str) -> str:
         """Say what the design effect is and what it rests on; the measure stands first."""

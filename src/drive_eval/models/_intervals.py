@@ -38,7 +38,7 @@ def quantile(*, conf_level: float = 0.95, critical: float | None = None) -> floa
     """Return the two-sided normal quantile of a confidence level, unless one is given."""
     if critical is not None:
         return float(critical)
-    return float(stats.norm.ppf(0.5 + conf_level / 2))
+    return float(special.ndtri(0.5 + conf_level / 2))
 
 
 # One proportion
@@ -417,8 +417,10 @@ def _halve(below: Callable[[Array], Any], low: Array, high: Array) -> Array:
 
 def _root(b: Array, a: Array, c: Array) -> Array:
     """Return the root of a·q² + b·q + c that is not negative, for a ≥ 0 and c ≤ 0."""
-    spread = np.sqrt(b**2 - 4 * a * c)
-    return np.where(b > 0, _divide(-2 * c, b + spread), _divide(spread - b, 2 * a))
+    spread, falling = np.sqrt(b**2 - 4 * a * c), b > 0
+    top = np.where(falling, -2 * c, spread - b)  # whichever form adds and does not subtract
+    bottom = np.where(falling, b + spread, 2 * a)
+    return np.asarray(top / np.where(bottom == 0, 1.0, bottom))  # 0 when there is no equation
 
 
 def _wilson(x: Array, n: Array, z: Any) -> tuple[Array, Array]:

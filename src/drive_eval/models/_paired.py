@@ -56,9 +56,9 @@ def results(
         raise UndefinedResultError(_NO_PAIR.format(outcome=labels["outcome"] or "this outcome"))
     estimates, checks = [], []
 
-    def proportion(measure: str, events: int, base: int, reason: str, **more: str) -> None:
+    def proportion(measure: str, events: int, base: int, reason: str) -> None:
         found, said = wilson_share(
-            measure, events, base, effects[measure], {**labels, **more}, conf_level, reason=reason
+            measure, events, base, effects[measure], labels, conf_level, reason=reason
         )
         estimates.append(found)
         checks.extend(said)
