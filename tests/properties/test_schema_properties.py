@@ -18,7 +18,7 @@ from drive_eval.data.study import read_study, save_tables
 from drive_eval.errors import DataError
 
 quick = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 #: Shapes that garbage takes; the marker in each is what no message may repeat.
@@ -147,7 +147,7 @@ def test_validation_is_idempotent(tiny_tables, thinning):
         pd.testing.assert_frame_equal(table, once[name])
 
 
-@settings(quick, max_examples=20)
+@settings(quick, max_examples=15)
 @given(thinning=thinned())
 def test_what_is_saved_is_what_is_read(tiny_tables, thinning):
     clean = validate(_thin(tiny_tables, thinning))

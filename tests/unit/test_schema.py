@@ -72,6 +72,14 @@ def test_severity_is_ordered_and_blank_is_not_none(tiny_tables):
     assert severity.max() == "high"
 
 
+def test_rows_come_in_the_order_of_their_key_and_intake_before_exit(tiny_tables):
+    backwards = {name: table.iloc[::-1] for name, table in tiny_tables.items()}
+    ratings = validate(backwards)["assessments"]
+    assert ratings["case_id"].is_monotonic_increasing
+    assert ratings["time_point"].tolist()[:4] == ["intake", "exit", "intake", "exit"]
+    assert ratings["reporter"].tolist()[:4] == ["idva", "idva", "case_manager", "case_manager"]
+
+
 def test_the_input_is_left_as_it_was(tiny_tables):
     before = {name: table.copy() for name, table in tiny_tables.items()}
     validate(tiny_tables)
@@ -499,6 +507,10 @@ def test_assessments_out_of_the_order_of_time_points(tiny_tables):
         "table assessments: date is before that of an earlier time_point of the same case and "
         "reporter in 1 of 27 rows (row 3). Correct the date or the time_point."
     )
+
+
+def test_two_time_points_on_one_day_are_in_order(tiny_tables):
+    validate(put(tiny_tables, "assessments", "date", {3: "2023-01-12"}))
 
 
 def test_an_undated_rating_in_between_hides_no_disorder(tiny_tables):

@@ -136,7 +136,13 @@ def test_long_ids_in_parquet_keep_their_digits(tiny_tables, tmp_path):
     long = [2**60 + at for at in range(12)]
     cases = tiny_tables["cases"].assign(case_id=pd.array(long, dtype="Int64"))
     cases.to_parquet(tmp_path / "cases.parquet")
-    assert read_study(tmp_path).tables["cases"]["case_id"].tolist() == sorted(map(str, long))
+    events = tiny_tables["events"].assign(
+        victim_survivor_id=pd.array([2**60 + 1, None, *[7] * 7], dtype="Int64")
+    )
+    events.to_parquet(tmp_path / "events.parquet")
+    study = read_study(tmp_path)
+    assert study.tables["cases"]["case_id"].tolist() == sorted(map(str, long))
+    assert study.tables["events"]["victim_survivor_id"].tolist()[:3] == [str(2**60 + 1), None, "7"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
@@ -161,9 +167,10 @@ def test_row_numbers_count_as_a_spreadsheet_does(tiny_folder):
     lines = path.read_text(encoding="utf-8").splitlines()
     lines[3] = lines[3].replace("2023-02-06", "06/02/2023")
     lines.insert(2, "," * lines[0].count(","))  # an empty row above it
+    lines.insert(3, "")  # and an empty line
     path.write_text("\n".join(lines), encoding="utf-8")
     assert only_fault(tiny_folder).startswith(
-        "cases.csv: index_date looks like dd/mm/yyyy in 1 of 12 rows (row 5)."
+        "cases.csv: index_date looks like dd/mm/yyyy in 1 of 12 rows (row 6)."
     )
 
 

@@ -30,7 +30,7 @@ _MAGIC = (_OLE, b"PK\x03\x04", b"PAR1", b"\x1f\x8b", b"%PDF")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _WORKBOOK_ERRORS = (
     zipfile.BadZipFile, zlib.error, ParseError, EOFError, OSError,
-    KeyError, IndexError, ValueError, TypeError, AttributeError,
+    KeyError, IndexError, ValueError, TypeError, AttributeError, RuntimeError, ArithmeticError,
 )  # fmt: skip
 _BROKEN_WORKBOOK = "{name} is not a whole Excel workbook. Open it in Excel and save it as .xlsx."
 
