@@ -425,7 +425,18 @@ def validate(
 
 
 def data_dictionary() -> str:
-    """Return the data dictionary as Markdown: every table, column, rule and code list."""
+    """Return the data dictionary as Markdown: every table, column, rule and code list.
+
+    Returns
+    -------
+    str
+        What stands in ``docs/reference/data.md``.
+
+    Examples
+    --------
+    >>> print(data_dictionary().splitlines()[0])
+    # Data dictionary
+    """
     lines = [
         "# Data dictionary",
         "",

@@ -102,6 +102,11 @@ def load_study(plan: Plan) -> Study:
     ------
     DataError
         With one sentence for every fault of every file.
+
+    Examples
+    --------
+    >>> from drive_eval import load_plan
+    >>> study = load_study(load_plan("analyses/my_evaluation"))  # doctest: +SKIP
     """
     return read_study(
         plan.data.folder,
@@ -145,6 +150,16 @@ def read_study(
     Notes
     -----
     CSV files are UTF-8 (with or without a byte-order mark) or else Windows-1252.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cases = pd.DataFrame({"case_id": ["01"], "perpetrator_id": ["7"],
+    ...                           "arm": ["programme"], "index_date": ["2024-03-05"]})
+    ...     cases.to_csv(Path(folder) / "cases.csv", index=False)
+    ...     study = read_study(folder)
+    >>> study.tables["cases"]["case_id"].tolist()
+    ['01']
     """
     root = Path(folder)
     if not root.is_dir():
@@ -204,6 +219,17 @@ def save_tables(
     DataError
         If a table has no place in the data dictionary, or the folder holds something that
         would be lost.
+
+    Examples
+    --------
+    >>> custody = pd.DataFrame({"perpetrator_id": ["7"],
+    ...                         "start_date": pd.to_datetime(["2024-03-05"]), "end_date": None})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_tables({"custody": custody}, Path(folder) / "data")
+    ...     print((Path(folder) / "data" / "custody.csv").read_text())
+    perpetrator_id,start_date,end_date
+    7,2024-03-05,
+    <BLANKLINE>
     """
     target = Path(folder).absolute()
     texts = dict(other_files or {})
@@ -294,6 +320,23 @@ def cohort_flow(study: Study, *, first_only: bool = False) -> CountTable:
     an ``exit_date`` that is not after ``data_end_date``. Where nobody of an arm has the date,
     as in usual care, which nobody starts or leaves, the whole arm passes that stage; the note
     beneath the table says so.
+
+    Examples
+    --------
+    >>> cases = pd.DataFrame({"case_id": ["1", "2", "3"], "perpetrator_id": ["7", "8", "9"],
+    ...     "arm": "programme", "index_date": "2024-01-10",
+    ...     "start_date": ["2024-01-20", "2024-01-22", ""], "exit_date": ["2024-07-01", "", ""],
+    ...     "exit_reason": ["planned", "still_open", "declined"]})
+    >>> print(cohort_flow(Study(tables=validate({"cases": cases}))).to_frame()[["stage", "count"]])
+                        stage  count
+    0                excluded      0
+    1   not_started: declined      1
+    2     no_exit: still_open      1
+    3           exit: planned      1
+    4                referred      3
+    5                included      3
+    6                 started      2
+    7                 at_exit      1
     """
     cases = study.tables["cases"]
     reason = pd.Series("not_recorded", index=cases.index, dtype=object)
