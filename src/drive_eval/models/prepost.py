@@ -33,6 +33,7 @@ __all__ = [
     "paired_change",
     "paired_counts",
     "population_average",
+    "proportion",
     "severity_shift",
     "shift_counts",
 ]
@@ -484,6 +485,82 @@ def shift_counts(
         contrast=contrast,
         conf_level=conf_level,
         call="prepost.shift_counts",
+    )
+
+
+def proportion(
+    *,
+    events: int,
+    n: int,
+    measure: str = "proportion",
+    outcome: str = "",
+    conf_level: float = 0.95,
+    design_effect: float = 1.0,
+    df: float | None = None,
+    group: str = "",
+    unit: str = "",
+    reporter: str = "",
+    threshold: str = "",
+    subgroup: str = "",
+    contrast: str = "",
+) -> ResultSet:
+    """What share showed it, given the counts?
+
+    Parameters
+    ----------
+    events, n : int
+        How many showed it, and how many were looked at.
+    measure : str
+        The name that the estimate carries.
+    outcome : str
+        Name used in results and charts.
+    conf_level : float, between 0 and 1
+        Coverage of the interval.
+    design_effect, df : float
+        As in `paired_counts`, for people in clusters.
+    group, unit, reporter, threshold, subgroup, contrast : str
+        Labels that are passed on to the estimate.
+
+    Returns
+    -------
+    ResultSet
+        One Estimate, a share between 0 and 1, with Wilson's interval.
+
+    Raises
+    ------
+    DataError
+        If a count is negative or not whole, or more showed it than were looked at.
+    UndefinedResultError
+        If nobody was looked at.
+
+    Notes
+    -----
+    **Assumptions.** People are independent of each other, or `design_effect` accounts for it.
+
+    References
+    ----------
+    Wilson EB (1927). Probable inference, the law of succession, and statistical inference.
+    JASA 22, 209.
+
+    Examples
+    --------
+    >>> found = proportion(events=13, n=16).one(measure="proportion")
+    >>> round(found.conf_low, 6), round(found.conf_high, 6)
+    (0.569911, 0.934084)
+    """
+    hits, base = _whole("events", events), _whole("n", n)
+    _refuse_conf_level(conf_level)
+    if hits > base:
+        raise DataError(f"events ({hits}) cannot be more than n ({base}).")
+    if base == 0:
+        raise UndefinedResultError("n is 0: nobody was looked at, so there is no share.")
+    labels = {**_labels(outcome, group, unit, reporter, threshold, subgroup), "contrast": contrast}
+    design = _paired.given_effects(design_effect, df, (measure,))[measure]
+    found, checks = _paired.wilson_share(measure, hits, base, design, labels, conf_level)
+    return ResultSet(
+        estimates=(found,),
+        checks=tuple(checks),
+        provenance=Provenance(call="prepost.proportion"),
     )
 
 
