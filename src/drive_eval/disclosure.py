@@ -103,10 +103,11 @@ class Policy:
         for field in ("suppress_up_to", "round_to", "min_residual_df", "min_events"):
             if getattr(self, field) < 0:
                 raise DisclosureError(f"policy {self.name}: {field} cannot be below 0.")
-        if self.protection < 2 and self._hides_anything():
+        if self._hides_anything() and not 2 <= self.protection <= self.suppress_up_to:
             raise DisclosureError(
-                f"policy {self.name}: protection is {self.protection}, but a count that can take "
-                "one value only is not hidden; use 2 or more."
+                f"policy {self.name}: protection is {self.protection}, but must lie between 2 (a "
+                "count that can take one value is not hidden) and suppress_up_to, "
+                f"{self.suppress_up_to} (a hidden total takes no more values)."
             )
 
     def _hides_anything(self) -> bool:
@@ -257,7 +258,7 @@ def safe_number(count: int, policy: Policy) -> int | None:
     if base <= 1:
         return count
     rounded = (2 * count + base) // (2 * base) * base
-    if count == 0 or not policy.suppress_up_to:
+    if count == 0 or not policy._hides_anything():
         return rounded
     return max(rounded, (policy.suppress_up_to // base + 1) * base)
 
@@ -527,6 +528,7 @@ def _policy_of(table: CountTable, given: Policy | None) -> Policy:
 class _Family:
     lines: tuple[int, ...]
     need: int  # this many small lines hide the family whole
+    roots: frozenset[int] = frozenset()  # families of one grand total that holds all these lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -575,6 +577,8 @@ def _shape(
     whole = {tuple(key): i for i, keys in enumerate(together) for key in keys}
     for key in [*rank, *whole]:
         _position(table, key)
+    shown = {line for line, cell in zip(sets, table.cells, strict=True) if cell.shown}
+    roots = [line for line in shown if not any(line < other for other in shown)]
     names: dict[frozenset[int], tuple[Any, ...]] = {}
     ranks: dict[tuple[Any, ...], list[int]] = {}
     last = max(rank.values(), default=0) + 1
@@ -584,12 +588,12 @@ def _shape(
         name: tuple[Any, ...]
         if cell.key in whole:
             name = ("together", whole[cell.key])
-        elif cell.key in rank:
-            name = ("priority", rank[cell.key])
-        elif len(cell.key) > 1:
-            name = ("siblings", cell.key[:-1])
+        elif sets[i] in roots:
+            name = ("root", cell.key)
         else:
-            name = ("line", cell.key) if cell.parts else ("atoms",)
+            within = frozenset(root for root in roots if sets[i] < root)
+            group = (rank[cell.key],) if cell.key in rank else _siblings(table, sets, i)
+            name = (within, *group)
         names[sets[i]] = name
         ranks.setdefault(name, []).append(rank.get(cell.key, last))
     lines = list(names)
@@ -602,12 +606,38 @@ def _shape(
             (min(ranks[name]), size, part) for part in _split(members, whole_or_not, policy)
         ]
     families.sort(key=lambda family: family[:2])
+    order = [family for _, _, family in families]
+    grand = {
+        i: lines[family.lines[0]]
+        for i, family in enumerate(order)
+        if len(family.lines) == 1 and lines[family.lines[0]] in roots
+    }
+    for i, family in enumerate(order):
+        over = frozenset(
+            j for j, root in grand.items() if all(lines[line] < root for line in family.lines)
+        )
+        order[i] = dataclasses.replace(family, roots=over)
     return _Shape(
         atoms=len(_exact_atoms(table)),
         lines=tuple(lines),
-        families=tuple(family for _, _, family in families),
+        families=tuple(order),
         secrets=_secrets(lines, len(_exact_atoms(table))),
     )
+
+
+def _siblings(table: CountTable, sets: list[frozenset[int]], place: int) -> tuple[Any, ...]:
+    """Name the family that a line belongs to if nobody says so.
+
+    In a tree of lines (any two are nested or have nobody in common) the parts of the same
+    total are a family; elsewhere the lines whose keys differ in the last place only.
+    """
+    key = table.cells[place].key
+    shown = [line for line, cell in zip(sets, table.cells, strict=True) if cell.shown]
+    if all(a <= b or b <= a or not a & b for a, b in itertools.combinations(shown, 2)):
+        return ("parts", min((line for line in shown if sets[place] < line), key=len))
+    if len(key) > 1:
+        return ("siblings", key[:-1])
+    return ("line", key) if table.cells[place].parts else ("atoms",)
 
 
 def _split(members: list[int], whole_or_not: bool, policy: Policy) -> list[_Family]:
@@ -667,14 +697,18 @@ def _chosen(
     """Return the families to hide whole: those with many small lines, or a look-alike's."""
     everything = frozenset(range(len(shape.families)))
     _, small = _seen(shape, exact, frozenset(), policy)
-    start = frozenset(
-        i
-        for i, family in enumerate(shape.families)
-        if sum(line in small for line in family.lines) >= family.need
+    start = _with_parts(
+        shape,
+        (
+            i
+            for i, family in enumerate(shape.families)
+            if sum(line in small for line in family.lines) >= family.need
+        ),
     )
     kept = frozenset(atoms for atoms, _ in learnt)
     secrets = tuple(secret for secret in shape.secrets if secret not in kept)
-    for hidden in _wider(start, everything):
+    for more in _wider(start, everything):
+        hidden = _with_parts(shape, more)
         look = _look(shape, exact, hidden, learnt, policy)
         if _passes(look, secrets, policy.protection, exact if hidden == start else None):
             return hidden
@@ -684,14 +718,15 @@ def _chosen(
 def _wider(start: frozenset[int], everything: frozenset[int]) -> Iterator[frozenset[int]]:
     """Yield the families to hide: as they are, one more, two more, then from the bottom up."""
     rest = sorted(everything - start)
-    seen = {everything}
     tries = [*itertools.chain.from_iterable(itertools.combinations(rest, n) for n in (0, 1, 2))]
     tries += [tuple(rest[:n]) for n in range(3, len(rest))]
-    for more in tries:
-        hidden = start.union(more)
-        if hidden not in seen:
-            seen.add(hidden)
-            yield hidden
+    yield from (start.union(more) for more in tries)
+
+
+def _with_parts(shape: _Shape, hidden: Iterable[int]) -> frozenset[int]:
+    """Hide with a grand total everything in it: a zero tells more inside a small total."""
+    gone = frozenset(hidden)
+    return gone | {i for i, family in enumerate(shape.families) if family.roots & gone}
 
 
 def _seen(
@@ -743,8 +778,9 @@ def _look(
     limits += [(shape.lines[i], *range_of_small) for i in small]
     families = []
     for i in sorted(hidden):
-        members = tuple(shape.lines[line] for line in shape.families[i].lines)
-        families.append((members, shape.families[i].need))
+        family = shape.families[i]
+        if not family.roots & hidden:  # else it is hidden because its grand total is small
+            families.append((tuple(shape.lines[line] for line in family.lines), family.need))
     return _Look(
         atoms=shape.atoms, limits=tuple(limits), families=tuple(families), small=range_of_small
     )
@@ -770,11 +806,11 @@ class _Look:
         """Say for each row of atoms whether it looks like this."""
         import numpy as np
 
-        good: NDArray[np.bool_] = (tables >= 0).all(axis=1)
+        good: NDArray[np.bool_] = np.all(tables >= 0, axis=1)
         if self.limits:
             lines = tables @ _rows([line for line, _, _ in self.limits], self.atoms).T
             low, high = np.array([limit[1:] for limit in self.limits]).T
-            good &= ((lines >= low) & (lines <= high)).all(axis=1)
+            good &= np.all((lines >= low) & (lines <= high), axis=1)
         for members, need in self.families:
             lines = tables @ _rows(members, self.atoms).T
             good &= ((lines >= self.small[0]) & (lines <= self.small[1])).sum(axis=1) >= need
@@ -833,8 +869,13 @@ class _Look:
             integrality=np.ones(width, dtype=np.int64),
             bounds=Bounds(np.zeros(width), [top] * self.atoms + [1] * (width - self.atoms)),
         )
-        if answer.x is None:
+        if answer.status == 2:
             return None
+        if not answer.success:
+            raise DisclosureError(
+                "whether this table is safe could not be worked out, so it is not released: "
+                f"{answer.message}"
+            )
         found: Ints = np.rint(answer.x[: self.atoms]).astype(np.int64)
         return found
 
@@ -899,10 +940,11 @@ def _few(values: Ints, protection: int) -> NDArray[np.bool_]:
     import numpy as np
 
     if protection == 2:
-        few: NDArray[np.bool_] = np.ptp(values, axis=0) == 0
-        return few
+        lone: NDArray[np.bool_] = np.ptp(values, axis=0) == 0
+        return lone
     ordered = np.sort(values, axis=0)
-    few = (np.diff(ordered, axis=0) > 0).sum(axis=0) + 1 < protection
+    changes: Ints = (np.diff(ordered, axis=0) > 0).sum(axis=0)
+    few: NDArray[np.bool_] = np.less(changes + 1, protection)
     return few
 
 
