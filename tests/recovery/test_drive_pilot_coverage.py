@@ -36,12 +36,19 @@ def held(result, value) -> bool:
     return fall.conf_low <= value <= fall.conf_high
 
 
+#: On the latent scale; it makes the correlation of "used it before" between a person's rows
+#: about .6 in the reports (.57 to .62 by type), which is the correlation that an analyst sees.
+LATENT = 0.85
+
+
 def coverage_of(truth, *, rows_per_person, clusters):
     rng = np.random.default_rng(20261121)
     hits = {(kind, mode): 0 for kind in truth for mode in clusters}
     for _ in range(DRAWS):
         people = PEOPLE if rows_per_person == 1 else PEOPLE // rows_per_person
-        drawn = draw_severity(rng=rng, n=people, rows_per_person=rows_per_person)
+        drawn = draw_severity(
+            rng=rng, n=people, rows_per_person=rows_per_person, within_person_correlation=LATENT
+        )
         for kind, value in truth.items():
             table = drawn[["perpetrator_id"]].assign(
                 before=drawn[f"{kind}_before"] >= 1, after=drawn[f"{kind}_after"] >= 1
@@ -78,5 +85,4 @@ def test_with_four_rows_a_perpetrator_only_the_clustered_interval_holds(truth, r
         alone, ours = found[kind, "independent"], found[kind, "clustered"]
         record_property(kind, f"ignored {alone:.4f}, clustered {ours:.4f} ({DRAWS} draws)")
         assert ours >= 0.93 - 3 * error_of(0.93), (kind, ours)
-        assert alone < 0.90 + 3 * error_of(0.90) if DRAWS < 2000 else alone < 0.90, (kind, alone)
-        assert alone < ours
+        assert alone < 0.90, (kind, alone)

@@ -53,6 +53,7 @@ def run(
     >>> plan = de.load_plan("analyses/drive_pilot")  # doctest: +SKIP
     >>> evaluation = de.run(plan, de.load_study(plan))  # doctest: +SKIP
     """
+    from drive_eval.data.study import cohort_flow
     from drive_eval.evaluation.behaviours import evaluate_behaviours, evaluate_perceived_change
     from drive_eval.evaluation.binary import evaluate_binary
     from drive_eval.evaluation.flow import flow_table
@@ -91,7 +92,10 @@ def run(
         plan=plan.to_dict(),
         plan_hash=plan.sha256(),
         results=results,
-        tables=(flow_table(plan, study, units),),
+        tables=(
+            flow_table(plan, study, units),
+            cohort_flow(study, first_only=plan.design.unit == "person"),
+        ),
         provenance=Provenance(
             call="drive_eval.run", inputs=dict(study.hashes), versions=library_versions()
         ),
@@ -167,7 +171,9 @@ def write_report(
     Everything is written to a temporary folder beside the target, which is put in place at
     the end: a failed or killed run leaves what was there before.
     """
-    from drive_eval.evaluation.release import release
+    import pandas as pd
+
+    from drive_eval.evaluation.release import hidden_reasons, release_evaluation
     from drive_eval.report.document import write_bundle
 
     target = Path(folder)
@@ -177,7 +183,7 @@ def write_report(
             f"this evaluation has already been through the gate ({evaluation.policy}); "
             "give write_report the exact one that drive_eval.run returned."
         )
-    released = release(evaluation, policy or evaluation.plan["release"]["policy"])
+    released = release_evaluation(evaluation, policy or evaluation.plan["release"]["policy"])
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
@@ -187,6 +193,10 @@ def write_report(
             (draft / "restricted").mkdir()
             text = evaluation.to_json()
             (draft / "restricted" / "results.json").write_text(text, encoding="utf-8")
+            reasons = pd.DataFrame(
+                hidden_reasons(evaluation, released), columns=["outcome", "table", "key", "reason"]
+            )
+            reasons.to_csv(draft / "restricted" / "hidden_counts.csv", index=False)
         _put_in_place(draft, target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -465,7 +465,11 @@ def change_table(arm: pd.DataFrame, *, group: str, unit: str) -> CountTable:
         unit=unit,
         dimensions=("change",),
         counts={**counts, ("not judged",): int(arm["perceived_change"].isna().sum())},
-        totals={("reduced",): reduced, ("judged",): list(counts)},
+        totals={
+            ("reduced",): reduced,
+            ("judged",): list(counts),
+            ("all",): [*counts, ("not judged",)],
+        },
     )
 
 

@@ -30,17 +30,22 @@ if TYPE_CHECKING:
 
     from drive_eval.disclosure import Policy
 
-__all__ = ["hidden_reasons", "release"]
+__all__ = ["hidden_reasons", "release_evaluation"]
 
 PAIRS = ("both", "before_only", "after_only", "neither")
 SHIFT = ("probability_improved", "probability_worsened", "improved_minus_worsened")
 #: What is given up first when hiding small counts alone would not protect them. The four
 #: kinds of pair cost least: without them an effect still follows from its margins.
 PRIORITY = {"pairs": 1, "missing": 2, "before": 3, "after": 4, "change": 5, "users": 6, "all": 7}
+WINDOWS = (
+    "The two groups are not set against each other: the time between their two measures differs by "
+    "more than the plan's tolerance."
+)
+CANNOT = "The two groups cannot be set against each other with these data."
 HIDDEN = "Too few people to publish without risking someone being recognised."
 
 
-def release(evaluation: Evaluation, policy: str) -> Evaluation:
+def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
     """What of this evaluation may be read by others?
 
     Parameters
@@ -162,16 +167,12 @@ def _behaviour(
         parts.append(_severity(controlled, result, here, level))
         parts.append(denominator_results(controlled, labels=here, conf_level=level))
     if len(tables) == 2:
-        parts.append(_contrasts(plan, result, tables, usable, labels))
-    kept = [c for c in result.checks if c.name in ("refused", "one_reporter", "not_rated")]
-    lost = [dataclasses.replace(c, statistic=None) for c in result.checks if c.name == "partly_measured"]
-    cleaned = merge(parts, outcome=labels["outcome"])
-    checks = [
-        dataclasses.replace(c, outcome=labels["outcome"])
-        for c in dict.fromkeys((*cleaned.checks, *kept, *lost))
-        if c.name != "pairs"
-    ]
-    return dataclasses.replace(cleaned, checks=tuple(dict.fromkeys(checks)))
+        parts.append(_contrasts(plan, result, tables, usable, labels, rules))
+    # Checks of the exact results stay behind: their texts and statistics may hold a count. That
+    # nobody of an arm was ever rated follows from the design and may be said.
+    kept = tuple(c for c in result.checks if c.name == "not_rated")
+    found = merge(parts, outcome=labels["outcome"])
+    return dataclasses.replace(found, checks=(*found.checks, *kept))
 
 
 def _pair_counts(table: CountTable) -> tuple[dict[str, int] | None, str]:
@@ -287,23 +288,23 @@ def _contrasts(
     tables: Mapping[str, CountTable],
     usable: Mapping[str, dict[str, int]],
     labels: Mapping[str, Any],
+    rules: Policy,
 ) -> ResultSet:
     level = plan.design.conf_level
     main = [("ratio_of_ratios", ""), ("percent_reduction", "ratio"), ("difference_in_differences", "")]
     after = [("risk_difference", ""), ("risk_ratio", "")]
-    exact = [c for c in result.checks if c.name == "claim"]
-    refused = [c for c in result.checks if c.name in ("refused", "undefined") and not c.group]
-    if len(usable) < 2 or refused or not exact:
-        check = Check(
-            name="suppressed_contrast",
-            text=refused[0].text if refused else HIDDEN,
-        )
+    refused = [c for c in result.checks if c.name == "refused"]
+    if len(usable) < 2 or refused:
+        # The exact refusal may hold a count, so its reason is told in words of our own.
+        windows = any("tolerance" in c.text for c in refused)
+        text = WINDOWS if windows else CANNOT if refused else HIDDEN
+        check = Check(name="suppressed_contrast", passed=False if refused else None, text=text)
         rows = tuple(
             dataclasses.replace(_empty(m, labels, level, term), claim="associational")
             for m, term in [*main, *after]
         )
         return ResultSet(estimates=rows, checks=(check,))
-    claim, check = _claim(plan, exact[0], tables)
+    claim, check = _claim(plan, tables, rules, "referred", "measured at both")
     sizes, freedom = [], []
     for group in ARMS.codes:
         effects, df = prepost.design_effects(result, group=group)
@@ -392,23 +393,36 @@ def _risk_after(
     )
 
 
-def _claim(plan: Plan, exact: Check, tables: Mapping[str, CountTable]) -> tuple[str, Check]:
-    """Keep the exact claim; its words give shares made from released counts."""
-    shares = {}
+def _claim(
+    plan: Plan, tables: Mapping[str, CountTable], rules: Policy, whole: str, part: str
+) -> tuple[str, Check]:
+    """Decide the claim anew from released counts, so that the word itself gives nothing away.
+
+    Rounding may hide that a limit was passed; the claim is causal only if it would be for
+    every count behind the rounded ones.
+    """
+    slack = rules.round_to // 2 if rules.round_to > 1 else 0
+    shares, worst = {}, {}
     for group, table in tables.items():
-        total, measured = table["all", "referred"], table["all", "measured at both"]
+        total, measured = _line(table, whole), _line(table, part)
         if not total or measured is None:
-            text = exact.text.split("(")[0].strip().rstrip(",")
-            return _claim_name(exact), dataclasses.replace(exact, statistic=None, text=f"{text}.")
+            text = "The contrast of the arms is associational: how many outcomes are missing is not shown."
+            return "associational", Check(name="claim", text=text)
         shares[group] = max(0.0, 1 - measured / total)
-    _claimed, check = between_arms_claim(plan, shares)
-    if _claimed != _claim_name(exact):
-        check = dataclasses.replace(exact, statistic=None)
-    return _claim_name(exact), check
+        worst[group] = max(0.0, 1 - (measured - slack) / (total + slack))
+    claim, check = between_arms_claim(plan, shares)
+    if claim == "causal" and between_arms_claim(plan, worst)[0] != "causal":
+        text = (
+            "The contrast of the arms is associational: as far as rounded counts show, outcomes may "
+            "be missing in more than the planned share of an arm."
+        )
+        return "associational", dataclasses.replace(check, passed=False, text=text)
+    return claim, check
 
 
-def _claim_name(check: Check) -> str:
-    return "causal" if check.passed else "associational"
+def _line(table: CountTable, key: str) -> int | None:
+    """Return a line by the last part of its key; the tables here name each but once."""
+    return next(cell.count for cell in table.cells if cell.key[-1] == key)
 
 
 def _long(usable: Mapping[str, dict[str, int]]) -> pd.DataFrame:
@@ -444,10 +458,10 @@ def _perceived_change(
         "reporter": reporter,
     }
     level = plan.design.conf_level
-    parts, usable, shares = [], {}, {}
+    parts, usable, tables = [], {}, {}
     for table in result.tables:
         group = table.name.removeprefix("perceived_change:")
-        controlled = _control(table, rules)
+        controlled = tables[group] = _control(table, rules)
         parts.append(ResultSet(tables=(controlled,)))
         reduced, judged = controlled["reduced",], controlled["judged",]
         if reduced is None or not judged or plan.design.unit != "person":
@@ -460,8 +474,6 @@ def _perceived_change(
             continue
         reduced = min(reduced, judged)
         usable[group] = (reduced, judged)
-        unjudged = controlled["not judged",]
-        shares[group] = 0.0 if unjudged is None else unjudged / (unjudged + judged)
         parts.append(
             prepost.proportion(
                 events=reduced,
@@ -474,21 +486,21 @@ def _perceived_change(
         )
     if len(result.tables) == 2:
         measures = [("risk_difference", ""), ("risk_ratio", "")]
-        exact = [c for c in result.checks if c.name == "claim"]
-        if len(usable) < 2 or not exact:
+        if len(usable) < 2:
             rows = tuple(_empty(m, labels, level, t) for m, t in measures)
             check = Check(name="suppressed_contrast", text=HIDDEN)
             parts.append(ResultSet(estimates=rows, checks=(check,)))
         else:
-            parts.append(_judged_contrast(plan, exact[0], usable, shares, labels, measures))
+            claim, check = _claim(plan, tables, rules, "all", "judged")
+            found = _judged_contrast(plan, claim, usable, labels, measures)
+            parts.append(dataclasses.replace(found, checks=(check, *found.checks)))
     return merge(parts, outcome="perceived_change")
 
 
 def _judged_contrast(
     plan: Plan,
-    exact: Check,
+    claim: str,
     usable: Mapping[str, tuple[int, int]],
-    shares: Mapping[str, float],
     labels: Mapping[str, Any],
     measures: list[tuple[str, str]],
 ) -> ResultSet:
@@ -510,23 +522,18 @@ def _judged_contrast(
         labels,
         plan.design.conf_level,
     )
-    claim = _claim_name(exact)
-    _claimed, check = between_arms_claim(plan, shares)
-    if _claimed != claim:
-        check = dataclasses.replace(exact, statistic=None)
     kept = tuple(
         dataclasses.replace(e, claim=claim)
         for e in found.estimates
         if e.measure in ("risk_difference", "risk_ratio")
     )
-    return dataclasses.replace(found, estimates=kept, checks=(check, *found.checks), tables=())
+    return dataclasses.replace(found, estimates=kept, tables=())
 
 
 def _binary(plan: Plan, outcome: BinaryOutcome, result: ResultSet, rules: Policy) -> ResultSet:
     controlled = _control(result.tables[0], rules)
     cells = {c.key: c.count for c in controlled.cells if not c.parts}
-    exact = [c for c in result.checks if c.name == "claim"]
-    if None in cells.values() or plan.design.unit != "person" or not exact:
+    if None in cells.values() or plan.design.unit != "person":
         labels = {"outcome": outcome.name, "unit": plan.design.unit, "reporter": outcome.reporter}
         level = plan.design.conf_level
         measures = ("risk_treated", "risk_comparison", "risk_difference", "risk_ratio")
@@ -555,8 +562,4 @@ def _binary(plan: Plan, outcome: BinaryOutcome, result: ResultSet, rules: Policy
     if rows["group"].nunique() < 2:
         raise UndefinedResultError("only one arm has an outcome, so there is nothing to compare.")
     found = binary_estimates(plan, outcome, rows, shares)
-    claim = _claim_name(exact[0])
-    kept = tuple(
-        dataclasses.replace(e, claim=claim) if e.claim == "causal" else e for e in found.estimates
-    )
-    return dataclasses.replace(found, estimates=kept, tables=(controlled,))
+    return dataclasses.replace(found, tables=(controlled,))

@@ -279,7 +279,11 @@ def _flow(
     evaluation: Evaluation, behaviours: list[list[str]], labels: dict[str, str]
 ) -> dict[str, Any]:
     drawn = [charts.flow_chart(evaluation, labels)]
-    shown = [tables.counts_table(evaluation.table("flow"), "Flow", labels)]
+    shown = [
+        tables.counts_table(table, table.title, labels)
+        for table in evaluation.tables
+        if any(cell.count is not None for cell in table.cells)
+    ]
     text = []
     if behaviours:
         drawn.append(charts.missing_chart(evaluation, behaviours[0], labels))

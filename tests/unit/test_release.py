@@ -1,0 +1,228 @@
+"""What may be read follows from released counts alone; nothing gives a hidden count back."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+
+import pandas as pd
+import pytest
+
+from drive_eval import disclosure
+from drive_eval.data.schema import validate
+from drive_eval.data.study import Study
+from drive_eval.data.synthetic import generate, synthetic_study
+from drive_eval.errors import DesignWarning, DisclosureError
+from drive_eval.evaluation import run
+from drive_eval.evaluation.release import hidden_reasons, release_evaluation
+from drive_eval.plan import Plan
+
+BODY = {
+    "evaluation": {"title": "A small site"},
+    "data": {"folder": "data"},
+    "design": {"kind": "comparison_group", "unit": "person"},
+    "outcomes": [{"kind": "behaviour", "reporter": "idva"}, {"kind": "perceived_change"}],
+}
+PLAN = Plan.model_validate(BODY)
+NAME = "physical:idva:intake-exit"
+
+
+def study_of(programme, comparison) -> Study:
+    """Make a study with so many pairs (both, before only, after only, neither) in each arm."""
+    patterns = [("high", "high"), ("high", "none"), ("none", "high"), ("none", "none")]
+    cases, ratings = [], []
+    for arm, counts in (("programme", programme), ("comparison", comparison)):
+        for kind, count in zip(patterns, counts, strict=True):
+            for _ in range(count):
+                case = f"C{len(cases):04d}"
+                cases.append((case, f"P{case}", arm, "2024-01-01"))
+                ratings += [
+                    (case, when, "idva", "physical", level)
+                    for when, level in zip(("intake", "exit"), kind, strict=True)
+                ]
+    tables = {
+        "cases": pd.DataFrame(
+            cases, columns=["case_id", "perpetrator_id", "arm", "index_date"]
+        ),
+        "assessments": pd.DataFrame(
+            ratings, columns=["case_id", "time_point", "reporter", "abuse_type", "severity"]
+        ),
+    }
+    return Study(tables=validate(tables), source="made by hand")
+
+
+def released(programme, comparison, policy="opensafely"):
+    plan = Plan.model_validate(
+        {**BODY, "outcomes": [{"kind": "behaviour", "reporter": "idva", "abuse_types": ["physical"]}]}
+    )
+    return release_evaluation(run(plan, study_of(programme, comparison)), policy)
+
+
+@pytest.fixture(scope="module")
+def site():
+    return run(PLAN, synthetic_study("site", seed=1))
+
+
+@pytest.mark.parametrize("policy", ["opensafely", "ons_acro"])
+def test_no_released_count_is_small(site, policy):
+    rules = disclosure.POLICIES[policy]
+    done = release_evaluation(site, policy)
+    tables = [*done.tables, *(t for r in done.results.values() for t in r.tables)]
+    for table in tables:
+        for cell in table.cells:
+            if cell.count is not None:
+                assert cell.count == 0 or cell.count > rules.suppress_up_to, (table.name, cell.key)
+                assert cell.shown
+    for result in done.results.values():
+        for e in result.estimates:
+            for count in (e.n, e.n_events, e.n_reference, e.n_events_reference):
+                assert count is None or count == 0 or count > rules.suppress_up_to, e
+
+
+@pytest.mark.parametrize("policy", ["opensafely", "ons_acro"])
+def test_a_hidden_count_takes_its_effect_interval_and_test_with_it(site, policy):
+    done = release_evaluation(site, policy)
+    hidden = 0
+    for name, result in done.results.items():
+        for table in result.tables:
+            if not table.name.startswith("pairs:"):
+                continue
+            group = table.name.removeprefix("pairs:")
+            if table["users", "after"] is not None:
+                continue
+            hidden += 1
+            for e in result.estimates:
+                if e.group == group and e.measure in ("risk_ratio", "percent_reduction", "onset"):
+                    assert (e.estimate, e.conf_low, e.conf_high, e.p_value, e.n) == (None,) * 5, name
+            between = [e for e in result.estimates if not e.group]
+            assert all(e.estimate is None and e.conf_low is None for e in between)
+    assert hidden, "the small site should hide something, or this test shows nothing"
+
+
+def test_effects_follow_from_released_counts_and_nothing_else():
+    # Exact counts that look alike after control must give the same release, to the last digit.
+    first = released((40, 160, 16, 90), (60, 40, 21, 70))
+    second = released((42, 158, 17, 88), (58, 42, 19, 72))
+    assert first.results[NAME].estimates == second.results[NAME].estimates
+    assert first.results[NAME].checks == second.results[NAME].checks
+    assert first.tables == second.tables
+
+
+def test_the_exact_effect_is_not_what_is_released():
+    exact = run(PLAN_PHYSICAL, study_of((42, 158, 17, 88), (58, 42, 19, 72)))
+    done = release_evaluation(exact, "opensafely")
+    wanted = {"measure": "percent_reduction", "group": "programme"}
+    before, after = exact.results[NAME].one(**wanted), done.results[NAME].one(**wanted)
+    assert before.estimate != after.estimate
+    assert after.n % 5 == 0
+
+
+PLAN_PHYSICAL = Plan.model_validate(
+    {**BODY, "outcomes": [{"kind": "behaviour", "reporter": "idva", "abuse_types": ["physical"]}]}
+)
+
+
+def test_with_a_hidden_pairing_the_interval_is_the_widest_over_pairings():
+    done = released((40, 160, 3, 90), (60, 40, 21, 70))
+    result = done.results[NAME]
+    table = result.table("pairs:programme")
+    assert table["pairs", "after_only"] is None
+    fall = result.one(measure="percent_reduction", group="programme")
+    assert "pairing taken at its widest" in fall.method
+    assert fall.p_value is None
+    before, after = table["users", "before"], table["users", "after"]
+    total = table["all", "measured at both"]
+    from drive_eval.models import prepost
+
+    for both in range(max(0, before + after - total), min(before, after) + 1):
+        other = prepost.paired_counts(
+            both=both,
+            before_only=before - both,
+            after_only=after - both,
+            neither=total - before - after + both,
+        ).one(measure="percent_reduction")
+        assert fall.conf_low <= other.conf_low + 1e-9
+        assert fall.conf_high >= other.conf_high - 1e-9
+
+
+@pytest.mark.parametrize("policy", ["opensafely", "ons_acro"])
+@pytest.mark.parametrize(
+    "programme", [(2, 30, 3, 12), (0, 15, 4, 9), (5, 60, 2, 1), (0, 40, 0, 0), (9, 9, 9, 9)]
+)
+def test_whatever_looks_alike_is_released_alike(policy, programme):
+    """With the intruder's knowledge of every hidden count spanned by the attack on `control`,
+
+    it is enough that the released evaluation is a function of the controlled tables: then the
+    effects, intervals, tests, checks and words add nothing to what those tables tell.
+    """
+    comparison = (60, 40, 21, 70)
+    mine = released(programme, comparison, policy)
+    alike = 0
+    steps = [tuple(d * (i == at) for i in range(4)) for at in range(4) for d in (-1, 1)]
+    for change in steps:
+        other = tuple(max(0, n + d) for n, d in zip(programme, change, strict=True))
+        theirs = released(other, comparison, policy)
+        if theirs.results[NAME].tables == mine.results[NAME].tables and other != programme:
+            alike += 1
+            assert theirs.results[NAME] == mine.results[NAME]
+    assert alike or policy == "ons_acro"
+
+
+@pytest.mark.parametrize("policy", ["opensafely", "ons_acro"])
+def test_no_small_count_of_the_site_can_be_worked_out(site, policy):
+    rules = disclosure.POLICIES[policy]
+    lowest = 0 if rules.suppress_zero else 1
+    done = release_evaluation(site, policy)
+    tables = [*done.tables, *(t for r in done.results.values() for t in r.tables)]
+    spans = [span for table in tables for span in disclosure.audit(table)]
+    assert spans
+    for key, low, high in spans:
+        assert high is None or high > low or not lowest <= low <= rules.suppress_up_to, key
+
+
+def test_the_exact_policies_pass_the_exact_results(site):
+    done = release_evaluation(site, "internal")
+    assert done.results.keys() == site.results.keys()
+    for name in site.results:
+        assert done.results[name].estimates == site.results[name].estimates
+    with pytest.raises(DisclosureError, match="public source"):
+        release_evaluation(site, "public_data")
+    with pytest.raises(DisclosureError, match='Nearest: "opensafely"'):
+        release_evaluation(site, "opensafly")
+
+
+def test_the_disclosure_statement_counts_what_is_hidden(site):
+    done = release_evaluation(site, "opensafely")
+    text = next(c.text for c in done.checks if c.name == "disclosure")
+    reasons = hidden_reasons(site, done)
+    assert f"{len(reasons)} of " in text
+    assert {"small count", "would give a small count back"} >= {r["reason"] for r in reasons}
+
+
+def test_clustered_effects_keep_their_width_in_the_release():
+    tables = generate("drive_pilot", 3, n=900, rows_per_person=3)
+    study = Study(tables=tables, source="synthetic")
+    plan = Plan.model_validate({**BODY, "design": {"kind": "comparison_group", "unit": "enrolment"}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DesignWarning)
+        exact = run(plan, study)
+    done = release_evaluation(exact, "opensafely")
+    wanted = {"measure": "risk_difference", "group": "comparison", "term": ""}
+    before, after = exact.results[NAME].one(**wanted), done.results[NAME].one(**wanted)
+    assert "widest" not in after.method
+    assert after.conf_high - after.conf_low == pytest.approx(
+        before.conf_high - before.conf_low, rel=0.1
+    )
+    assert "not_recomputed" in {c.name for c in done.results[NAME].checks}
+
+
+def test_missing_people_are_counted_in_the_same_table_as_the_pairs(site):
+    table = site.results[NAME].table("pairs:programme")
+    parts = sum(table["missing", k] for k in ("only before", "only after", "never"))
+    assert table["all", "referred"] == table["all", "measured at both"] + parts
+
+
+def test_a_released_evaluation_is_not_released_twice(site):
+    done = release_evaluation(site, "opensafely")
+    with pytest.raises(DisclosureError, match="was controlled under opensafely before"):
+        release_evaluation(dataclasses.replace(done, policy=""), "opensafely")
