@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 from drive_eval.errors import DisclosureError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -694,7 +694,11 @@ def _chosen(
     learnt: tuple[tuple[frozenset[int], int], ...],
     policy: Policy,
 ) -> frozenset[int]:
-    """Return the families to hide whole: those with many small lines, or a look-alike's."""
+    """Return the families to hide whole: those with many small lines, or a look-alike's.
+
+    A table that is safe as it is keeps its look, so whatever else comes to look like it is
+    safe too. If no look is safe, everything is hidden.
+    """
     everything = frozenset(range(len(shape.families)))
     _, small = _seen(shape, exact, frozenset(), policy)
     start = _with_parts(
@@ -707,20 +711,24 @@ def _chosen(
     )
     kept = frozenset(atoms for atoms, _ in learnt)
     secrets = tuple(secret for secret in shape.secrets if secret not in kept)
-    for more in _wider(start, everything):
-        hidden = _with_parts(shape, more)
+
+    @functools.cache
+    def safe(hidden: frozenset[int]) -> bool:
         look = _look(shape, exact, hidden, learnt, policy)
-        if _passes(look, secrets, policy.protection, exact if hidden == start else None):
-            return hidden
-    return everything
+        return _passes(look, secrets, policy.protection, exact if hidden == start else None)
 
-
-def _wider(start: frozenset[int], everything: frozenset[int]) -> Iterator[frozenset[int]]:
-    """Yield the families to hide: as they are, one more, two more, then from the bottom up."""
-    rest = sorted(everything - start)
-    tries = [*itertools.chain.from_iterable(itertools.combinations(rest, n) for n in (0, 1, 2))]
-    tries += [tuple(rest[:n]) for n in range(3, len(rest))]
-    yield from (start.union(more) for more in tries)
+    # Give up one family after the other, then win back what need not have gone.
+    hidden = start
+    for i in sorted(everything - start):
+        if safe(hidden):
+            break
+        hidden = _with_parts(shape, hidden | {i})
+    for _ in range(2):
+        for i in sorted(hidden - start, reverse=True):
+            fewer = _with_parts(shape, hidden - {i})
+            if fewer != hidden and safe(fewer):
+                hidden = fewer
+    return hidden
 
 
 def _with_parts(shape: _Shape, hidden: Iterable[int]) -> frozenset[int]:
