@@ -444,7 +444,9 @@ def audit(table: CountTable, policy: Policy | None = None) -> list[tuple[Key, in
         (lines[i], *_behind(counts[lines[i]], rules))
         for i in sorted(visible - _summed(lines, visible))
     )
-    look = _Look(atoms=len(frozenset().union(*sets)), limits=limits, families=(), small=(0, 0))
+    look = _Look(
+        atoms=len(frozenset().union(*sets)), limits=limits, families=(), quiet=(), small=(0, 0)
+    )
     found = []
     for i, cell in enumerate(table.cells):
         if cell.count is None:
@@ -527,7 +529,8 @@ def _policy_of(table: CountTable, given: Policy | None) -> Policy:
 @dataclass(frozen=True, slots=True)
 class _Family:
     lines: tuple[int, ...]
-    need: int  # this many small lines hide the family whole
+    need: int  # this many small signs hide the family whole
+    signs: tuple[frozenset[int], ...] = ()  # the lines, and what is left of the lines above them
     roots: frozenset[int] = frozenset()  # families of one grand total that holds all these lines
 
 
@@ -600,11 +603,15 @@ def _shape(
     families = []
     for name in dict.fromkeys(names.values()):
         members = [i for i, line in enumerate(lines) if names[line] == name]
-        size = max(len(lines[i]) for i in members)
-        whole_or_not = name[0] == "together"
-        families += [
-            (min(ranks[name]), size, part) for part in _split(members, whole_or_not, policy)
-        ]
+        if name[0] == "together":
+            parts = [_Family(tuple(members), 1)]
+        elif any(lines[i] & lines[j] for i, j in itertools.combinations(members, 2)):
+            parts = [_Family((i,), 1) for i in members]  # no family: they share people
+        else:
+            parts = _split(members, policy)
+        for part in parts:
+            size = max(len(lines[i]) for i in part.lines)
+            families.append((min(ranks[name]), size, part))
     families.sort(key=lambda family: family[:2])
     order = [family for _, _, family in families]
     grand = {
@@ -616,7 +623,11 @@ def _shape(
         over = frozenset(
             j for j, root in grand.items() if all(lines[line] < root for line in family.lines)
         )
-        order[i] = dataclasses.replace(family, roots=over)
+        signs = [lines[line] for line in family.lines]
+        if policy.round_to <= 1:
+            # Exact lines give away how many people one of them leaves out of another.
+            signs += [above - line for line in signs for above in lines if line < above]
+        order[i] = dataclasses.replace(family, signs=tuple(dict.fromkeys(signs)), roots=over)
     return _Shape(
         atoms=len(_exact_atoms(table)),
         lines=tuple(lines),
@@ -640,10 +651,8 @@ def _siblings(table: CountTable, sets: list[frozenset[int]], place: int) -> tupl
     return ("line", key) if table.cells[place].parts else ("atoms",)
 
 
-def _split(members: list[int], whole_or_not: bool, policy: Policy) -> list[_Family]:
+def _split(members: list[int], policy: Policy) -> list[_Family]:
     """Say how many small lines hide these lines whole."""
-    if whole_or_not:
-        return [_Family(tuple(members), 1)]
     if policy.round_to > 1:
         # Rounding usually protects a small line beside large ones by itself.
         return [_Family(tuple(members), max(len(members) - 1, min(len(members), 2)))]
@@ -700,13 +709,12 @@ def _chosen(
     safe too. If no look is safe, everything is hidden.
     """
     everything = frozenset(range(len(shape.families)))
-    _, small = _seen(shape, exact, frozenset(), policy)
     start = _with_parts(
         shape,
         (
             i
             for i, family in enumerate(shape.families)
-            if sum(line in small for line in family.lines) >= family.need
+            if sum(_is_small(sign, exact, policy) for sign in family.signs) >= family.need
         ),
     )
     kept = frozenset(atoms for atoms, _ in learnt)
@@ -737,16 +745,16 @@ def _with_parts(shape: _Shape, hidden: Iterable[int]) -> frozenset[int]:
     return gone | {i for i, family in enumerate(shape.families) if family.roots & gone}
 
 
+def _is_small(line: frozenset[int], exact: list[int], policy: Policy) -> bool:
+    return safe_number(sum(exact[atom] for atom in line), policy) is None
+
+
 def _seen(
     shape: _Shape, exact: list[int], hidden: frozenset[int], policy: Policy
 ) -> tuple[frozenset[int], list[int]]:
     """Return the visible lines, and the small ones whose family is not hidden."""
     gone = {line for i in hidden for line in shape.families[i].lines}
-    small = {
-        i
-        for i, line in enumerate(shape.lines)
-        if safe_number(sum(exact[atom] for atom in line), policy) is None
-    }
+    small = {i for i, line in enumerate(shape.lines) if _is_small(line, exact, policy)}
     visible = frozenset(range(len(shape.lines))) - gone - small
     return visible, sorted(small - gone)
 
@@ -784,13 +792,18 @@ def _look(
         if _parts(shape.lines, visible, i) is None
     ]
     limits += [(shape.lines[i], *range_of_small) for i in small]
-    families = []
-    for i in sorted(hidden):
-        family = shape.families[i]
-        if not family.roots & hidden:  # else it is hidden because its grand total is small
-            families.append((tuple(shape.lines[line] for line in family.lines), family.need))
+    families, quiet = [], []
+    for i, family in enumerate(shape.families):
+        if i not in hidden:
+            quiet += [sign for sign in family.signs if sign not in shape.lines]
+        elif not family.roots & hidden:  # else it is hidden because its grand total is small
+            families.append((family.signs, family.need))
     return _Look(
-        atoms=shape.atoms, limits=tuple(limits), families=tuple(families), small=range_of_small
+        atoms=shape.atoms,
+        limits=tuple(limits),
+        families=tuple(families),
+        quiet=tuple(dict.fromkeys(quiet)),
+        small=range_of_small,
     )
 
 
@@ -804,11 +817,17 @@ class _Look:
     atoms: int
     limits: tuple[tuple[frozenset[int], int, int], ...]  # a line, its least and largest count
     families: tuple[tuple[tuple[frozenset[int], ...], int], ...]  # hidden, and how many small
+    quiet: tuple[frozenset[int], ...]  # differences that are not small, or more would be hidden
     small: tuple[int, int]
 
     def ceiling(self) -> int:
         """Return a number that no atom needs to exceed."""
         return max((high for _, _, high in self.limits), default=0) + 4 * (self.small[1] + 2)
+
+    def _most(self, line: frozenset[int], top: int) -> int:
+        return min((high for above, _, high in self.limits if line <= above), default=0) or (
+            len(line) * top
+        )
 
     def holds(self, tables: Ints) -> NDArray[np.bool_]:
         """Say for each row of atoms whether it looks like this."""
@@ -822,6 +841,9 @@ class _Look:
         for members, need in self.families:
             lines = tables @ _rows(members, self.atoms).T
             good &= ((lines >= self.small[0]) & (lines <= self.small[1])).sum(axis=1) >= need
+        if self.quiet:
+            lines = tables @ _rows(self.quiet, self.atoms).T
+            good &= np.all((lines < self.small[0]) | (lines > self.small[1]), axis=1)
         return good
 
     def find(
@@ -840,13 +862,19 @@ class _Look:
 
         top = self.ceiling()
         limits = [*self.limits, *also]
-        open_families = []
-        for members, need in self.families:
-            if need == len(members):
-                limits += [(member, *self.small) for member in members]
+        open_families, either = [], []
+        for signs, need in self.families:
+            if need == len(signs):
+                limits += [(sign, *self.small) for sign in signs]
             else:
-                open_families.append((members, need))
-        width = self.atoms + sum(len(members) for members, _ in open_families)
+                open_families.append((signs, need))
+        for sign in self.quiet:
+            if self.small[0]:
+                either.append(sign)
+            else:
+                limits.append((sign, self.small[1] + 1, len(sign) * top))
+        switches = sum(len(signs) for signs, _ in open_families) + len(either)
+        width = self.atoms + switches
         rows, lows, highs = [], [], []
 
         def add(members: Iterable[int], low: float, high: float) -> Any:
@@ -860,22 +888,26 @@ class _Look:
         for limited, low, high in limits:
             add(limited, low, high)
         switch = self.atoms
-        for family, need in open_families:
-            # A switch that is on forces its line to be small.
-            add(range(switch, switch + len(family)), need, len(family))
-            for member in family:
-                most = len(member) * top
-                add(member, -np.inf, most)[switch] = most - self.small[1]
-                if self.small[0]:
-                    add(member, 0, np.inf)[switch] = -self.small[0]
+        for signs, need in open_families:
+            # A switch that is on forces its sign to be small.
+            add(range(switch, switch + len(signs)), need, len(signs))
+            for sign in signs:
+                most = self._most(sign, top)
+                add(sign, -np.inf, most)[switch] = most - self.small[1]
+                add(sign, 0, np.inf)[switch] = -self.small[0]
                 switch += 1
+        for sign in either:
+            # Here it forces the sign to be large, and otherwise nobody is there.
+            add(sign, -np.inf, 0)[switch] = -self._most(sign, top)
+            add(sign, 0, np.inf)[switch] = -(self.small[1] + 1)
+            switch += 1
         cost = np.zeros(width)
         cost[list(line)] = -1 if largest else 1
         answer = milp(
             cost,
             constraints=[LinearConstraint(np.array(rows), lows, highs)] if rows else [],
             integrality=np.ones(width, dtype=np.int64),
-            bounds=Bounds(np.zeros(width), [top] * self.atoms + [1] * (width - self.atoms)),
+            bounds=Bounds(np.zeros(width), [top] * self.atoms + [1] * switches),
         )
         if answer.status == 2:
             return None
@@ -900,7 +932,7 @@ def _passes(
     """
     import numpy as np
 
-    around = dataclasses.replace(look, families=())
+    around = dataclasses.replace(look, families=(), quiet=())
     start = look.find() if seed is None else np.array(seed, dtype=np.int64)
     if start is None:
         return False
