@@ -22,14 +22,27 @@ def wheel(tmp_path_factory) -> list[str]:
         source = ROOT / name
         if source.is_dir():
             for path in source.rglob("*"):
-                if path.is_file() and "__pycache__" not in path.parts and ".egg-info" not in str(path):
+                if (
+                    path.is_file()
+                    and "__pycache__" not in path.parts
+                    and ".egg-info" not in str(path)
+                ):
                     target = copy / path.relative_to(ROOT)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(path.read_bytes())
         else:
             (copy / name).write_bytes(source.read_bytes())
     done = subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(copy)],
+        [
+            sys.executable,
+            "-m",
+            "build",
+            "--wheel",
+            "--no-isolation",
+            "--outdir",
+            str(out),
+            str(copy),
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -38,8 +38,8 @@ app = typer.Typer(
         "Evaluates programmes for perpetrators of domestic abuse, from raw tables to a report.\n\n"
         "Examples:\n\n"
         "  drive-eval run analyses/drive_pilot            raw tables to a finished report\n\n"
-        "  drive-eval check analyses/drive_pilot          read plan and tables, run nothing\n\n"
-        "  drive-eval init my_evaluation                  an analysis folder that runs as it stands\n\n"
+        "  drive-eval check analyses/drive_pilot          would it run? writes nothing\n\n"
+        "  drive-eval init my_evaluation                  a folder that runs as it stands\n\n"
         "  drive-eval simulate --preset site my_data      synthetic tables with known truth\n\n"
         "Exit codes: 0 done; 2 the plan, the data or an option was refused (the message says why); "
         "1 anything else."
@@ -96,24 +96,25 @@ def run(
 
 @app.command()
 def check(plan: PlanArgument, quiet: QuietOption = False) -> None:
-    """Read a plan and its tables, say what is there, and run nothing.
+    """Read a plan and its tables, say whether they would run, and write nothing.
 
     Example: drive-eval check analyses/drive_pilot
     """
     from drive_eval.data.study import load_study
-    from drive_eval.plan import load_plan, outcome_names
+    from drive_eval.evaluation import check as try_out
+    from drive_eval.plan import load_plan
 
     declared = load_plan(plan)
     study = load_study(declared)
+    counts = try_out(declared, study)
     if quiet:
         return
     typer.echo(f"Plan:     {declared.evaluation.title} (unit {declared.design.unit})")
     typer.echo(f"Design:   {declared.design.kind}; disclosure policy {declared.release.policy}")
     for name, table in study.tables.items():
         typer.echo(f"Table:    {name}, {len(table):,} rows")
-    for outcome in declared.outcomes:
-        for name in outcome_names(outcome):
-            typer.echo(f"Outcome:  {name}")
+    for name, count in counts.items():
+        typer.echo(f"Outcome:  {name}, {count:,} in the figures")
     typer.echo("Plan and tables are in order.")
 
 
@@ -180,8 +181,13 @@ def _options(
 
 def _known_policy(name: str, public_source: str) -> None:
     """Refuse an unknown policy before the long work, not after it."""
-    from drive_eval.disclosure import policy
+    from drive_eval.disclosure import POLICIES, policy
 
+    if name == "custom":
+        raise DisclosureError(
+            'policy "custom" can be used from Python only, where its rules can be given. Choose '
+            f"{', '.join(POLICIES)}."
+        )
     policy(name, public_source=public_source)
 
 

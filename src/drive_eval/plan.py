@@ -43,14 +43,12 @@ __all__ = [
     "plan_reference",
 ]
 
-DesignKind = Literal["randomised", "matched", "weighted", "comparison_group", "before_after"]
+DesignKind = Literal["randomised", "comparison_group", "before_after"]
 ColumnKind = Literal["boolean", "integer", "number", "category"]
 
 #: What each kind of design means, printed in the report beside its name.
 DESIGN_KINDS: dict[str, str] = {
     "randomised": "people were allocated to the two arms by chance",
-    "matched": "comparison people were chosen to resemble those in the programme",
-    "weighted": "comparison people were weighted to resemble those in the programme",
     "comparison_group": "the two arms were formed by circumstance, not by chance or by matching",
     "before_after": "the same people before and after, with nobody to compare them with",
 }
@@ -161,7 +159,7 @@ class BehaviourOutcome(_Section):
     def _threshold(cls, value: str) -> str:
         _listed(SEVERITY)(value)
         if SEVERITY.rank(value) == 0:
-            raise ValueError(f'cannot be "{value}": everybody reaches it. Use standard or above.')
+            raise ValueError("is the lowest level, which everybody reaches. Use standard or above.")
         return value
 
     @model_validator(mode="after")

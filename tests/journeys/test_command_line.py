@@ -136,7 +136,9 @@ class TestRun:
 
     def test_the_restricted_record_says_why_counts_are_hidden(self, study):
         drive_eval("run", study, "-q")
-        record = (study / "outputs" / "restricted" / "hidden_counts.csv").read_text(encoding="utf-8")
+        record = (study / "outputs" / "restricted" / "hidden_counts.csv").read_text(
+            encoding="utf-8"
+        )
         assert "small count" in record
 
 

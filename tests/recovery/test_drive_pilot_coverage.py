@@ -1,7 +1,8 @@
 """Do the intervals of the main job hold the truth as often as they say, in the pilot's world?
 
-The full form (DRIVE_EVAL_FULL_RECOVERY=1) draws 2,000 studies; the short form is a smaller look at
-the same thing with a wider Monte Carlo error. Both hold coverage to 93 % less three of those errors.
+The full form (DRIVE_EVAL_FULL_RECOVERY=1) draws 2,000 studies; the short form is a smaller look
+at the same thing with a wider Monte Carlo error. Both hold coverage to 93 % less three of those
+errors.
 """
 
 from __future__ import annotations

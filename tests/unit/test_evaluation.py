@@ -118,9 +118,7 @@ class TestRefusals:
     def test_nobody_with_both_measures_leaves_null_rows(self, tiny_study):
         rows = tiny_study.table("assessments")
         kept = rows[~((rows["time_point"] == "exit") & rows["case_id"].str.startswith("00"))]
-        study = dataclasses.replace(
-            tiny_study, tables={**tiny_study.tables, "assessments": kept}
-        )
+        study = dataclasses.replace(tiny_study, tables={**tiny_study.tables, "assessments": kept})
         result = run(plan_with(), study).results[PHYSICAL]
         fall = result.one(measure="percent_reduction", group="programme")
         assert fall.estimate is None
@@ -189,5 +187,7 @@ def test_a_binary_outcome_as_allocated_and_as_delivered(tiny_study):
 
 def test_progress_names_every_outcome(tiny_study):
     seen = []
-    run(plan_with(), tiny_study, progress=lambda done, total, name: seen.append((done, total, name)))
+    run(
+        plan_with(), tiny_study, progress=lambda done, total, name: seen.append((done, total, name))
+    )
     assert seen == [(1, 1, PHYSICAL)]

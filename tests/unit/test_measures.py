@@ -27,16 +27,12 @@ def of(frame: pd.DataFrame, case: str, column: str):
 
 class TestSeverity:
     def test_a_case_is_as_severe_as_its_worst_victim_survivor_says(self, tables):
-        found = severity_before_after(
-            tables["assessments"], abuse_type="physical", reporter="idva"
-        )
+        found = severity_before_after(tables["assessments"], abuse_type="physical", reporter="idva")
         assert of(found, "002", "before") == "high"
         assert of(found, "002", "after") == "standard"
 
     def test_not_recorded_is_not_none(self, tables):
-        found = severity_before_after(
-            tables["assessments"], abuse_type="physical", reporter="idva"
-        )
+        found = severity_before_after(tables["assessments"], abuse_type="physical", reporter="idva")
         assert pd.isna(of(found, "004", "after"))
 
     def test_losing_contact_with_one_victim_survivor_is_not_an_end_to_abuse(self, tables):
@@ -56,9 +52,7 @@ class TestSeverity:
         assert of(found, "001", "after") == "high"
 
     def test_days_between_the_two_ratings(self, tables):
-        found = severity_before_after(
-            tables["assessments"], abuse_type="physical", reporter="idva"
-        )
+        found = severity_before_after(tables["assessments"], abuse_type="physical", reporter="idva")
         assert of(found, "001", "days_between") == 187
 
     def test_by_dyad_each_victim_survivor_is_a_row(self, tables):
@@ -69,13 +63,17 @@ class TestSeverity:
         assert two["after"].tolist() == ["standard", "none"]
 
     def test_a_reporter_who_rates_cases_cannot_be_counted_by_dyad(self, tables):
-        with pytest.raises(DesignError, match="2 assessments of physical by \"case_manager\" name no"):
+        with pytest.raises(
+            DesignError, match='2 assessments of physical by "case_manager" name no'
+        ):
             severity_before_after(
                 tables["assessments"], abuse_type="physical", reporter="case_manager", per="dyad"
             )
 
     def test_a_reporter_who_rated_nothing_is_refused_with_the_nearest(self, tables):
-        with pytest.raises(DesignError, match='no assessment of physical by "idav".*Nearest: "idva"'):
+        with pytest.raises(
+            DesignError, match='no assessment of physical by "idav".*Nearest: "idva"'
+        ):
             severity_before_after(tables["assessments"], abuse_type="physical", reporter="idav")
 
     def test_row_order_does_not_matter(self, tables):
@@ -113,9 +111,7 @@ class TestUnits:
 class TestRows:
     def test_users_before_and_after_as_on_paper(self, tables):
         units = cohort_units(tables["cases"], unit="person")
-        rows = behaviour_rows(
-            units, tables["assessments"], abuse_type="physical", reporter="idva"
-        )
+        rows = behaviour_rows(units, tables["assessments"], abuse_type="physical", reporter="idva")
         pairs = rows.dropna(subset=["used_before", "used_after"])
         counts = pairs.groupby("group")[["used_before", "used_after"]].sum()
         assert counts.loc["programme"].tolist() == [4, 2]
@@ -135,9 +131,7 @@ class TestRows:
 
     def test_by_dyad(self, tables):
         units = cohort_units(tables["cases"], tables["victim_survivors"], unit="dyad")
-        rows = behaviour_rows(
-            units, tables["assessments"], abuse_type="physical", reporter="idva"
-        )
+        rows = behaviour_rows(units, tables["assessments"], abuse_type="physical", reporter="idva")
         assert len(rows) == len(units)
         assert rows["used_before"].notna().sum() == 12
 

@@ -71,7 +71,7 @@ def test_the_hash_follows_the_content_and_not_the_place(tmp_path):
         (
             'reporter = "idva"',
             'reporter = "idva"\nthreshold = "none"',
-            'cannot be "none": everybody reaches it.',
+            '"none" is the lowest level, which everybody reaches. Use standard or above.',
         ),
         (
             'reporter = "idva"',

@@ -41,9 +41,7 @@ def study_of(programme, comparison) -> Study:
                     for when, level in zip(("intake", "exit"), kind, strict=True)
                 ]
     tables = {
-        "cases": pd.DataFrame(
-            cases, columns=["case_id", "perpetrator_id", "arm", "index_date"]
-        ),
+        "cases": pd.DataFrame(cases, columns=["case_id", "perpetrator_id", "arm", "index_date"]),
         "assessments": pd.DataFrame(
             ratings, columns=["case_id", "time_point", "reporter", "abuse_type", "severity"]
         ),
@@ -53,7 +51,10 @@ def study_of(programme, comparison) -> Study:
 
 def released(programme, comparison, policy="opensafely"):
     plan = Plan.model_validate(
-        {**BODY, "outcomes": [{"kind": "behaviour", "reporter": "idva", "abuse_types": ["physical"]}]}
+        {
+            **BODY,
+            "outcomes": [{"kind": "behaviour", "reporter": "idva", "abuse_types": ["physical"]}],
+        }
     )
     return release_evaluation(run(plan, study_of(programme, comparison)), policy)
 
@@ -93,7 +94,9 @@ def test_a_hidden_count_takes_its_effect_interval_and_test_with_it(site, policy)
             hidden += 1
             for e in result.estimates:
                 if e.group == group and e.measure in ("risk_ratio", "percent_reduction", "onset"):
-                    assert (e.estimate, e.conf_low, e.conf_high, e.p_value, e.n) == (None,) * 5, name
+                    assert (e.estimate, e.conf_low, e.conf_high, e.p_value, e.n) == (None,) * 5, (
+                        name
+                    )
             between = [e for e in result.estimates if not e.group]
             assert all(e.estimate is None and e.conf_low is None for e in between)
     assert hidden, "the small site should hide something, or this test shows nothing"
@@ -202,7 +205,9 @@ def test_the_disclosure_statement_counts_what_is_hidden(site):
 def test_clustered_effects_keep_their_width_in_the_release():
     tables = generate("drive_pilot", 3, n=900, rows_per_person=3)
     study = Study(tables=tables, source="synthetic")
-    plan = Plan.model_validate({**BODY, "design": {"kind": "comparison_group", "unit": "enrolment"}})
+    plan = Plan.model_validate(
+        {**BODY, "design": {"kind": "comparison_group", "unit": "enrolment"}}
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DesignWarning)
         exact = run(plan, study)

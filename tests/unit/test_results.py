@@ -133,9 +133,7 @@ class TestCountTable:
     )
     def test_a_table_that_contradicts_itself_is_refused(self, cells, message):
         with pytest.raises(ResultError, match=message):
-            CountTable(
-                name="t", title="t", unit="people", dimensions=("x",), cells=tuple(cells)
-            )
+            CountTable(name="t", title="t", unit="people", dimensions=("x",), cells=tuple(cells))
 
 
 class TestResultSet:

@@ -33,7 +33,12 @@ def test_every_list_is_versioned_and_labelled(name):
 
 
 def test_severity_is_ordered_from_none_to_high():
-    assert [SEVERITY.rank(code) for code in ("none", "standard", "moderate", "high")] == [0, 1, 2, 3]
+    assert [SEVERITY.rank(code) for code in ("none", "standard", "moderate", "high")] == [
+        0,
+        1,
+        2,
+        3,
+    ]
 
 
 def test_an_unknown_code_names_the_nearest():

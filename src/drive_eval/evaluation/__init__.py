@@ -20,7 +20,68 @@ if TYPE_CHECKING:
     from drive_eval.data.study import Study
     from drive_eval.plan import Plan
 
-__all__ = ["load_results", "run", "write_report"]
+__all__ = ["check", "load_results", "run", "write_report"]
+
+
+def check(plan: Plan, study: Study) -> dict[str, int]:
+    """Would this plan run on this study, and with how many units for each outcome?
+
+    Parameters
+    ----------
+    plan : Plan
+    study : Study
+
+    Returns
+    -------
+    dict of str to int
+        For each outcome the number of units in its figures: measured both times, judged, or
+        with an outcome. Exact, for the evaluator only.
+
+    Raises
+    ------
+    DesignError
+        With one sentence for every outcome that the study cannot carry.
+    """
+    from drive_eval.measures.case_table import (
+        behaviour_rows,
+        binary_rows,
+        perceived_change_rows,
+    )
+    from drive_eval.plan import BehaviourOutcome, PerceivedChangeOutcome, outcome_names
+
+    units = _units(plan, study)
+    found: dict[str, int] = {}
+    faults: list[str] = []
+    for outcome in plan.outcomes:
+        for number, name in enumerate(outcome_names(outcome)):
+            try:
+                if isinstance(outcome, BehaviourOutcome):
+                    rows = behaviour_rows(
+                        units,
+                        _needed(study, "assessments", outcome.kind),
+                        abuse_type=outcome.abuse_types[number],
+                        reporter=outcome.reporter,
+                        before=outcome.before,
+                        after=outcome.after,
+                        threshold=outcome.threshold,
+                    )
+                    found[name] = len(rows.dropna(subset=["used_before", "used_after"]))
+                elif isinstance(outcome, PerceivedChangeOutcome):
+                    rows = perceived_change_rows(
+                        units,
+                        _needed(study, "risk_reviews", outcome.kind),
+                        reporter=outcome.reporter,
+                        time_point=outcome.time_point,
+                    )
+                    found[name] = int(rows["reduced"].notna().sum())
+                else:
+                    rows = binary_rows(units, column=outcome.column)
+                    found[name] = int(rows["outcome"].notna().sum())
+            except DesignError as fault:
+                faults.append(str(fault))
+    if faults:
+        raise DesignError("\n".join(dict.fromkeys(faults)))
+    return found
 
 
 def run(
@@ -57,7 +118,6 @@ def run(
     from drive_eval.evaluation.behaviours import evaluate_behaviours, evaluate_perceived_change
     from drive_eval.evaluation.binary import evaluate_binary
     from drive_eval.evaluation.flow import flow_table
-    from drive_eval.measures.case_table import cohort_units
     from drive_eval.plan import BehaviourOutcome, PerceivedChangeOutcome, outcome_names
 
     total = sum(len(outcome_names(outcome)) for outcome in plan.outcomes)
@@ -69,12 +129,8 @@ def run(
         if progress is not None:
             progress(done, total, name)
 
-    units = cohort_units(
-        study.tables["cases"],
-        study.tables.get("victim_survivors"),
-        unit=plan.design.unit,
-        group=arm_column(plan, study.tables["cases"]),
-    )
+    column = arm_column(plan, study.tables["cases"])
+    units = _units(plan, study)
     results = {}
     for outcome in plan.outcomes:
         if isinstance(outcome, BehaviourOutcome):
@@ -94,7 +150,7 @@ def run(
         results=results,
         tables=(
             flow_table(plan, study, units),
-            cohort_flow(study, first_only=plan.design.unit == "person"),
+            cohort_flow(_as_grouped(study, column), first_only=plan.design.unit == "person"),
         ),
         provenance=Provenance(
             call="drive_eval.run", inputs=dict(study.hashes), versions=library_versions()
@@ -115,6 +171,26 @@ def arm_column(plan: Plan, cases: pd.DataFrame) -> str:
             )
         return "allocated_arm"
     return "arm"
+
+
+def _units(plan: Plan, study: Study) -> pd.DataFrame:
+    from drive_eval.measures.case_table import cohort_units
+
+    cases = study.tables["cases"]
+    return cohort_units(
+        cases,
+        study.tables.get("victim_survivors"),
+        unit=plan.design.unit,
+        group=arm_column(plan, cases),
+    )
+
+
+def _as_grouped(study: Study, column: str) -> Study:
+    """Return the study with its arms as the evaluation groups them, for the cohort's flow."""
+    if column == "arm":
+        return study
+    cases = study.tables["cases"].assign(arm=study.tables["cases"][column])
+    return dataclasses.replace(study, tables={**study.tables, "cases": cases})
 
 
 def _needed(study: Study, table: str, kind: str) -> pd.DataFrame:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from drive_eval.plan import BehaviourOutcome, PerceivedChangeOutcome, Plan
+    from drive_eval.vocabulary import Claim
+
+    Key = tuple[str, ...]
 
 __all__ = [
     "DENOMINATORS",
@@ -25,6 +28,7 @@ __all__ = [
     "denominator_results",
     "evaluate_behaviours",
     "evaluate_perceived_change",
+    "largest_design_effect",
     "long_rows",
     "merge",
     "null_result",
@@ -101,9 +105,7 @@ def _one_behaviour(
             text = f"Nobody in the {group} arm was rated by this reporter."
             parts.append(ResultSet(checks=(Check(name="not_rated", group=group, text=text),)))
             continue
-        tables = (
-            pair_table(arm, group=group, threshold=outcome.threshold, unit=plan.design.unit),
-        )
+        tables = (pair_table(arm, group=group, threshold=outcome.threshold, unit=plan.design.unit),)
         here = {**labels, "group": group}
         parts.append(_lost_contact(arm, group=group))
         if pairs.empty:
@@ -111,23 +113,18 @@ def _one_behaviour(
             parts.append(_never_measured(here, outcome, level))
             continue
         measured[group] = pairs
-        parts.append(
-            _labelled(
-                prepost.paired_change(
-                    pairs.assign(
-                        used_before=pairs["used_before"].astype(bool),
-                        used_after=pairs["used_after"].astype(bool),
-                    ),
-                    before="used_before",
-                    after="used_after",
-                    cluster=cluster,
-                    conf_level=level,
-                    **here,
-                ),
-                group,
-                tables,
-            )
+        change = prepost.paired_change(
+            pairs.assign(
+                used_before=pairs["used_before"].astype(bool),
+                used_after=pairs["used_after"].astype(bool),
+            ),
+            before="used_before",
+            after="used_after",
+            cluster=cluster,
+            conf_level=level,
+            **here,
         )
+        parts.append(_labelled(change, group, tables))
         shift = prepost.severity_shift(
             pairs,
             before="before",
@@ -138,8 +135,11 @@ def _one_behaviour(
             **here,
         )
         parts.append(_labelled(shift, group, ()))
-        parts.append(denominator_results(tables[0], labels=here, conf_level=level))
-    if len(measured) == 2:
+        widening = largest_design_effect(change)
+        parts.append(
+            denominator_results(tables[0], labels=here, conf_level=level, widening=widening)
+        )
+    if len(measured) == 2 and plan.design.kind != "before_after":
         parts.append(_contrasts(plan, rows, measured, labels, cluster))
     return merge(parts, outcome=abuse_type)
 
@@ -158,18 +158,19 @@ def pair_table(arm: pd.DataFrame, *, group: str, threshold: str, unit: str) -> C
     before, after = arm["used_before"].notna(), arm["used_after"].notna()
     pairs = arm[before & after]
     grid = pd.crosstab(pairs["before"].cat.codes, pairs["after"].cat.codes)
-    counts = {
-        ("transition", f"{a} > {b}"): int(grid.at[i, j]) if i in grid.index and j in grid else 0
+    moves = grid.reindex(index=range(len(levels)), columns=range(len(levels)), fill_value=0)
+    counts: dict[Key, int] = {
+        ("transition", f"{a} > {b}"): int(moves.to_numpy()[i, j])
         for i, a in enumerate(levels)
         for j, b in enumerate(levels)
     }
-    unseen = {
+    unseen: dict[Key, int] = {
         ("missing", "only before"): int((before & ~after).sum()),
         ("missing", "only after"): int((~before & after).sum()),
         ("missing", "never"): int((~before & ~after).sum()),
     }
 
-    def where(test: Callable[[int, int], bool]) -> list[tuple[str, str]]:
+    def where(test: Callable[[int, int], bool]) -> list[Key]:
         return [
             ("transition", f"{levels[i]} > {levels[j]}")
             for i in range(len(levels))
@@ -177,7 +178,7 @@ def pair_table(arm: pd.DataFrame, *, group: str, threshold: str, unit: str) -> C
             if test(i, j)
         ]
 
-    totals: dict[tuple[str, ...], Sequence[tuple[str, ...]]] = {
+    totals: dict[Key, Sequence[Key]] = {
         ("all", "measured at both"): list(counts),
         ("all", "measured at intake"): [*counts, ("missing", "only before")],
         ("all", "referred"): [*counts, *unseen],
@@ -191,10 +192,10 @@ def pair_table(arm: pd.DataFrame, *, group: str, threshold: str, unit: str) -> C
         ("change", "same"): where(lambda i, j: j == i),
         ("change", "worsened"): where(lambda i, j: j > i),
     }
-    for rank, code in enumerate(levels):
-        totals["before", code] = where(lambda i, _j, k=rank: i == k)  # type: ignore[misc]
-    for rank, code in enumerate(levels):
-        totals["after", code] = where(lambda _i, j, k=rank: j == k)  # type: ignore[misc]
+    for code in levels:
+        totals["before", code] = [("transition", f"{code} > {other}") for other in levels]
+    for code in levels:
+        totals["after", code] = [("transition", f"{other} > {code}") for other in levels]
     return CountTable.from_counts(
         name=f"pairs:{group}",
         title=f"Before and after, {group} arm",
@@ -206,36 +207,55 @@ def pair_table(arm: pd.DataFrame, *, group: str, threshold: str, unit: str) -> C
     )
 
 
+def largest_design_effect(result: ResultSet, group: str = "") -> dict[str, float | None]:
+    """Return the largest design effect of one arm, and its degrees of freedom.
+
+    It serves where a share has no design effect of its own; never below 1, so that no interval
+    gets narrower by borrowing it.
+    """
+    sizes, freedom = prepost.design_effects(result, group=group)
+    return {
+        "design_effect": max([1.0, *sizes.values()]),
+        "df": min(freedom.values()) if freedom else None,
+    }
+
+
 def denominator_results(
-    table: CountTable, *, labels: Mapping[str, Any], conf_level: float
+    table: CountTable,
+    *,
+    labels: Mapping[str, Any],
+    conf_level: float,
+    widening: Mapping[str, float | None],
 ) -> ResultSet:
     """Net change, stopping and starting per person of each of three denominators.
 
     People without the second measure count as unchanged, so the wider denominators show what
-    is *known* to have changed among everybody who might have.
+    is *known* to have changed among everybody who might have. Where people are clustered, the
+    intervals take the largest design effect of the arm.
     """
-    known = {}
+    known: dict[str, Any] = {}
     for cell in ("both", "before_only", "after_only"):
         count = table["pairs", cell]
         if count is None:
             return ResultSet()
         known[cell] = count
     users_measured = sum(known.values())
+    about: dict[str, Any] = {**labels, **widening, "conf_level": conf_level}
     estimates: list[Estimate] = []
     for denominator in DENOMINATORS:
         total = table["all", denominator]
         if not total or total < users_measured:
             continue
-        counts = {**known, "neither": total - users_measured}
-        result = prepost.paired_counts(**counts, conf_level=conf_level, **labels)
+        result = prepost.paired_counts(**known, neither=total - users_measured, **about)
         net = result.one(measure="risk_difference")
         estimates.append(
             dataclasses.replace(net, measure="net_change", subgroup=denominator, p_value=None)
         )
-        for measure, events in (("stopped", known["before_only"]), ("started", known["after_only"])):
-            share = prepost.proportion(
-                events=events, n=total, measure=measure, conf_level=conf_level, **labels
-            )
+        for measure, events in (
+            ("stopped", known["before_only"]),
+            ("started", known["after_only"]),
+        ):
+            share = prepost.proportion(events=events, n=total, measure=measure, **about)
             estimates += [dataclasses.replace(e, subgroup=denominator) for e in share.estimates]
     return ResultSet(estimates=tuple(estimates))
 
@@ -249,15 +269,15 @@ def long_rows(measured: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([before, after], ignore_index=True)
 
 
-def between_arms_claim(plan: Plan, missing_shares: Mapping[str, float]) -> tuple[str, Check]:
+def between_arms_claim(plan: Plan, missing_shares: Mapping[str, float]) -> tuple[Claim, Check]:
     """Say how strong a sentence about the two arms may be, and why."""
     limit = plan.design.max_missing_share
     worst = max(missing_shares.values())
     shares = ", ".join(f"{group} {100 * share:.0f}%" for group, share in missing_shares.items())
+    claim: Claim = "associational"
     if plan.design.kind != "randomised":
-        claim, reason = "associational", f"the design is {plan.design.kind}, not randomised"
+        reason = f"the design is {plan.design.kind}, not randomised"
     elif worst > limit:
-        claim = "associational"
         reason = (
             f"allocation was by chance, but outcomes are missing in more than the planned "
             f"{100 * limit:.0f}% of an arm ({shares}), so those measured are no longer a "
@@ -310,7 +330,11 @@ def _contrasts(
             unit=str(labels["unit"]),
             threshold=str(labels["threshold"]),
         ),
-        [("ratio_of_ratios", ""), ("percent_reduction", "ratio"), ("difference_in_differences", "")],
+        [
+            ("ratio_of_ratios", ""),
+            ("percent_reduction", "ratio"),
+            ("difference_in_differences", ""),
+        ],
         labels,
         level,
     )
@@ -414,16 +438,32 @@ def evaluate_perceived_change(
             parts.append(ResultSet(tables=(table,)))
             continue
         shares[group] = 1 - len(judged) / len(arm)
+        widening: dict[str, Any] = {}
+        if cluster is not None:
+            # Prevalence after, with nobody before: the share with its clusters, and no more.
+            clustered = prepost.paired_change(
+                judged.assign(start=False, reduced=judged["reduced"].astype(bool)),
+                before="start",
+                after="reduced",
+                cluster=cluster,
+                conf_level=level,
+            )
+            sizes, freedom = prepost.design_effects(clustered)
+            widening = {
+                "design_effect": sizes["prevalence_after"],
+                "df": freedom["prevalence_after"],
+            }
         share = prepost.proportion(
             events=int(judged["reduced"].sum()),
             n=len(judged),
             measure="share_reduced",
             conf_level=level,
             group=group,
+            **widening,
             **labels,
         )
         parts.append(_labelled(share, group, (table,)))
-    if len(shares) == 2:
+    if len(shares) == 2 and plan.design.kind != "before_after":
         claim, check = between_arms_claim(plan, shares)
         judged = rows.dropna(subset=["reduced"])
         contrast = null_result(
@@ -457,8 +497,8 @@ def evaluate_perceived_change(
 def change_table(arm: pd.DataFrame, *, group: str, unit: str) -> CountTable:
     """Count the judgements of perceived change in one arm."""
     found = arm["perceived_change"].value_counts()
-    counts = {(code,): int(found.get(code, 0)) for code in PERCEIVED_CHANGES.codes}
-    reduced = [("significant_reduction",), ("moderate_reduction",)]
+    counts: dict[Key, int] = {(code,): int(found.get(code, 0)) for code in PERCEIVED_CHANGES.codes}
+    reduced: list[Key] = [("significant_reduction",), ("moderate_reduction",)]
     return CountTable.from_counts(
         name=f"perceived_change:{group}",
         title=f"Perceived change in risk, {group} arm",

@@ -119,7 +119,7 @@ def binary_estimates(
 def arm_table(rows: pd.DataFrame, *, name: str, unit: str) -> CountTable:
     """Count the outcome by arm as allocated and, where it is recorded, as delivered."""
     delivered = rows["delivered"] if "delivered" in rows else rows["group"] == "programme"
-    counts = {}
+    counts: dict[tuple[str, ...], int] = {}
     words = {True: "yes", False: "no"}
     for group in ARMS.codes:
         for given in ARMS.codes:
@@ -128,7 +128,7 @@ def arm_table(rows: pd.DataFrame, *, name: str, unit: str) -> CountTable:
                 hit = (rows["outcome"] == value).fillna(value=False).astype(bool)
                 counts[group, given, word] = int((here & hit).sum())
             counts[group, given, "not recorded"] = int((here & rows["outcome"].isna()).sum())
-    totals = {}
+    totals: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
     for group in ARMS.codes:
         for word in (*words.values(), "not recorded"):
             totals[group, "all", word] = [(group, given, word) for given in ARMS.codes]

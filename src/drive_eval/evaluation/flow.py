@@ -56,7 +56,7 @@ def flow_table(plan: Plan, study: Study, units: pd.DataFrame) -> CountTable:
         before, after = behaviour.before, behaviour.after
         first = arm[arm["measured_before"]]
         lost = first[~first["measured_after"]]
-        reason = lost["exit_reason"] if "exit_reason" in lost else None
+        reason = lost.get("exit_reason")
         ways: list[tuple[str, ...]] = []
         known = 0
         for code in EXIT_REASONS.codes:

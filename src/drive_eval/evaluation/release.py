@@ -16,6 +16,7 @@ from drive_eval.errors import UndefinedResultError
 from drive_eval.evaluation.behaviours import (
     between_arms_claim,
     denominator_results,
+    largest_design_effect,
     merge,
     null_result,
 )
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from drive_eval.disclosure import Policy
+    from drive_eval.vocabulary import Claim
 
 __all__ = ["hidden_reasons", "release_evaluation"]
 
@@ -100,8 +102,11 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
             " Every effect and interval about counts was worked out again from the counts shown, "
             "so none of them gives a hidden count back."
         )
+    # The plan may name cases that are left out; who they are is nobody else's business.
+    cohort = {**evaluation.plan["cohort"], "exclude": []}
     return dataclasses.replace(
         evaluation,
+        plan={**evaluation.plan, "cohort": cohort},
         results=results,
         tables=tables,
         checks=(*evaluation.checks, Check(name="disclosure", text=text)),
@@ -159,14 +164,16 @@ def _behaviour(
             parts.append(_hidden_arm(controlled, here, level))
         else:
             usable[group] = counts
-            found = prepost.paired_counts(
-                **counts, **_design(result, group, shift=False), conf_level=level, **here
-            )
+            design = _design(result, group, shift=False)
+            found = prepost.paired_counts(**{**counts, **design, **here}, conf_level=level)
             found = dataclasses.replace(found, tables=())
             parts.append(_from_margins(found) if how == "margins" else found)
         parts.append(_severity(controlled, result, here, level))
-        parts.append(denominator_results(controlled, labels=here, conf_level=level))
-    if len(tables) == 2:
+        widening = largest_design_effect(result, group)
+        parts.append(
+            denominator_results(controlled, labels=here, conf_level=level, widening=widening)
+        )
+    if len(tables) == 2 and plan.design.kind != "before_after":
         parts.append(_contrasts(plan, result, tables, usable, labels, rules))
     # Checks of the exact results stay behind: their texts and statistics may hold a count. That
     # nobody of an arm was ever rated follows from the design and may be said.
@@ -202,7 +209,7 @@ def _from_margins(result: ResultSet) -> ResultSet:
     """Keep what follows from margins, and say that the pairing was taken at its widest."""
     note = "; from the margins, pairing taken at its widest because its counts are not shown"
     kept = tuple(
-        dataclasses.replace(e, method=e.method + note, p_value=None)
+        dataclasses.replace(e, method=e.method.partition(";")[0] + note, p_value=None)
         for e in result.estimates
         if e.measure not in ("cessation", "onset")
     )
@@ -269,7 +276,7 @@ def _severity(
             estimates=tuple(_empty(name, labels, level) for name in SHIFT), checks=(check,)
         )
     design = _design(result, str(labels["group"]), shift=True)
-    found = prepost.shift_counts(**shown, **design, conf_level=level, **labels)
+    found = prepost.shift_counts(**{**shown, **design, **labels}, conf_level=level)
     return dataclasses.replace(found, tables=())
 
 
@@ -291,8 +298,17 @@ def _contrasts(
     rules: Policy,
 ) -> ResultSet:
     level = plan.design.conf_level
-    main = [("ratio_of_ratios", ""), ("percent_reduction", "ratio"), ("difference_in_differences", "")]
-    after = [("risk_difference", ""), ("risk_ratio", "")]
+    main = [
+        ("ratio_of_ratios", ""),
+        ("percent_reduction", "ratio"),
+        ("difference_in_differences", ""),
+    ]
+    after = [
+        ("risk_difference", ""),
+        ("risk_ratio", ""),
+        ("percent_reduction", "users"),
+        ("odds_ratio", ""),
+    ]
     refused = [c for c in result.checks if c.name == "refused"]
     if len(usable) < 2 or refused:
         # The exact refusal may hold a count, so its reason is told in words of our own.
@@ -338,7 +354,10 @@ def _contrasts(
         ),
         checks=tuple(c for c in change.checks if c.name not in ("one_reporter", "clusters")),
     )
-    second = _risk_after(plan, usable, labels, after, clustered=bool(freedom))
+    if plan.comparison.covariates:
+        second = _model_based(plan, result, usable, labels, after, rules)
+    else:
+        second = _risk_after(plan, usable, labels, after, clustered=bool(freedom))
     both = merge([change, second], outcome=str(labels["outcome"]))
     kept = tuple(
         dataclasses.replace(e, claim=claim)
@@ -357,12 +376,11 @@ def _risk_after(
     clustered: bool,
 ) -> ResultSet:
     level = plan.design.conf_level
-    if clustered or plan.comparison.covariates:
-        reason = "people are clustered" if clustered else "the contrast is adjusted for covariates"
+    if clustered:
         check = Check(
             name="not_recomputed",
-            text=f"The share after between the groups is not released: {reason}, so it does not "
-            "follow from the counts shown.",
+            text="The share after between the groups is not released: people are clustered, so it "
+            "does not follow from the counts shown.",
         )
         return ResultSet(
             estimates=tuple(_empty(m, labels, level, t) for m, t in measures), checks=(check,)
@@ -393,9 +411,54 @@ def _risk_after(
     )
 
 
+def _model_based(
+    plan: Plan,
+    result: ResultSet,
+    usable: Mapping[str, dict[str, int]],
+    labels: Mapping[str, Any],
+    measures: list[tuple[str, str]],
+    rules: Policy,
+) -> ResultSet:
+    """Release the covariate-adjusted contrast if events and residual df pass the policy's floor.
+
+    It follows from the covariates of every person, not from the counts, so it is not worked out
+    again; the counts beside it are the released ones.
+    """
+    level = plan.design.conf_level
+    found = [
+        e
+        for e in result.estimates
+        if not e.group and e.contrast.endswith(", after") and (e.measure, e.term) in measures
+    ]
+    users = {g: c["both"] + c["after_only"] for g, c in usable.items()}
+    totals = {g: sum(c.values()) for g, c in usable.items()}
+    # Twice the covariates, an intercept and the arm: as many as the model has at least.
+    freedom = sum(totals.values()) - 2 * (1 + len(plan.comparison.covariates))
+    if not found or min(users.values()) < rules.min_events or freedom < rules.min_residual_df:
+        check = Check(
+            name="below_floor",
+            text="The adjusted share after between the groups is not released: too few people had "
+            "the outcome, or too few people for so many covariates.",
+        )
+        return ResultSet(
+            estimates=tuple(_empty(m, labels, level, t) for m, t in measures), checks=(check,)
+        )
+    kept = tuple(
+        dataclasses.replace(
+            e,
+            n=totals["programme"],
+            n_events=users["programme"],
+            n_reference=totals["comparison"],
+            n_events_reference=users["comparison"],
+        )
+        for e in found
+    )
+    return ResultSet(estimates=kept)
+
+
 def _claim(
     plan: Plan, tables: Mapping[str, CountTable], rules: Policy, whole: str, part: str
-) -> tuple[str, Check]:
+) -> tuple[Claim, Check]:
     """Decide the claim anew from released counts, so that the word itself gives nothing away.
 
     Rounding may hide that a limit was passed; the claim is causal only if it would be for
@@ -406,15 +469,18 @@ def _claim(
     for group, table in tables.items():
         total, measured = _line(table, whole), _line(table, part)
         if not total or measured is None:
-            text = "The contrast of the arms is associational: how many outcomes are missing is not shown."
+            text = (
+                "The contrast of the arms is associational: how many outcomes are missing is not "
+                "shown."
+            )
             return "associational", Check(name="claim", text=text)
         shares[group] = max(0.0, 1 - measured / total)
         worst[group] = max(0.0, 1 - (measured - slack) / (total + slack))
     claim, check = between_arms_claim(plan, shares)
     if claim == "causal" and between_arms_claim(plan, worst)[0] != "causal":
         text = (
-            "The contrast of the arms is associational: as far as rounded counts show, outcomes may "
-            "be missing in more than the planned share of an arm."
+            "The contrast of the arms is associational: as far as rounded counts show, outcomes "
+            "may be missing in more than the planned share of an arm."
         )
         return "associational", dataclasses.replace(check, passed=False, text=text)
     return claim, check
@@ -449,9 +515,7 @@ def _expand(counts: Mapping[bool, int], group: str) -> pd.DataFrame:
     return pd.DataFrame({"group": group, "outcome": outcome})
 
 
-def _perceived_change(
-    plan: Plan, reporter: str, result: ResultSet, rules: Policy
-) -> ResultSet:
+def _perceived_change(plan: Plan, reporter: str, result: ResultSet, rules: Policy) -> ResultSet:
     labels: dict[str, Any] = {
         "outcome": "perceived_change",
         "unit": plan.design.unit,
@@ -484,7 +548,7 @@ def _perceived_change(
                 **labels,
             )
         )
-    if len(result.tables) == 2:
+    if len(result.tables) == 2 and plan.design.kind != "before_after":
         measures = [("risk_difference", ""), ("risk_ratio", "")]
         if len(usable) < 2:
             rows = tuple(_empty(m, labels, level, t) for m, t in measures)
@@ -499,7 +563,7 @@ def _perceived_change(
 
 def _judged_contrast(
     plan: Plan,
-    claim: str,
+    claim: Claim,
     usable: Mapping[str, tuple[int, int]],
     labels: Mapping[str, Any],
     measures: list[tuple[str, str]],
@@ -551,14 +615,17 @@ def _binary(plan: Plan, outcome: BinaryOutcome, result: ResultSet, rules: Policy
         ],
         columns=["group", "assigned", "delivered", "outcome"],
     )
+    slack = rules.round_to // 2 if rules.round_to > 1 else 0
     shares = {}
     for group in ARMS.codes:
-        total = sum(count or 0 for key, count in cells.items() if key[0] == group)
-        unseen = sum(
+        seen = [c or 0 for key, c in cells.items() if key[0] == group and key[2] != "not recorded"]
+        unseen = [
             c or 0 for key, c in cells.items() if key[0] == group and key[2] == "not recorded"
-        )
-        if total:
-            shares[group] = unseen / total
+        ]
+        # As many missing as rounding may hide, so that no claim rests on it.
+        most = sum(unseen) + slack * sum(count > 0 for count in unseen)
+        if sum(seen) + most:
+            shares[group] = most / (sum(seen) + most)
     if rows["group"].nunique() < 2:
         raise UndefinedResultError("only one arm has an outcome, so there is nothing to compare.")
     found = binary_estimates(plan, outcome, rows, shares)

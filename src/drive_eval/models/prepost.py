@@ -820,5 +820,5 @@ def _refuse_incomplete(table: pd.DataFrame, columns: Sequence[str]) -> None:
         raise DataError(
             f'{missing} of {len(table)} rows have no value in "{columns[0]}" or "{columns[1]}". '
             "A change within people needs both: keep the complete pairs only and report how many "
-            "were lost (sensitivity.missing_exit_bounds shows what they could hide)."
+            "were lost."
         )

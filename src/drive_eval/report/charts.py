@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 
     from drive_eval.results import CountTable, Evaluation, ResultSet
 
-__all__ = ["Chart", "flow_chart", "missing_chart", "reductions_chart", "risk_chart", "severity_chart"]
+__all__ = [
+    "Chart",
+    "flow_chart",
+    "missing_chart",
+    "reductions_chart",
+    "risk_chart",
+    "severity_chart",
+]
 
 DARK_BLUE, TURQUOISE, DARK_PINK, ORANGE, DARK_GREY = (
     "#12436D",
@@ -47,7 +54,7 @@ SEVERITY_COLOURS = {
     "moderate": "#3E78A8",
     "high": "#12436D",
 }
-STYLE = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.spines.top": False,
@@ -91,9 +98,7 @@ class Chart:
     caption: str
 
 
-def reductions_chart(
-    evaluation: Evaluation, names: Sequence[str], labels: dict[str, str]
-) -> Chart:
+def reductions_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[str, str]) -> Chart:
     """Draw, for each abuse type and arm, the share using it before and after, and the fall.
 
     Parameters
@@ -142,9 +147,9 @@ def reductions_chart(
         alt_text="Dot and interval chart. " + " ".join(said),
         caption=(
             "Open marks: before. Filled marks: after. On the left: users before → users after, of "
-            "the people measured at both points ([c]: too few to show). Counts are rounded where the disclosure "
-            "policy asks for it, and every percentage and interval is worked out from the counts "
-            "shown. A fall in the programme arm alone is not the programme's effect."
+            "the people measured at both points ([c]: too few to show). Counts are rounded where "
+            "the disclosure policy asks for it, and every percentage and interval is worked out "
+            "from the counts shown. A fall in the programme arm alone is not the programme's effect."
         ),
     )
 
@@ -158,13 +163,14 @@ def _reduction_rows(name: str, result: ResultSet) -> list[dict[str, Any]]:
         if fall is None:
             continue
         before, after = wanted.get("prevalence_before"), wanted.get("prevalence_after")
+        table = _find(result, f"pairs:{group}")
         rows.append(
             {
                 "abuse_type": name.split(":")[0],
                 "group": group,
-                "users_before": fall.n_events_reference,
-                "users_after": fall.n_events,
-                "measured_at_both": fall.n,
+                "users_before": None if table is None else table["users", "before"],
+                "users_after": None if table is None else table["users", "after"],
+                "measured_at_both": None if table is None else table["all", "measured at both"],
                 "percent_before": _percent(before.estimate if before else None),
                 "percent_after": _percent(after.estimate if after else None),
                 "percent_reduction": fall.estimate,
@@ -286,11 +292,20 @@ def _shown(count: int | None) -> str:
 
 
 def _legend(axes: Axes) -> None:
-    style = {"linestyle": "none", "markeredgecolor": DARK_GREY, "markeredgewidth": 1.8}
+    style: dict[str, Any] = {
+        "linestyle": "none",
+        "markeredgecolor": DARK_GREY,
+        "markeredgewidth": 1.8,
+    }
     axes.plot([], [], marker="o", markerfacecolor="white", label="before", **style)
     axes.plot([], [], marker="o", markerfacecolor=DARK_GREY, label="after", **style)
     axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, fontsize=9.5, handletextpad=0
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=2,
+        frameon=False,
+        fontsize=9.5,
+        handletextpad=0,
     )
 
 
@@ -425,7 +440,8 @@ def severity_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[st
         alt_text="Stacked bars and bars on either side of zero. " + " ".join(said),
         caption=(
             "Each bar is 100 people; levels are rounded one by one and may not add up to 100. "
-            "Shares are left blank where a count is too small to show. Not recorded is left out."
+            "[c] at the end of a bar: some levels have too few people to show. Not recorded is "
+            "left out."
         ),
     )
 
@@ -474,6 +490,16 @@ def _stack(axes: Axes, row: dict[str, Any], when: str, y: float) -> None:
                 color="white" if code in ("moderate", "high") else "black",
             )
         start += width
+    if None in known.values():
+        axes.annotate(
+            "[c]",
+            (min(start, 100), y),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            annotation_clip=False,
+        )
 
 
 def _diverge(axes: Axes, row: dict[str, Any], y: float) -> None:
@@ -676,13 +702,18 @@ def flow_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart:
         figure=figure,
         data=data,
         alt_text="Flow diagram. " + " ".join(said),
-        caption="[c]: too few people to show. Rounded counts may not add up.",
+        caption=(
+            "[c]: too few people to show. A total is the sum of the rounded counts shown, so it "
+            "can differ by a few from the same total elsewhere on this page."
+        ),
     )
 
 
 def _stages(table: CountTable, groups: Sequence[str]) -> list[tuple[str, list[str]]]:
     keys = [cell.key[1] for cell in table.cells if cell.key[0] in groups]
-    measured = next((key for key in keys if key.startswith("measured at ") and "both" not in key), "")
+    measured = next(
+        (key for key in keys if key.startswith("measured at ") and "both" not in key), ""
+    )
     if not measured:
         return [("allocated", [])]
     lost = [key for key in dict.fromkeys(keys) if key.startswith("no ")]
@@ -786,8 +817,9 @@ def risk_chart(
         axes.set_xlabel("of 100 people (line: 95% interval)")
         axes.tick_params(axis="y", length=0)
     said = [
-        f"{titles[r['outcome']]}, {arm_label(r['group'], labels).lower()}: {r['percent']:.0f} of 100."
-        for r in rows
+        f"{titles[row['outcome']]}, {arm_label(row['group'], labels).lower()}: "
+        f"{row['percent']:.0f} of 100."
+        for row in rows
     ]
     return Chart(
         name="risks" if names and ":" not in names[0] else "perceived_change",

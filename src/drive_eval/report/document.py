@@ -67,9 +67,7 @@ def _png(chart: Chart) -> bytes:
     return buffer.getvalue()
 
 
-def _page(
-    evaluation: Evaluation, sections: list[dict[str, Any]], pictures: dict[str, str]
-) -> str:
+def _page(evaluation: Evaluation, sections: list[dict[str, Any]], pictures: dict[str, str]) -> str:
     import jinja2
 
     environment = jinja2.Environment(
@@ -111,9 +109,7 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
         sections.append(_risks(evaluation, plan, labels))
     published = tables.published_table(evaluation)
     if published is not None:
-        sections.append(
-            _section("published", "Published figures beside ours", tables_=[published])
-        )
+        sections.append(_section("published", "Published figures beside ours", tables_=[published]))
     for number, names in enumerate(behaviours):
         sections.append(_severity(evaluation, names, labels, number))
     sections.append(_flow(evaluation, behaviours, labels))
@@ -185,9 +181,7 @@ def _summary(
         result = evaluation.results[outcome_names(outcome)[0]]
         points += sentences.risk_sentences(result, _risk_title(outcome), labels)
     claims = {c.text for r in evaluation.results.values() for c in r.checks if c.name == "claim"}
-    has_causal = any(
-        e.claim == "causal" for r in evaluation.results.values() for e in r.estimates
-    )
+    has_causal = any(e.claim == "causal" for r in evaluation.results.values() for e in r.estimates)
     if behaviours and not has_causal:
         text.append(
             "A fall inside the programme group alone does not show what the programme did. "
@@ -271,7 +265,8 @@ def _risks(evaluation: Evaluation, plan: Plan, labels: dict[str, str]) -> dict[s
 
 def _risk_title(outcome: Any) -> str:
     if isinstance(outcome, BinaryOutcome):
-        return outcome.label or outcome.name.replace("_", " ").capitalize()
+        name = outcome.label or outcome.name.replace("_", " ").capitalize()
+        return f"{name} ({outcome.horizon})" if outcome.horizon else name
     return "Risk judged to have fallen moderately or significantly"
 
 

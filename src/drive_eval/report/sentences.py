@@ -147,8 +147,8 @@ def measured_sentence(result: ResultSet, labels: Mapping[str, str]) -> str:
     if not said:
         return ""
     return (
-        f"The figures describe the people who were measured both times: {' and '.join(said)}. Those "
-        "who were not may have done worse."
+        f"The figures describe the people who were measured both times: {' and '.join(said)}. "
+        "Those who were not may have done worse."
     )
 
 
@@ -237,8 +237,8 @@ def contrast_sentence(result: ResultSet, labels: Mapping[str, str]) -> str:
         return "The two groups cannot be set against each other here. " + " ".join(reasons[:1])
     if kind == "cannot tell":
         return (
-            f"Set against the {other} group, the data are compatible with {_more_words(best)}. This "
-            "does not show that the programme makes a difference, nor that it does not."
+            f"Set against the {other} group, the data are compatible with {_more_words(best)}. "
+            "This does not show that the programme makes a difference, nor that it does not."
         )
     if kind == "fell":
         text = (
@@ -398,6 +398,8 @@ def design_limits(evaluation: Evaluation) -> list[str]:
             "to the mean). The change inside one group is not an effect.",
             "A reduction counts people who use a type of abuse, not incidents and not severity.",
             "The people who rate the abuse know who took part; they were not blind to it.",
+            "A case counts as measured afterwards only if every victim-survivor rated before was "
+            "rated again: losing contact is not an end to abuse.",
         ]
     if kind == "before_after":
         limits.append("There is no comparison group: nothing here says what the programme did.")
@@ -415,9 +417,11 @@ def design_limits(evaluation: Evaluation) -> list[str]:
             "table of three denominators shows what is known among everybody."
         )
     looked = len(evaluation.results)
+    primary = sum(len(o.get("abuse_types", [1])) for o in plan["outcomes"] if o["primary"])
     if looked > 1:
         limits.append(
-            f"{looked} outcomes were looked at; intervals are not adjusted for looking several times."
+            f"{looked} outcomes were looked at, {primary} of them declared primary beforehand; "
+            "intervals are not adjusted for looking several times."
         )
     return limits
 

@@ -65,6 +65,10 @@ MEASURES = {
 PER_HUNDRED = frozenset(
     name for name, words in MEASURES.items() if "100" in words
 )  # fmt: skip
+CONTRASTS = {
+    "programme v comparison, after v before": "change in one group set against the other's",
+    "programme v comparison, after": "after only",
+}
 TERMS = {
     "itt": "as allocated",
     "as_treated": "as delivered",
@@ -296,8 +300,8 @@ def denominators_table(
         ),
         rows=tuple(rows),
         note=(
-            "Referred: everybody in the arm. Measured at intake: everybody with a first measure. In "
-            "both, people without a second measure count as unchanged."
+            "Referred: everybody in the arm. Measured at intake: everybody with a first measure. "
+            "In both, people without a second measure count as unchanged."
         ),
     )
 
@@ -311,6 +315,8 @@ def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
                 continue
             what = MEASURES.get(e.measure, label(e.measure))
             notes = [TERMS.get(e.term, "" if e.measure == "percent_reduction" else e.term)]
+            if not e.group:
+                notes.append(CONTRASTS.get(e.contrast, ""))
             notes.append(e.subgroup)
             rows.append(
                 (
@@ -503,9 +509,7 @@ def _groups(evaluation: Evaluation, names: Sequence[str]) -> list[str]:
 
 def _find(result: ResultSet, measure: str, group: str) -> Estimate | None:
     found = [
-        e
-        for e in result.estimates
-        if e.measure == measure and e.group == group and not e.subgroup
+        e for e in result.estimates if e.measure == measure and e.group == group and not e.subgroup
     ]
     return found[0] if found else None
 
