@@ -149,7 +149,8 @@ def reductions_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[
             "Open marks: before. Filled marks: after. On the left: users before → users after, of "
             "the people measured at both points ([c]: too few to show). Counts are rounded where "
             "the disclosure policy asks for it, and every percentage and interval is worked out "
-            "from the counts shown. A fall in the programme arm alone is not the programme's effect."
+            "from the counts shown. A fall in the programme arm alone is not the programme's "
+            "effect."
         ),
     )
 
