@@ -793,9 +793,12 @@ def _look(
     ]
     limits += [(shape.lines[i], *range_of_small) for i in small]
     families, quiet = [], []
+    known_large = {shape.lines[i] for i in visible}
     for i, family in enumerate(shape.families):
-        if i not in hidden:
-            quiet += [sign for sign in family.signs if sign not in shape.lines]
+        if i not in hidden and family.need == 1:
+            quiet += [sign for sign in family.signs if sign not in known_large]
+        elif i not in hidden:
+            continue  # its small lines are marked one by one
         elif not family.roots & hidden:  # else it is hidden because its grand total is small
             families.append((family.signs, family.need))
     return _Look(
