@@ -1,25 +1,4 @@
-"""The gate: which counts may leave the building, and in what form.
-
-The order is suppress, round, re-total. The rest of this module answers one question about
-the result: could an intruder who knows this very program, its policy and his own record
-work a hidden small count out again?
-
-How that is answered
---------------------
-Lines stand in families (the levels of one severity scale, the four cells of a paired
-table). A family is hidden whole when enough of its lines are small; otherwise only its
-small lines are hidden. So what a table looks like from outside depends on its small lines
-and its rounded numbers and on nothing else, and the exact tables that look like that are
-the integer solutions of a few inequalities: the *look-alikes*. A release passes when every
-hidden count takes at least `Policy.protection` values among them, and still does among
-those in which the intruder himself stands in any given cell.
-
-A table that fails is not patched where it is weak, because the patch would show where the
-weakness was. It is made to look like a table whose small counts alone would have hidden one
-more family, and only if that look passes for the tables that come by it honestly. These are
-released in the same form, so that an intruder who runs the program on every table in the
-world cannot set them apart. One symbol stands for every hidden count, whatever the reason.
-"""
+"""Which lines of a table are shown, and with which numbers."""
 
 from __future__ import annotations
 
@@ -29,247 +8,20 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from drive_eval.disclosure.lookalikes import Look, passes
+from drive_eval.disclosure.rules import POLICIES, counts_behind, safe_number
 from drive_eval.errors import DisclosureError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from drive_eval.disclosure.rules import Policy
     from drive_eval.results import CellStatus, CountTable
 
     Key = tuple[str, ...]
-    Ints = NDArray[np.int64]
-
-__all__ = [
-    "POLICIES",
-    "SYMBOL",
-    "Policy",
-    "audit",
-    "control",
-    "control_pairs",
-    "policy",
-    "record",
-    "safe_number",
-]
-
-#: What stands in a table, a sentence or a chart in the place of every hidden count.
-SYMBOL = "[c]"
 
 #: The four cells of a paired table, by the last part of their keys.
 PAIR_CELLS = ("both", "before_only", "after_only", "neither")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """Which counts may be shown, and how much must stay unknown about the others?
-
-    Attributes
-    ----------
-    name : str
-        The name that a plan uses.
-    suppress_up_to : int
-        Counts from 1 to this number are hidden; 0 hides none.
-    suppress_zero : bool
-        Whether a count of nobody is hidden as well (a whole group is described by it).
-    round_to : int
-        Other counts are rounded to a multiple of this; 0 or 1 leaves them as they are.
-    min_residual_df : int
-        Fewest residual degrees of freedom of a model whose effects may be released.
-    min_events : int
-        Fewest events behind a model-based effect that may be released.
-    protection : int
-        Fewest values that a hidden count must still be able to take for an intruder.
-    text : str
-        The sentence for the report.
-
-    Examples
-    --------
-    >>> POLICIES["opensafely"].suppress_up_to
-    7
-    """
-
-    name: str
-    suppress_up_to: int
-    suppress_zero: bool = False
-    round_to: int = 0
-    min_residual_df: int = 0
-    min_events: int = 0
-    protection: int = 2
-    text: str = ""
-
-    def __post_init__(self) -> None:
-        for field in ("suppress_up_to", "round_to", "min_residual_df", "min_events"):
-            if getattr(self, field) < 0:
-                raise DisclosureError(f"policy {self.name}: {field} cannot be below 0.")
-        if self._hides_anything() and not 2 <= self.protection <= self.suppress_up_to:
-            raise DisclosureError(
-                f"policy {self.name}: protection is {self.protection}, but must lie between 2 (a "
-                "count that can take one value is not hidden) and suppress_up_to, "
-                f"{self.suppress_up_to} (a hidden total takes no more values)."
-            )
-
-    def _hides_anything(self) -> bool:
-        return self.suppress_up_to > 0 or self.suppress_zero
-
-    def _smallest_hidden(self) -> int:
-        return 0 if self.suppress_zero else 1
-
-
-POLICIES: dict[str, Policy] = {
-    "opensafely": Policy(
-        name="opensafely",
-        suppress_up_to=7,
-        round_to=5,
-        min_residual_df=10,
-        min_events=8,
-        text=(
-            "Counts of 1 to 7 are not shown, all other counts are rounded to the nearest 5, "
-            "totals are sums of rounded counts where their parts are shown, and a further count "
-            "is hidden wherever it would give a small one back."
-        ),
-    ),
-    "ons_acro": Policy(
-        name="ons_acro",
-        suppress_up_to=9,
-        suppress_zero=True,
-        min_residual_df=10,
-        min_events=10,
-        text=(
-            "Counts under 10, zero included, are not shown, and a further count is hidden "
-            "wherever it would give a small one back; counts that are shown are exact."
-        ),
-    ),
-    "internal": Policy(
-        name="internal",
-        suppress_up_to=0,
-        text=(
-            "For use inside the organisation that holds the data: small counts are shown, and "
-            "nothing in this report may be passed on or published."
-        ),
-    ),
-    "public_data": Policy(
-        name="public_data",
-        suppress_up_to=0,
-        text="Nothing is hidden, because every count stands in a public source.",
-    ),
-}
-
-
-def policy(name: str, *, public_source: str = "", **rules: Any) -> Policy:
-    """Which rules does this name stand for?
-
-    Parameters
-    ----------
-    name : {'opensafely', 'ons_acro', 'internal', 'public_data', 'custom'}
-        ``internal`` shows small counts and marks the report as not for release.
-    public_source : str
-        Where the counts are published already; ``public_data`` refuses without it.
-    **rules
-        For ``custom`` only: any attribute of `Policy`; ``suppress_up_to`` is required.
-
-    Returns
-    -------
-    Policy
-
-    Raises
-    ------
-    DisclosureError
-        For an unknown name or rule, rules for a named policy, or ``public_data`` without
-        its source.
-
-    Examples
-    --------
-    >>> policy("ons_acro").suppress_zero
-    True
-    >>> policy("custom", suppress_up_to=5, round_to=5).round_to
-    5
-    """
-    if name not in POLICIES and name != "custom":
-        raise DisclosureError(
-            f'"{name}" is no disclosure policy.{did_you_mean(name, [*POLICIES, "custom"])}'
-        )
-    if name == "custom":
-        return _custom(rules)
-    if rules:
-        raise DisclosureError(
-            f'policy "{name}" has fixed rules, but {", ".join(sorted(rules))} was given; '
-            'use "custom" to set rules.'
-        )
-    if name == "public_data":
-        if not public_source.strip():
-            raise DisclosureError(
-                'policy "public_data" hides nothing, so the plan must name the public source '
-                "of the counts (public_source)."
-            )
-        text = f"Nothing is hidden, because every count is public already: {public_source.strip()}."
-        return dataclasses.replace(POLICIES[name], text=text)
-    return POLICIES[name]
-
-
-def _custom(rules: Mapping[str, Any]) -> Policy:
-    known = [field.name for field in dataclasses.fields(Policy) if field.name != "name"]
-    for rule in rules:
-        if rule not in known:
-            raise DisclosureError(
-                f'"{rule}" is no rule of a disclosure policy.{did_you_mean(rule, known)}'
-            )
-    if "suppress_up_to" not in rules:
-        raise DisclosureError(
-            'policy "custom" needs suppress_up_to, the largest count that is hidden (0 for none).'
-        )
-    made = Policy(name="custom", **rules)
-    if made.text:
-        return made
-    low, high = made._smallest_hidden(), made.suppress_up_to
-    parts = [f"Counts of {low} to {high} are not shown" if high else "No count is hidden"]
-    if made.round_to > 1:
-        parts.append(f"other counts are rounded to the nearest {made.round_to}")
-    return dataclasses.replace(made, text=f"{', and '.join(parts)}.")
-
-
-def safe_number(count: int, policy: Policy) -> int | None:
-    """How may a count that stands alone in a sentence be printed?
-
-    Parameters
-    ----------
-    count : int
-        The exact count.
-    policy : Policy
-
-    Returns
-    -------
-    int or None
-        The rounded count; None when it must be hidden (print `SYMBOL`).
-
-    Notes
-    -----
-    Halves are rounded up. A count above the hidden range is never rounded into it or to zero.
-
-    Examples
-    --------
-    >>> [safe_number(n, POLICIES["opensafely"]) for n in (0, 7, 8, 12, 13)]
-    [0, None, 10, 10, 15]
-    """
-    if policy._hides_anything() and policy._smallest_hidden() <= count <= policy.suppress_up_to:
-        return None
-    base = policy.round_to
-    if base <= 1:
-        return count
-    rounded = (2 * count + base) // (2 * base) * base
-    if count == 0 or not policy._hides_anything():
-        return rounded
-    return max(rounded, (policy.suppress_up_to // base + 1) * base)
-
-
-def _behind(number: int, policy: Policy) -> tuple[int, int]:
-    """Return the smallest and the largest count that would be shown as this number."""
-    if policy.round_to <= 1:
-        return number, number
-    reach = range(max(0, number - policy.round_to), number + policy.round_to + 1)
-    counts = [count for count in reach if safe_number(count, policy) == number]
-    return counts[0], counts[-1]
 
 
 def control(
@@ -343,7 +95,7 @@ def control(
         raise DisclosureError(
             f"table {table.name} was controlled under {table.policy} before; give the exact table."
         )
-    if not policy._hides_anything() and policy.round_to <= 1:
+    if not policy.hides_anything and policy.round_to <= 1:
         return dataclasses.replace(table, policy=policy.name)
     exact = _exact_atoms(table)
     shape = _shape(table, policy, priority or {}, [list(keys) for keys in together])
@@ -441,10 +193,10 @@ def audit(table: CountTable, policy: Policy | None = None) -> list[tuple[Key, in
     lines = list(dict.fromkeys(sets[i] for i, cell in enumerate(table.cells) if cell.shown))
     visible = frozenset(i for i, line in enumerate(lines) if line in counts)
     limits = tuple(
-        (lines[i], *_behind(counts[lines[i]], rules))
+        (lines[i], *counts_behind(counts[lines[i]], rules))
         for i in sorted(visible - _summed(lines, visible))
     )
-    look = _Look(
+    look = Look(
         atoms=len(frozenset().union(*sets)), limits=limits, families=(), quiet=(), small=(0, 0)
     )
     found = []
@@ -723,7 +475,7 @@ def _chosen(
     @functools.cache
     def safe(hidden: frozenset[int]) -> bool:
         look = _look(shape, exact, hidden, learnt, policy)
-        return _passes(look, secrets, policy.protection, exact if hidden == start else None)
+        return passes(look, secrets, policy.protection, exact if hidden == start else None)
 
     # Give up one family after the other, then win back what need not have gone.
     hidden = start
@@ -780,14 +532,14 @@ def _look(
     hidden: frozenset[int],
     learnt: tuple[tuple[frozenset[int], int], ...],
     policy: Policy,
-) -> _Look:
+) -> Look:
     """Describe all tables that would be released like this one if these families go."""
     visible, small = _seen(shape, exact, hidden, policy)
     numbers = _numbers(shape, exact, hidden, policy)
-    range_of_small = (policy._smallest_hidden(), policy.suppress_up_to)
+    range_of_small = (policy.smallest_hidden, policy.suppress_up_to)
     limits = [(atoms, count, count) for atoms, count in learnt]
     limits += [
-        (shape.lines[i], *_behind(numbers[shape.lines[i]], policy))
+        (shape.lines[i], *counts_behind(numbers[shape.lines[i]], policy))
         for i in sorted(visible)
         if _parts(shape.lines, visible, i) is None
     ]
@@ -801,244 +553,10 @@ def _look(
             continue  # its small lines are marked one by one
         elif not family.roots & hidden:  # else it is hidden because its grand total is small
             families.append((family.signs, family.need))
-    return _Look(
+    return Look(
         atoms=shape.atoms,
         limits=tuple(limits),
         families=tuple(families),
         quiet=tuple(dict.fromkeys(quiet)),
         small=range_of_small,
     )
-
-
-# --- The attack ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """All exact tables that look the same from outside, as inequalities about their atoms."""
-
-    atoms: int
-    limits: tuple[tuple[frozenset[int], int, int], ...]  # a line, its least and largest count
-    families: tuple[tuple[tuple[frozenset[int], ...], int], ...]  # hidden, and how many small
-    quiet: tuple[frozenset[int], ...]  # differences that are not small, or more would be hidden
-    small: tuple[int, int]
-
-    def ceiling(self) -> int:
-        """Return a number that no atom needs to exceed."""
-        return max((high for _, _, high in self.limits), default=0) + 4 * (self.small[1] + 2)
-
-    def _most(self, line: frozenset[int], top: int) -> int:
-        return min((high for above, _, high in self.limits if line <= above), default=0) or (
-            len(line) * top
-        )
-
-    def holds(self, tables: Ints) -> NDArray[np.bool_]:
-        """Say for each row of atoms whether it looks like this."""
-        import numpy as np
-
-        good: NDArray[np.bool_] = np.all(tables >= 0, axis=1)
-        if self.limits:
-            lines = tables @ _rows([line for line, _, _ in self.limits], self.atoms).T
-            low, high = np.array([limit[1:] for limit in self.limits]).T
-            good &= np.all((lines >= low) & (lines <= high), axis=1)
-        for members, need in self.families:
-            lines = tables @ _rows(members, self.atoms).T
-            good &= ((lines >= self.small[0]) & (lines <= self.small[1])).sum(axis=1) >= need
-        if self.quiet:
-            lines = tables @ _rows(self.quiet, self.atoms).T
-            good &= np.all((lines < self.small[0]) | (lines > self.small[1]), axis=1)
-        return good
-
-    def find(
-        self,
-        line: frozenset[int] = frozenset(),
-        *,
-        largest: bool = False,
-        also: Sequence[tuple[frozenset[int], int, int]] = (),
-    ) -> Ints | None:
-        """Return the exact table with this look and the smallest (or largest) count of a line.
-
-        None when no table has this look and keeps to the limits in ``also``.
-        """
-        import numpy as np
-        from scipy.optimize import Bounds, LinearConstraint, milp
-
-        top = self.ceiling()
-        limits = [*self.limits, *also]
-        open_families, either = [], []
-        for signs, need in self.families:
-            if need == len(signs):
-                limits += [(sign, *self.small) for sign in signs]
-            else:
-                open_families.append((signs, need))
-        for sign in self.quiet:
-            if self.small[0]:
-                either.append(sign)
-            else:
-                limits.append((sign, self.small[1] + 1, len(sign) * top))
-        switches = sum(len(signs) for signs, _ in open_families) + len(either)
-        width = self.atoms + switches
-        rows, lows, highs = [], [], []
-
-        def add(members: Iterable[int], low: float, high: float) -> Any:
-            row = np.zeros(width)
-            row[list(members)] = 1
-            rows.append(row)
-            lows.append(low)
-            highs.append(high)
-            return row
-
-        for limited, low, high in limits:
-            add(limited, low, high)
-        switch = self.atoms
-        for signs, need in open_families:
-            # A switch that is on forces its sign to be small.
-            add(range(switch, switch + len(signs)), need, len(signs))
-            for sign in signs:
-                most = self._most(sign, top)
-                add(sign, -np.inf, most)[switch] = most - self.small[1]
-                add(sign, 0, np.inf)[switch] = -self.small[0]
-                switch += 1
-        for sign in either:
-            # Here it forces the sign to be large, and otherwise nobody is there.
-            add(sign, -np.inf, 0)[switch] = -self._most(sign, top)
-            add(sign, 0, np.inf)[switch] = -(self.small[1] + 1)
-            switch += 1
-        cost = np.zeros(width)
-        cost[list(line)] = -1 if largest else 1
-        answer = milp(
-            cost,
-            constraints=[LinearConstraint(np.array(rows), lows, highs)] if rows else [],
-            integrality=np.ones(width, dtype=np.int64),
-            bounds=Bounds(np.zeros(width), [top] * self.atoms + [1] * switches),
-        )
-        if answer.status == 2:
-            return None
-        if not answer.success:
-            raise DisclosureError(
-                "whether this table is safe could not be worked out, so it is not released: "
-                f"{answer.message}"
-            )
-        found: Ints = np.rint(answer.x[: self.atoms]).astype(np.int64)
-        return found
-
-
-def _passes(
-    look: _Look, secrets: Sequence[frozenset[int]], protection: int, seed: list[int] | None
-) -> bool:
-    """Say whether no secret comes back from this look, whoever looks.
-
-    Every table in ``look`` is released in this form; so may be others that only agree in the
-    numbers shown (``around``). A secret is safe if it takes enough values among the first, or
-    no small value among the second; also when the reader stands in a given atom himself. The
-    seed, a table with this look, only saves time.
-    """
-    import numpy as np
-
-    around = dataclasses.replace(look, families=(), quiet=())
-    start = look.find() if seed is None else np.array(seed, dtype=np.int64)
-    if start is None:
-        return False
-    large = [line for line, low, _ in look.limits if low > look.small[1]]
-    secrets = [secret for secret in secrets if not any(line <= secret for line in large)]
-    sums = _rows(secrets, look.atoms).T
-    settled = np.zeros(len(secrets), dtype=bool)  # never small, whoever looks
-    pool = _neighbours(look, start)
-    for reader in (None, *range(look.atoms)):
-        done = settled.copy()
-        inside = () if reader is None else ((frozenset([reader]), 1, look.ceiling()),)
-        rows = _with(pool, reader)
-        if not len(rows):
-            example = look.find(also=inside)
-            if example is None and around.find(also=inside) is None:
-                continue  # nobody can stand there
-            if example is None:
-                return False
-            pool = np.concatenate([pool, _neighbours(look, example)])
-        elif reader is not None and (_few(rows @ sums, protection) & ~done).any():
-            pool = np.concatenate([pool, _neighbours(look, rows[0])])
-        while True:
-            left = np.flatnonzero(_few(_with(pool, reader) @ sums, protection) & ~done)
-            if not left.size:
-                break
-            secret = secrets[left[0]]
-            examples = _values(look, secret, inside, protection)
-            small = (*inside, (secret, *look.small))
-            if len(examples) < protection and around.find(also=small) is not None:
-                return False
-            pool = np.concatenate([pool, *(_neighbours(look, table) for table in examples)])
-            done[left[0]] = True
-        if reader is None:
-            settled = done
-    return True
-
-
-def _with(tables: Ints, reader: int | None) -> Ints:
-    """Keep the tables in which the reader has a place."""
-    return tables if reader is None else tables[tables[:, reader] > 0]
-
-
-def _few(values: Ints, protection: int) -> NDArray[np.bool_]:
-    """Say which columns have fewer different values than they need."""
-    import numpy as np
-
-    if protection == 2:
-        lone: NDArray[np.bool_] = np.ptp(values, axis=0) == 0
-        return lone
-    ordered = np.sort(values, axis=0)
-    changes: Ints = (np.diff(ordered, axis=0) > 0).sum(axis=0)
-    few: NDArray[np.bool_] = np.less(changes + 1, protection)
-    return few
-
-
-def _values(
-    look: _Look,
-    line: frozenset[int],
-    inside: tuple[tuple[frozenset[int], int, int], ...],
-    enough: int,
-) -> list[Ints]:
-    """Return tables with this look in which the line has different counts, up to ``enough``."""
-    found: list[Ints] = []
-    least = 0
-    while len(found) < enough:
-        table = look.find(line, also=[*inside, (line, least, len(line) * look.ceiling())])
-        if table is None:
-            break
-        found.append(table)
-        least = int(table[list(line)].sum()) + 1
-    return found
-
-
-def _neighbours(look: _Look, table: Ints) -> Ints:
-    """Return the tables with this look that differ from this one in a few people."""
-    near = table + _moves(look.atoms, tuple(line for line, _, _ in look.limits))
-    return near[look.holds(near)]
-
-
-@functools.lru_cache(maxsize=256)
-def _moves(atoms: int, lines: tuple[frozenset[int], ...]) -> Ints:
-    """List small changes of a table: people more, fewer, elsewhere, or changing places.
-
-    Two people change places when the lines gain from the one what they lose to the other.
-    """
-    import numpy as np
-
-    if atoms <= 4:
-        return np.array(list(itertools.product(range(-3, 4), repeat=atoms)))
-    one = np.eye(atoms, dtype=np.int64)
-    swaps = (one[:, None, :] - one[None, :, :]).reshape(-1, atoms)
-    alike: dict[bytes, list[Ints]] = {}
-    for swap, effect in zip(swaps, swaps @ _rows(lines, atoms).T, strict=True):
-        alike.setdefault(effect.tobytes(), []).append(swap)
-    places = [a - b for same in alike.values() for a, b in itertools.combinations(same, 2)]
-    both = np.array(places[:4000]).reshape(-1, atoms)
-    return np.unique(np.concatenate([swaps, one, -one, both, -both]), axis=0)
-
-
-def _rows(lines: Sequence[frozenset[int]], atoms: int) -> Ints:
-    import numpy as np
-
-    rows = np.zeros((len(lines), atoms), dtype=np.int64)
-    for row, line in zip(rows, lines, strict=True):
-        row[list(line)] = 1
-    return rows
