@@ -45,8 +45,10 @@ def control(
         Lines whose exact count an intruder has from elsewhere, such as a published total.
     priority : mapping of key to int, optional
         Lines with the same number form a family; families with low numbers are given up
-        first. Without it, lines that differ only in the last part of their key form a
-        family (with one dimension: the atoms), and those with the largest totals go last.
+        first. Without it, the parts of one total are a family if the lines form a tree, and
+        otherwise the lines that differ in the last part of their key only (with one
+        dimension: the atoms); families with the largest totals go last. Lines that share
+        people, and grand totals, stand alone.
     together : iterable of iterables of key
         Families that are released whole or not at all.
 
@@ -67,9 +69,10 @@ def control(
     **Assumptions.** The intruder knows the policy, this program and his own place in the
     table, and nothing else about the counts but ``known``.
 
-    A line with 1 to ``suppress_up_to`` people is hidden; a family is hidden whole when all
-    its lines but one are small (with exact counts: neighbouring lines are hidden in twos,
-    when one of them is small). A total that is made up of released lines is their sum; any
+    A line with 1 to ``suppress_up_to`` people is hidden, and everything in a grand total that
+    small. A family is hidden whole when all its lines but one are small. Where counts are
+    shown exactly, neighbouring lines are hidden in twos, when one of them is small or what it
+    leaves of a line above it is. A total that is made up of released lines is their sum; any
     other is rounded on its own. The result is accepted if every hidden line, every withheld
     atom and every difference between two nested lines keeps ``protection`` values, or none
     in the hidden range, over all tables with the same look; otherwise more families are
@@ -98,7 +101,8 @@ def control(
     if not policy.hides_anything and policy.round_to <= 1:
         return dataclasses.replace(table, policy=policy.name)
     exact = _exact_atoms(table)
-    shape = _shape(table, policy, priority or {}, [list(keys) for keys in together])
+    ranks = {tuple(key): number for key, number in (priority or {}).items()}
+    shape = _shape(table, policy, ranks, [[tuple(key) for key in keys] for keys in together])
     sets = _atoms_of(table)
     places = sorted({_position(table, key) for key in known})
     learnt = tuple((sets[i], sum(exact[atom] for atom in sets[i])) for i in places)
@@ -327,32 +331,16 @@ def _shape(
     priority: Mapping[Key, int],
     together: Sequence[Sequence[Key]],
 ) -> _Shape:
-    sets = _atoms_of(table)
-    rank = {tuple(key): number for key, number in priority.items()}
-    whole = {tuple(key): i for i, keys in enumerate(together) for key in keys}
-    for key in [*rank, *whole]:
+    for key in [*priority, *itertools.chain.from_iterable(together)]:
         _position(table, key)
+    sets = _atoms_of(table)
     shown = {line for line, cell in zip(sets, table.cells, strict=True) if cell.shown}
     roots = [line for line in shown if not any(line < other for other in shown)]
-    names: dict[frozenset[int], tuple[Any, ...]] = {}
-    ranks: dict[tuple[Any, ...], list[int]] = {}
-    last = max(rank.values(), default=0) + 1
-    for i, cell in enumerate(table.cells):
-        if not cell.shown or (sets[i] in names and cell.key not in whole):
-            continue  # a second line about the same people shares the fate of the first
-        name: tuple[Any, ...]
-        if cell.key in whole:
-            name = ("together", whole[cell.key])
-        elif sets[i] in roots:
-            name = ("root", cell.key)
-        else:
-            within = frozenset(root for root in roots if sets[i] < root)
-            group = (rank[cell.key],) if cell.key in rank else _siblings(table, sets, i)
-            name = (within, *group)
-        names[sets[i]] = name
-        ranks.setdefault(name, []).append(rank.get(cell.key, last))
+    names = _family_names(table, roots, priority, together)
     lines = list(names)
-    families = []
+    rank = {sets[_position(table, key)]: number for key, number in priority.items()}
+    last = max(rank.values(), default=0) + 1
+    ranked = []
     for name in dict.fromkeys(names.values()):
         members = [i for i, line in enumerate(lines) if names[line] == name]
         if name[0] == "together":
@@ -361,31 +349,54 @@ def _shape(
             parts = [_Family((i,), 1) for i in members]  # no family: they share people
         else:
             parts = _split(members, policy)
-        for part in parts:
-            size = max(len(lines[i]) for i in part.lines)
-            families.append((min(ranks[name]), size, part))
-    families.sort(key=lambda family: family[:2])
-    order = [family for _, _, family in families]
+        first = min(rank.get(lines[i], last) for i in members)
+        ranked += [((first, max(len(lines[i]) for i in part.lines)), part) for part in parts]
+    ranked.sort(key=lambda pair: pair[0])
+    families = [part for _, part in ranked]
     grand = {
         i: lines[family.lines[0]]
-        for i, family in enumerate(order)
+        for i, family in enumerate(families)
         if len(family.lines) == 1 and lines[family.lines[0]] in roots
     }
-    for i, family in enumerate(order):
-        over = frozenset(
-            j for j, root in grand.items() if all(lines[line] < root for line in family.lines)
-        )
+    for i, family in enumerate(families):
         signs = [lines[line] for line in family.lines]
+        above = frozenset(j for j, root in grand.items() if all(sign < root for sign in signs))
         if policy.round_to <= 1:
             # Exact lines give away how many people one of them leaves out of another.
-            signs += [above - line for line in signs for above in lines if line < above]
-        order[i] = dataclasses.replace(family, signs=tuple(dict.fromkeys(signs)), roots=over)
+            signs += [whole - sign for sign in signs for whole in lines if sign < whole]
+        families[i] = dataclasses.replace(family, signs=tuple(dict.fromkeys(signs)), roots=above)
+    atoms = sum(not cell.parts for cell in table.cells)
     return _Shape(
-        atoms=len(_exact_atoms(table)),
+        atoms=atoms,
         lines=tuple(lines),
-        families=tuple(order),
-        secrets=_secrets(lines, len(_exact_atoms(table))),
+        families=tuple(families),
+        secrets=_secrets(lines, atoms),
     )
+
+
+def _family_names(
+    table: CountTable,
+    roots: Sequence[frozenset[int]],
+    priority: Mapping[Key, int],
+    together: Sequence[Sequence[Key]],
+) -> dict[frozenset[int], tuple[Any, ...]]:
+    """Name the family of each shown line; lines with the same name belong together."""
+    sets = _atoms_of(table)
+    whole = {tuple(key): i for i, keys in enumerate(together) for key in keys}
+    names: dict[frozenset[int], tuple[Any, ...]] = {}
+    for i, cell in enumerate(table.cells):
+        if not cell.shown or (sets[i] in names and cell.key not in whole):
+            continue  # a second line about the same people shares the fate of the first
+        within = frozenset(root for root in roots if sets[i] < root)
+        if cell.key in whole:
+            names[sets[i]] = ("together", whole[cell.key])
+        elif not within:
+            names[sets[i]] = ("root", cell.key)
+        elif cell.key in priority:
+            names[sets[i]] = (within, priority[cell.key])
+        else:
+            names[sets[i]] = (within, *_siblings(table, sets, i))
+    return names
 
 
 def _siblings(table: CountTable, sets: list[frozenset[int]], place: int) -> tuple[Any, ...]:
