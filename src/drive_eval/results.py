@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from drive_eval.vocabulary import Claim
 
 __all__ = [
+    "NOT_SHOWN",
     "RATIO_MEASURES",
     "Cell",
     "CellStatus",
@@ -41,6 +42,8 @@ RATIO_MEASURES: dict[str, str] = {
     "hazard_ratio": "hazard",
     "ratio_of_ratios": "ratio",
 }
+#: The method of an estimate that may not be shown, so that it is not taken for undefined.
+NOT_SHOWN = "not shown: too few people, or it would give a hidden count back"
 _TOLERANCE = 1e-12
 _CLAIMS = ("descriptive", "associational", "causal")
 
@@ -419,7 +422,7 @@ class Provenance:
 
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that numbers depend on."""
-    names = ("drive_eval", "numpy", "scipy", "pandas", "statsmodels", "lifelines", "pingouin")
+    names = ("drive_eval", "numpy", "scipy", "pandas", "statsmodels", "formulaic")
     found = {}
     for name in names:
         try:

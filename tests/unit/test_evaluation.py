@@ -132,7 +132,7 @@ class TestRefusals:
         )
         result = run(plan, tiny_study).results["physical:case_manager:intake-exit"]
         assert {e.group for e in result.estimates} == {"programme"}
-        assert "Nobody in the comparison arm was rated" in result.check("not_rated").text
+        assert "The comparison arm has no case manager" in result.check("not_rated").text
 
     def test_an_outcome_without_its_table_is_refused(self, tiny_study):
         tables = {k: v for k, v in tiny_study.tables.items() if k != "assessments"}

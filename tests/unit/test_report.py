@@ -13,7 +13,7 @@ from drive_eval.evaluation import run, write_report
 from drive_eval.evaluation.release import release_evaluation
 from drive_eval.plan import Plan
 from drive_eval.report import charts, sentences, tables
-from drive_eval.results import Check, Estimate, ResultSet
+from drive_eval.results import NOT_SHOWN, Check, Estimate, ResultSet
 
 LABELS = {"programme": "Programme", "comparison": "Comparison"}
 BODY = {
@@ -202,9 +202,11 @@ class TestSentences:
         assert sentences.verdict(fall(low, high, p_value=0.001)) == kind
 
     def test_without_a_number_there_is_no_verdict(self):
-        assert sentences.verdict(None) == "not shown"
+        assert sentences.verdict(None) == "absent"
         nothing = Estimate(measure="percent_reduction", estimate=None)
-        assert sentences.verdict(nothing) == "not shown"
+        assert sentences.verdict(nothing) == "undefined"
+        hidden = Estimate(measure="percent_reduction", estimate=None, method=NOT_SHOWN)
+        assert sentences.verdict(hidden) == "not shown"
         point = Estimate(measure="percent_reduction", estimate=3.0)
         assert sentences.verdict(point) == "cannot tell"
 
@@ -246,9 +248,14 @@ class TestSentences:
         assert "anything from a relative fall of 40% to a rise of 30%: we cannot tell" in said
 
     def test_a_hidden_arm_says_why(self):
-        nothing = Estimate(measure="prevalence_before", estimate=None, group="programme")
+        nothing = Estimate(
+            measure="prevalence_before", estimate=None, group="programme", method=NOT_SHOWN
+        )
+        gone = Estimate(
+            measure="percent_reduction", estimate=None, group="programme", method=NOT_SHOWN
+        )
         said = sentences.arm_sentence(
-            ResultSet(estimates=(nothing,)), "sexual:idva:intake-exit", "programme", LABELS
+            ResultSet(estimates=(nothing, gone)), "sexual:idva:intake-exit", "programme", LABELS
         )
         assert "too few people to publish" in said
 
@@ -268,11 +275,57 @@ class TestSentences:
         said = sentences.contrast_sentence(result, LABELS)
         assert "does not show that the programme makes a difference, nor that it does not" in said
 
-    def test_a_smaller_fall_than_in_the_comparison_group_is_said(self):
+    def test_doing_worse_than_the_comparison_group_is_said_whatever_the_direction(self):
         result = ResultSet(estimates=(fall(-90, -10, term="ratio"),))
-        assert "The fall was smaller in the programme group" in sentences.contrast_sentence(
-            result, LABELS
+        said = sentences.contrast_sentence(result, LABELS)
+        assert "50% higher (range 10% to 90%) than if it had changed as the comparison" in said
+        assert "fall" not in said
+
+    def test_a_contrast_without_a_point_still_has_its_verdict(self):
+        endless = Estimate(
+            measure="percent_reduction",
+            term="ratio",
+            estimate=None,
+            conf_low=float("-inf"),
+            conf_high=-1190.0,
         )
+        result = ResultSet(estimates=(endless,))
+        assert sentences.verdict_between(result) == "rose"
+        assert "at least 1190% higher" in sentences.contrast_sentence(result, LABELS)
+
+    @pytest.mark.parametrize(
+        ("inside", "between", "words"),
+        [
+            ((20, 60), (20, 60), "Fell in the programme group, and by more than in"),
+            ((20, 60), (-60, -20), "Fell in the programme group, but by less than in"),
+            ((-60, -20), (20, 60), "Rose in the programme group, but by less than in"),
+            ((-60, -20), (-60, -20), "Rose in the programme group, and did worse than"),
+            ((-20, 20), (20, 60), "No clear change in the programme group, and did better"),
+            ((-20, 20), (-20, 20), "but not clearly differently from the comparison"),
+            ((20, 60), None, "there is no comparison group to set it against"),
+        ],
+    )
+    def test_the_verdict_of_every_pair_of_directions(self, inside, between, words):
+        estimates = [fall(*inside, group="programme")]
+        if between is not None:
+            estimates.append(fall(*between, term="ratio"))
+        assert words in sentences.plain_verdict(ResultSet(estimates=tuple(estimates)))
+
+    def test_a_rise_from_nobody_is_a_rise(self):
+        labels = {"group": "programme"}
+        result = ResultSet(
+            estimates=(
+                Estimate(measure="percent_reduction", estimate=None, **labels),
+                Estimate(
+                    measure="risk_difference", estimate=0.3, conf_low=0.2, conf_high=0.4, **labels
+                ),
+            )
+        )
+        assert sentences.verdict_within(result, "programme") == "rose"
+
+    def test_a_few_are_never_rounded_to_nobody(self):
+        assert sentences.percent_text(4, 1000) == "under 1"
+        assert sentences.percent_text(999, 1000) == "over 99"
 
     def test_a_refused_contrast_gives_its_reason(self):
         nothing = Estimate(measure="percent_reduction", term="ratio", estimate=None)
@@ -292,7 +345,8 @@ class TestTables:
 
     def test_hidden_numbers_are_marked_and_infinite_ones_named(self):
         assert tables.value_text(None) == "[x]"
-        assert tables.value_text(Estimate(measure="risk_ratio", estimate=None)) == "[c]"
+        hidden = Estimate(measure="risk_ratio", estimate=None, method=NOT_SHOWN)
+        assert tables.value_text(hidden) == "[c]"
         assert tables.value_text(Estimate(measure="risk_ratio", estimate=None, n=4)) == "[x]"
         endless = Estimate(measure="risk_ratio", estimate=2, conf_low=1, conf_high=float("inf"))
         assert tables.interval_text(endless) == "1.00 to no limit"

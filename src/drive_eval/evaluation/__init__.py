@@ -131,18 +131,19 @@ def run(
 
     column = arm_column(plan, study.tables["cases"])
     units = _units(plan, study)
+    left_out = study.excluded_by_arm
     results = {}
     for outcome in plan.outcomes:
         if isinstance(outcome, BehaviourOutcome):
             table = _needed(study, "assessments", outcome.kind)
-            results.update(evaluate_behaviours(plan, outcome, units, table, advance))
+            results.update(evaluate_behaviours(plan, outcome, units, table, advance, left_out))
             continue
         name = outcome_names(outcome)[0]
         if isinstance(outcome, PerceivedChangeOutcome):
             table = _needed(study, "risk_reviews", outcome.kind)
-            results[name] = evaluate_perceived_change(plan, outcome, units, table)
+            results[name] = evaluate_perceived_change(plan, outcome, units, table, left_out)
         else:
-            results[name] = evaluate_binary(plan, outcome, units)
+            results[name] = evaluate_binary(plan, outcome, units, left_out)
         advance(name)
     return Evaluation(
         plan=plan.to_dict(),

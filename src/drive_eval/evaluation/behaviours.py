@@ -22,8 +22,22 @@ if TYPE_CHECKING:
 
     Key = tuple[str, ...]
 
+#: What the contrast of shares after reports.
+AFTER = [
+    ("risk_difference", ""),
+    ("risk_ratio", ""),
+    ("percent_reduction", "users"),
+    ("odds_ratio", ""),
+]
+UNADJUSTED = (
+    "The comparison of the two changes is not adjusted for covariates; that of the shares after is."
+)
+#: Least share of an arm's pairs with dates for the time between measures to be compared.
+LEAST_DATED = 0.5
+
 __all__ = [
-    "DENOMINATORS",
+    "AFTER",
+    "UNADJUSTED",
     "between_arms_claim",
     "denominator_results",
     "evaluate_behaviours",
@@ -31,16 +45,12 @@ __all__ = [
     "largest_design_effect",
     "long_rows",
     "merge",
+    "missing_share",
     "null_result",
     "pair_table",
+    "smallest_cell",
+    "without_lone_arm",
 ]
-
-#: The three denominators, and what each counts.
-DENOMINATORS = {
-    "referred": "everybody in the arm; those without a measure count as unchanged",
-    "measured at intake": "everybody with a first measure; no second measure counts as unchanged",
-    "measured at both": "everybody with both measures",
-}
 
 
 def evaluate_behaviours(
@@ -49,6 +59,7 @@ def evaluate_behaviours(
     units: pd.DataFrame,
     assessments: pd.DataFrame,
     advance: Callable[[str], None],
+    excluded: Mapping[str, int],
 ) -> dict[str, ResultSet]:
     """Did each abuse type fall in each arm, and by how much more than in the comparison arm?
 
@@ -63,6 +74,8 @@ def evaluate_behaviours(
         Ratings.
     advance : callable
         Told the name of each finished outcome.
+    excluded : mapping of arm to int
+        Cases that the plan leaves out; they count as missing.
 
     Returns
     -------
@@ -80,13 +93,17 @@ def evaluate_behaviours(
             after=outcome.after,
             threshold=outcome.threshold,
         )
-        found[name] = _one_behaviour(plan, outcome, abuse_type, rows)
+        found[name] = _one_behaviour(plan, outcome, abuse_type, rows, excluded)
         advance(name)
     return found
 
 
 def _one_behaviour(
-    plan: Plan, outcome: BehaviourOutcome, abuse_type: str, rows: pd.DataFrame
+    plan: Plan,
+    outcome: BehaviourOutcome,
+    abuse_type: str,
+    rows: pd.DataFrame,
+    excluded: Mapping[str, int],
 ) -> ResultSet:
     labels: dict[str, Any] = {
         "outcome": abuse_type,
@@ -101,11 +118,23 @@ def _one_behaviour(
     for group in [arm for arm in ARMS.codes if (rows["group"] == arm).any()]:
         arm = rows[rows["group"] == group]
         pairs = arm.dropna(subset=["used_before", "used_after"])
-        if arm[["used_before", "used_after"]].isna().all(axis=None):
+        # Usual care has no case manager: who of the comparison arm has one got the programme.
+        by_design = outcome.reporter == "case_manager" and group == "comparison"
+        if by_design or arm[["used_before", "used_after"]].isna().all(axis=None):
             text = f"Nobody in the {group} arm was rated by this reporter."
+            if by_design:
+                text = "The comparison arm has no case manager, so it has no such ratings."
             parts.append(ResultSet(checks=(Check(name="not_rated", group=group, text=text),)))
             continue
-        tables = (pair_table(arm, group=group, threshold=outcome.threshold, unit=plan.design.unit),)
+        tables = (
+            pair_table(
+                arm,
+                group=group,
+                threshold=outcome.threshold,
+                unit=plan.design.unit,
+                first=outcome.before,
+            ),
+        )
         here = {**labels, "group": group}
         parts.append(_lost_contact(arm, group=group))
         if pairs.empty:
@@ -140,11 +169,20 @@ def _one_behaviour(
             denominator_results(tables[0], labels=here, conf_level=level, widening=widening)
         )
     if len(measured) == 2 and plan.design.kind != "before_after":
-        parts.append(_contrasts(plan, rows, measured, labels, cluster))
+        parts.append(_contrasts(plan, rows, measured, labels, cluster, excluded))
+        return without_lone_arm(merge(parts, outcome=abuse_type))
     return merge(parts, outcome=abuse_type)
 
 
-def pair_table(arm: pd.DataFrame, *, group: str, threshold: str, unit: str) -> CountTable:
+def without_lone_arm(result: ResultSet) -> ResultSet:
+    """Drop the sentence that there is no comparison group, where one stands beside."""
+    kept = tuple(a for a in result.assumptions if not a.startswith("There is no comparison group"))
+    return dataclasses.replace(result, assumptions=kept)
+
+
+def pair_table(
+    arm: pd.DataFrame, *, group: str, threshold: str, unit: str, first: str = "intake"
+) -> CountTable:
     """Count the transitions of severity, every margin that a report shows, and who is missing.
 
     All of it stands in one table, because disclosure control must see together what a reader
@@ -180,7 +218,7 @@ def pair_table(arm: pd.DataFrame, *, group: str, threshold: str, unit: str) -> C
 
     totals: dict[Key, Sequence[Key]] = {
         ("all", "measured at both"): list(counts),
-        ("all", "measured at intake"): [*counts, ("missing", "only before")],
+        ("all", f"measured at {first}"): [*counts, ("missing", "only before")],
         ("all", "referred"): [*counts, *unseen],
         ("users", "before"): where(lambda i, _j: i >= limit),
         ("users", "after"): where(lambda _i, j: j >= limit),
@@ -208,15 +246,17 @@ def pair_table(arm: pd.DataFrame, *, group: str, threshold: str, unit: str) -> C
 
 
 def largest_design_effect(result: ResultSet, group: str = "") -> dict[str, float | None]:
-    """Return the largest design effect of one arm, and its degrees of freedom.
+    """Return the largest design effect of one arm over all its pairs, and its degrees of freedom.
 
     It serves where a share has no design effect of its own; never below 1, so that no interval
-    gets narrower by borrowing it.
+    gets narrower by borrowing it. Who stopped and who started have other people behind them,
+    so their effects do not speak for the arm.
     """
     sizes, freedom = prepost.design_effects(result, group=group)
+    whole = ("prevalence_before", "prevalence_after", "risk_difference")
     return {
-        "design_effect": max([1.0, *sizes.values()]),
-        "df": min(freedom.values()) if freedom else None,
+        "design_effect": max([1.0, *[sizes[m] for m in whole if m in sizes]]),
+        "df": freedom.get("risk_difference"),
     }
 
 
@@ -242,7 +282,8 @@ def denominator_results(
     users_measured = sum(known.values())
     about: dict[str, Any] = {**labels, **widening, "conf_level": conf_level}
     estimates: list[Estimate] = []
-    for denominator in DENOMINATORS:
+    denominators = [cell.key[1] for cell in table.cells if cell.key[0] == "all"]
+    for denominator in reversed(denominators):
         total = table["all", denominator]
         if not total or total < users_measured:
             continue
@@ -273,10 +314,16 @@ def between_arms_claim(plan: Plan, missing_shares: Mapping[str, float]) -> tuple
     """Say how strong a sentence about the two arms may be, and why."""
     limit = plan.design.max_missing_share
     worst = max(missing_shares.values())
+    unit = plan.design.unit
     shares = ", ".join(f"{group} {100 * share:.0f}%" for group, share in missing_shares.items())
     claim: Claim = "associational"
     if plan.design.kind != "randomised":
         reason = f"the design is {plan.design.kind}, not randomised"
+    elif unit != "person":
+        reason = (
+            f"allocation was by chance, but the unit is the {unit}, and how many of them a person "
+            "has came after it"
+        )
     elif worst > limit:
         reason = (
             f"allocation was by chance, but outcomes are missing in more than the planned "
@@ -296,22 +343,47 @@ def between_arms_claim(plan: Plan, missing_shares: Mapping[str, float]) -> tuple
     return claim, check
 
 
+def missing_share(measured: int, cohort: int, excluded: Mapping[str, int], group: str) -> float:
+    """Return the share of an arm without an outcome; who was excluded counts as missing."""
+    total = cohort + excluded.get(group, 0) + excluded.get("not_recorded", 0)
+    return 1 - measured / total
+
+
+def _windows(measured: Mapping[str, pd.DataFrame]) -> Check | None:
+    """Say when too few of an arm's pairs are dated to compare the time between its measures."""
+    known = {
+        group: float(pairs["days_between"].notna().mean()) for group, pairs in measured.items()
+    }
+    if min(known.values()) >= LEAST_DATED:
+        return None
+    return Check(
+        name="windows",
+        passed=False,
+        statistic=min(known.values()),
+        threshold=LEAST_DATED,
+        text="The time between the two measures could not be compared between the arms: too few "
+        "ratings are dated. Unequal time would bias the contrast.",
+    )
+
+
 def _contrasts(
     plan: Plan,
     rows: pd.DataFrame,
     measured: Mapping[str, pd.DataFrame],
     labels: Mapping[str, Any],
     cluster: str | None,
+    excluded: Mapping[str, int],
 ) -> ResultSet:
     shares = {
-        group: 1 - len(pairs) / int((rows["group"] == group).sum())
+        group: missing_share(len(pairs), int((rows["group"] == group).sum()), excluded, group)
         for group, pairs in measured.items()
     }
     claim, check = between_arms_claim(plan, shares)
     level = plan.design.conf_level
     plain = {name: value for name, value in labels.items() if name != "outcome"}
     long = long_rows(measured).assign(reporter=labels["reporter"])
-    dated = "days_between" in long and long["days_between"].notna().any()
+    undated = _windows(measured)
+    dated = undated is None
     change = null_result(
         lambda: comparison.difference_in_differences(
             long,
@@ -321,6 +393,8 @@ def _contrasts(
             before="before",
             after="after",
             person="unit_id",
+            # The difference stands even where nobody of an arm used it before.
+            scale="risk_difference",
             cluster=cluster,
             conf_level=level,
             outcome_name=str(labels["outcome"]),
@@ -339,30 +413,45 @@ def _contrasts(
         level,
     )
     wide = pd.concat(measured.values(), ignore_index=True)
-    after = null_result(
-        lambda: comparison.risk_contrast(
-            wide.assign(used_after=wide["used_after"].astype(bool)),
-            outcome="used_after",
-            treated="group",
-            covariates=list(plan.comparison.covariates) or None,
-            cluster=cluster,
-            conf_level=level,
-            outcome_name=str(labels["outcome"]),
-            contrast="programme v comparison, after",
-            **plain,
-        ),
-        [("risk_difference", ""), ("risk_ratio", "")],
-        labels,
-        level,
+    refused = any(c.name == "refused" for c in change.checks)
+    after = (
+        refused_rows(AFTER, labels, level)
+        if refused
+        else null_result(
+            lambda: comparison.risk_contrast(
+                wide.assign(used_after=wide["used_after"].astype(bool)),
+                outcome="used_after",
+                treated="group",
+                covariates=list(plan.comparison.covariates) or None,
+                cluster=cluster,
+                conf_level=level,
+                outcome_name=str(labels["outcome"]),
+                contrast="programme v comparison, after",
+                **plain,
+            ),
+            AFTER,
+            labels,
+            level,
+        )
     )
     contrasts = merge([change, after], outcome=str(labels["outcome"]))
     raised = tuple(
-        dataclasses.replace(e, claim=claim) if not e.group and e.claim != "descriptive" else e
+        dataclasses.replace(e, claim=claim) if e.estimate is not None else e
         for e in contrasts.estimates
         if not e.group and e.measure not in ("risk_treated", "risk_comparison")
     )
     checks = (check, *contrasts.checks)
-    return dataclasses.replace(contrasts, estimates=raised, checks=checks, tables=())
+    if undated is not None:
+        checks = (*checks, undated)
+    if plan.comparison.covariates:
+        cells = smallest_cell(wide, plan.comparison.covariates, "used_after")
+        checks = (*checks, cells)
+    assumptions = contrasts.assumptions
+    if plan.comparison.covariates:
+        assumptions = (*assumptions, UNADJUSTED)
+    return dataclasses.replace(
+        contrasts, estimates=raised, checks=checks, tables=(), assumptions=assumptions
+    )
 
 
 def null_result(
@@ -375,25 +464,55 @@ def null_result(
     try:
         return model()
     except (DesignError, UndefinedResultError) as refusal:
-        estimates = tuple(
-            Estimate(
-                measure=measure,
-                term=term,
-                estimate=None,
-                conf_level=conf_level,
-                contrast="programme v comparison",
-                claim="associational",
-                **labels,
-            )
-            for measure, term in measures
-        )
+        rows = refused_rows(measures, labels, conf_level)
         name = "undefined" if isinstance(refusal, UndefinedResultError) else "refused"
         check = Check(name=name, passed=False, text=f"{measures[0][0]}: {refusal}")
-        return ResultSet(estimates=estimates, checks=(check,))
+        return dataclasses.replace(rows, checks=(check,))
+
+
+def refused_rows(
+    measures: Sequence[tuple[str, str]], labels: Mapping[str, Any], conf_level: float
+) -> ResultSet:
+    """Return the rows of a contrast that was not made, so that none is absent."""
+    estimates = tuple(
+        Estimate(
+            measure=measure,
+            term=term,
+            estimate=None,
+            conf_level=conf_level,
+            contrast="programme v comparison",
+            claim="associational",
+            **labels,
+        )
+        for measure, term in measures
+    )
+    return ResultSet(estimates=estimates)
+
+
+def smallest_cell(rows: pd.DataFrame, covariates: Sequence[str], outcome: str) -> Check:
+    """Find the smallest count of arm by covariate level by outcome, for the gate.
+
+    A contrast adjusted for a category with few people in it would let them be worked out.
+    """
+    smallest = len(rows)
+    for name in covariates:
+        if name in rows and not pd.api.types.is_numeric_dtype(rows[name]):
+            counts = rows.groupby(["group", name, outcome], observed=True).size()
+            cells = rows["group"].nunique() * rows[name].nunique() * 2
+            smallest = min(smallest, int(counts.min()) if len(counts) == cells else 0)
+    return Check(
+        name="covariate_cells",
+        statistic=float(smallest),
+        text="Smallest count of arm by covariate level by outcome; the gate looks at it.",
+    )
 
 
 def evaluate_perceived_change(
-    plan: Plan, outcome: PerceivedChangeOutcome, units: pd.DataFrame, risk_reviews: pd.DataFrame
+    plan: Plan,
+    outcome: PerceivedChangeOutcome,
+    units: pd.DataFrame,
+    risk_reviews: pd.DataFrame,
+    excluded: Mapping[str, int],
 ) -> ResultSet:
     """In how many cases did the practitioner see the risk fall, and how does that compare?
 
@@ -406,6 +525,8 @@ def evaluate_perceived_change(
         From `cohort_units`, by person or enrolment.
     risk_reviews : DataFrame
         Judgements.
+    excluded : mapping of arm to int
+        Cases that the plan leaves out; they count as missing.
 
     Returns
     -------
@@ -437,7 +558,7 @@ def evaluate_perceived_change(
         if judged.empty:
             parts.append(ResultSet(tables=(table,)))
             continue
-        shares[group] = 1 - len(judged) / len(arm)
+        shares[group] = missing_share(len(judged), len(arm), excluded, group)
         widening: dict[str, Any] = {}
         if cluster is not None:
             # Prevalence after, with nobody before: the share with its clusters, and no more.
@@ -471,6 +592,7 @@ def evaluate_perceived_change(
                 judged.assign(reduced=judged["reduced"].astype(bool)),
                 outcome="reduced",
                 treated="group",
+                covariates=list(plan.comparison.covariates) or None,
                 cluster=cluster,
                 conf_level=level,
                 outcome_name="perceived_change",
@@ -482,15 +604,14 @@ def evaluate_perceived_change(
             level,
         )
         kept = tuple(
-            dataclasses.replace(e, claim=claim)
+            dataclasses.replace(e, claim=claim) if e.estimate is not None else e
             for e in contrast.estimates
             if e.measure in ("risk_difference", "risk_ratio")
         )
-        parts.append(
-            dataclasses.replace(
-                contrast, estimates=kept, checks=(check, *contrast.checks), tables=()
-            )
-        )
+        checks = (check, *contrast.checks)
+        if plan.comparison.covariates:
+            checks = (*checks, smallest_cell(judged, plan.comparison.covariates, "reduced"))
+        parts.append(dataclasses.replace(contrast, estimates=kept, checks=checks, tables=()))
     return merge(parts, outcome="perceived_change")
 
 

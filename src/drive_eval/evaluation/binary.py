@@ -5,13 +5,21 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from drive_eval.evaluation.behaviours import between_arms_claim, merge, null_result
+from drive_eval.evaluation.behaviours import (
+    between_arms_claim,
+    merge,
+    missing_share,
+    null_result,
+    smallest_cell,
+)
 from drive_eval.measures.case_table import binary_rows
 from drive_eval.models import comparison
 from drive_eval.results import CountTable, ResultSet
 from drive_eval.vocabulary import ARMS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from drive_eval.plan import BinaryOutcome, Plan
@@ -19,7 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["arm_table", "binary_estimates", "evaluate_binary"]
 
 
-def evaluate_binary(plan: Plan, outcome: BinaryOutcome, units: pd.DataFrame) -> ResultSet:
+def evaluate_binary(
+    plan: Plan, outcome: BinaryOutcome, units: pd.DataFrame, excluded: Mapping[str, int]
+) -> ResultSet:
     """How much more often did it happen in one arm, as allocated and as delivered?
 
     Parameters
@@ -29,6 +39,8 @@ def evaluate_binary(plan: Plan, outcome: BinaryOutcome, units: pd.DataFrame) -> 
         The block of the plan.
     units : DataFrame
         From `cohort_units`.
+    excluded : mapping of arm to int
+        Cases that the plan leaves out; they count as missing.
 
     Returns
     -------
@@ -42,7 +54,9 @@ def evaluate_binary(plan: Plan, outcome: BinaryOutcome, units: pd.DataFrame) -> 
     followed = rows.dropna(subset=["outcome"]).copy()
     followed["outcome"] = followed["outcome"].astype(bool)
     shares = {
-        arm: 1 - (followed["group"] == arm).sum() / (rows["group"] == arm).sum()
+        arm: missing_share(
+            int((followed["group"] == arm).sum()), int((rows["group"] == arm).sum()), excluded, arm
+        )
         for arm in ARMS.codes
         if (rows["group"] == arm).any()
     }
@@ -54,7 +68,7 @@ def binary_estimates(
     plan: Plan,
     outcome: BinaryOutcome,
     followed: pd.DataFrame,
-    missing_shares: dict[str, float],
+    missing_shares: Mapping[str, float],
     *,
     cluster: str | None = None,
 ) -> ResultSet:
@@ -68,6 +82,7 @@ def binary_estimates(
             followed,
             outcome="outcome",
             treated="group",
+            covariates=list(plan.comparison.covariates) or None,
             cluster=cluster,
             conf_level=level,
             outcome_name=outcome.name,
@@ -78,10 +93,15 @@ def binary_estimates(
         level,
     )
     raised = tuple(
-        dataclasses.replace(e, claim=claim) if e.claim != "descriptive" else e
+        dataclasses.replace(e, claim=claim)
+        if e.claim != "descriptive" and e.estimate is not None
+        else e
         for e in allocated.estimates
     )
-    parts = [dataclasses.replace(allocated, estimates=raised, checks=(check, *allocated.checks))]
+    checks = (check, *allocated.checks)
+    if plan.comparison.covariates:
+        checks = (*checks, smallest_cell(followed, plan.comparison.covariates, "outcome"))
+    parts = [dataclasses.replace(allocated, estimates=raised, checks=checks)]
     if "delivered" in followed and (followed["assigned"] != followed["delivered"]).any():
         kinds = ["HC2", *dict.fromkeys(figure.kind for figure in plan.published)]
         for kind in dict.fromkeys(kinds):

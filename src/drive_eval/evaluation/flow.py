@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from drive_eval.plan import BehaviourOutcome
 from drive_eval.results import CountTable
 from drive_eval.vocabulary import ARMS, EXIT_REASONS
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from drive_eval.data.study import Study
     from drive_eval.plan import Plan
 
@@ -45,9 +45,13 @@ def flow_table(plan: Plan, study: Study, units: pd.DataFrame) -> CountTable:
     if behaviour is not None:
         rated = study.tables["assessments"]
         rated = rated[(rated["reporter"] == behaviour.reporter) & rated["severity"].notna()]
+        keys = ["case_id"]
+        if plan.design.unit == "dyad":
+            keys.append("victim_survivor_id")
+        here = pd.MultiIndex.from_frame(stages[keys])
         for name, time_point in (("before", behaviour.before), ("after", behaviour.after)):
-            there = rated.loc[rated["time_point"] == time_point, "case_id"]
-            stages[f"measured_{name}"] = stages["case_id"].isin(there)
+            there = rated.loc[rated["time_point"] == time_point, keys]
+            stages[f"measured_{name}"] = here.isin(pd.MultiIndex.from_frame(there))
     for group in [arm for arm in ARMS.codes if (stages["group"] == arm).any()]:
         arm = stages[stages["group"] == group]
         if behaviour is None:

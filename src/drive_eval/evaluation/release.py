@@ -7,27 +7,30 @@ out again from the released counts, and a hidden count takes its effect with it.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from drive_eval import disclosure
-from drive_eval.errors import UndefinedResultError
 from drive_eval.evaluation.behaviours import (
+    AFTER,
+    UNADJUSTED,
     between_arms_claim,
     denominator_results,
     largest_design_effect,
     merge,
     null_result,
+    without_lone_arm,
 )
 from drive_eval.evaluation.binary import binary_estimates
 from drive_eval.models import comparison, prepost
 from drive_eval.plan import BehaviourOutcome, BinaryOutcome, Plan, outcome_names
-from drive_eval.results import Check, CountTable, Estimate, Evaluation, ResultSet
+from drive_eval.results import NOT_SHOWN, Check, CountTable, Estimate, Evaluation, ResultSet
 from drive_eval.vocabulary import ARMS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from drive_eval.disclosure import Policy
     from drive_eval.vocabulary import Claim
@@ -39,6 +42,22 @@ SHIFT = ("probability_improved", "probability_worsened", "improved_minus_worsene
 #: What is given up first when hiding small counts alone would not protect them. The four
 #: kinds of pair cost least: without them an effect still follows from its margins.
 PRIORITY = {"pairs": 1, "missing": 2, "before": 3, "after": 4, "change": 5, "users": 6, "all": 7}
+CHANGE = (
+    ("ratio_of_ratios", ""),
+    ("percent_reduction", "ratio"),
+    ("difference_in_differences", ""),
+)
+#: What stands for the policy of a table of which nothing is released.
+WITHHELD = "withheld"
+#: Clusters are told in tens.
+CLUSTERS_TO = 10
+CLUSTERED = (
+    "Not released: people are clustered, so the result does not follow from the counts shown."
+)
+ADJUSTED = (
+    "Not released: the contrast is adjusted for covariates, so it does not follow from the counts "
+    "shown."
+)
 WINDOWS = (
     "The two groups are not set against each other: the time between their two measures differs by "
     "more than the plan's tolerance."
@@ -69,19 +88,26 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
 
     Notes
     -----
-    **Assumptions.** Tables of different outcomes are controlled one by one: their counts are
-    linked by no sum. Design effects and degrees of freedom (where people are clustered) pass
-    as properties of the model. Under a policy that hides and rounds nothing, the exact results
-    pass unchanged.
+    **Assumptions.** Tables of different outcomes are controlled one by one: nobody knows how
+    they go together. The same ratings counted from another severity would be linked by a
+    subtraction, so only the first such block of a plan is released. Where people are clustered,
+    the design effect passes rounded up to a quarter and the number of clusters rounded down to
+    ten. Under a policy that hides and rounds nothing, the exact results pass unchanged.
     """
     plan = Plan.model_validate(dict(evaluation.plan))
     rules = disclosure.policy(policy, public_source=plan.data.public_source)
     exact = not rules.suppress_up_to and not rules.suppress_zero and rules.round_to <= 1
     tables = tuple(_control(table, rules) for table in evaluation.tables)
     results = {}
+    ratings: set[tuple[str, ...]] = set()
     for outcome in plan.outcomes:
         for name in outcome_names(outcome):
             result = evaluation.results[name]
+            same = tuple(name.split(":")[:3])
+            if not exact and isinstance(outcome, BehaviourOutcome) and same in ratings:
+                results[name] = _second_threshold(plan, outcome, name, result)
+                continue
+            ratings.add(same)
             if exact:
                 controlled = tuple(_control(table, rules) for table in result.tables)
                 results[name] = dataclasses.replace(result, tables=controlled)
@@ -99,9 +125,11 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
         text += f" {hidden} of {shown} counts are not shown. [c] stands for a hidden count."
     if not exact:
         text += (
-            " Every effect and interval about counts was worked out again from the counts shown, "
-            "so none of them gives a hidden count back."
+            " Every effect and interval was worked out again from the counts shown, so none of "
+            "them gives a hidden count back; intervals do not include the error of rounding."
         )
+        if plan.comparison.covariates:
+            text += " Contrasts adjusted for covariates are as fitted, to two digits."
     # The plan may name cases that are left out; who they are is nobody else's business.
     cohort = {**evaluation.plan["cohort"], "exclude": []}
     return dataclasses.replace(
@@ -121,7 +149,11 @@ def hidden_reasons(evaluation: Evaluation, released: Evaluation) -> list[dict[st
     for name, result in evaluation.results.items():
         after = {table.name: table for table in released.results[name].tables}
         for table in result.tables:
-            if table.name in after:
+            if after[table.name].policy == WITHHELD:
+                found.append(
+                    {"outcome": name, "table": table.name, "key": "all", "reason": "withheld whole"}
+                )
+            else:
                 lines = disclosure.record(table, after[table.name])
                 found += [{"outcome": name, **line} for line in lines]
     return found
@@ -160,7 +192,9 @@ def _behaviour(
         controlled = tables[group] = _control(table, rules)
         parts.append(ResultSet(tables=(controlled,)))
         counts, how = _pair_counts(controlled)
-        if counts is None or not sum(counts.values()):
+        clusters = largest_design_effect(result, group)["df"]
+        few = clusters is not None and clusters + 1 < CLUSTERS_TO
+        if counts is None or not sum(counts.values()) or few:
             parts.append(_hidden_arm(controlled, here, level))
         else:
             usable[group] = counts
@@ -168,8 +202,10 @@ def _behaviour(
             found = prepost.paired_counts(**{**counts, **design, **here}, conf_level=level)
             found = dataclasses.replace(found, tables=())
             parts.append(_from_margins(found) if how == "margins" else found)
-        parts.append(_severity(controlled, result, here, level))
-        widening = largest_design_effect(result, group)
+        parts.append(_severity(controlled, result, here, level, few=few))
+        if few:
+            continue
+        widening = _coarse(largest_design_effect(result, group))
         parts.append(
             denominator_results(controlled, labels=here, conf_level=level, widening=widening)
         )
@@ -179,7 +215,37 @@ def _behaviour(
     # nobody of an arm was ever rated follows from the design and may be said.
     kept = tuple(c for c in result.checks if c.name == "not_rated")
     found = merge(parts, outcome=labels["outcome"])
+    if len(tables) == 2 and plan.design.kind != "before_after":
+        found = without_lone_arm(found)
     return dataclasses.replace(found, checks=(*found.checks, *kept))
+
+
+def _second_threshold(
+    plan: Plan, outcome: BehaviourOutcome, name: str, result: ResultSet
+) -> ResultSet:
+    """Withhold the same ratings counted from another severity: a subtraction would undo both."""
+    labels = {
+        "outcome": name.split(":")[0],
+        "unit": plan.design.unit,
+        "reporter": outcome.reporter,
+        "threshold": outcome.threshold,
+    }
+    estimates, tables = [], []
+    for table in result.tables:
+        group = table.name.removeprefix("pairs:")
+        for measure in ("risk_difference", "risk_ratio", "percent_reduction"):
+            estimates.append(_empty(measure, {**labels, "group": group}, plan.design.conf_level))
+        cells = tuple(
+            dataclasses.replace(c, count=None, status="suppressed" if c.shown else "withheld")
+            for c in table.cells
+        )
+        tables.append(dataclasses.replace(table, cells=cells, policy=WITHHELD))
+    text = (
+        "Not released: the same ratings are counted from another severity above, and the "
+        "difference of the two would be a count of its own."
+    )
+    check = Check(name="second_threshold", outcome=str(labels["outcome"]), text=text)
+    return ResultSet(estimates=tuple(estimates), checks=(check,), tables=tuple(tables))
 
 
 def _pair_counts(table: CountTable) -> tuple[dict[str, int] | None, str]:
@@ -230,6 +296,7 @@ def _without_numbers(e: Estimate) -> Estimate:
     """Return the row of an estimate that may not be shown."""
     return dataclasses.replace(
         e,
+        method=NOT_SHOWN,
         estimate=None,
         std_error=None,
         conf_low=None,
@@ -262,15 +329,22 @@ def _hidden_arm(table: CountTable, labels: Mapping[str, Any], level: float) -> R
 
 
 def _empty(measure: str, labels: Mapping[str, Any], level: float, term: str = "") -> Estimate:
-    return Estimate(measure=measure, term=term, estimate=None, conf_level=level, **labels)
+    return Estimate(
+        measure=measure, term=term, estimate=None, conf_level=level, method=NOT_SHOWN, **labels
+    )
 
 
 def _severity(
-    table: CountTable, result: ResultSet, labels: Mapping[str, Any], level: float
+    table: CountTable,
+    result: ResultSet,
+    labels: Mapping[str, Any],
+    level: float,
+    *,
+    few: bool,
 ) -> ResultSet:
     lines = {name: table["change", name] for name in ("improved", "same", "worsened")}
     shown = {name: count for name, count in lines.items() if count is not None}
-    if len(shown) < len(lines) or not sum(shown.values()):
+    if few or len(shown) < len(lines) or not sum(shown.values()):
         check = Check(name="suppressed_change", group=str(labels["group"]), text=HIDDEN)
         return ResultSet(
             estimates=tuple(_empty(name, labels, level) for name in SHIFT), checks=(check,)
@@ -283,10 +357,29 @@ def _severity(
 def _design(result: ResultSet, group: str, *, shift: bool) -> dict[str, Any]:
     """Return the design effects of one arm: those of the severity shift, or of the pairs."""
     sizes, freedom = prepost.design_effects(result, group=group)
-    wanted = {m: size for m, size in sizes.items() if (m in SHIFT) == shift}
+    wanted = [m for m in sizes if (m in SHIFT) == shift]
     if not wanted:
         return {}
-    return {"design_effect": wanted, "df": {m: freedom[m] for m in wanted if m in freedom}}
+    coarse = {m: _coarse({"design_effect": sizes[m], "df": freedom.get(m)}) for m in wanted}
+    whole = _coarse(largest_design_effect(result, group))["df"]
+    return {
+        "design_effect": {m: coarse[m]["design_effect"] for m in wanted},
+        # Those of one domain, such as who stopped, would tell how many people are in it.
+        "df": dict.fromkeys(wanted, whole),
+    }
+
+
+def _coarse(widening: Mapping[str, float | None]) -> dict[str, Any]:
+    """Round a design effect up to a quarter and its clusters down to ten.
+
+    Exact ones depend on rows, and could be solved for a count that is not shown.
+    """
+    size, df = widening["design_effect"], widening["df"]
+    clusters = None if df is None else math.floor((df + 1) / CLUSTERS_TO) * CLUSTERS_TO
+    return {
+        "design_effect": math.ceil(4 * max(1.0, size or 1.0) - 1e-9) / 4,
+        "df": None if clusters is None else max(clusters - 1, 1),
+    }
 
 
 def _contrasts(
@@ -298,17 +391,6 @@ def _contrasts(
     rules: Policy,
 ) -> ResultSet:
     level = plan.design.conf_level
-    main = [
-        ("ratio_of_ratios", ""),
-        ("percent_reduction", "ratio"),
-        ("difference_in_differences", ""),
-    ]
-    after = [
-        ("risk_difference", ""),
-        ("risk_ratio", ""),
-        ("percent_reduction", "users"),
-        ("odds_ratio", ""),
-    ]
     refused = [c for c in result.checks if c.name == "refused"]
     if len(usable) < 2 or refused:
         # The exact refusal may hold a count, so its reason is told in words of our own.
@@ -317,15 +399,12 @@ def _contrasts(
         check = Check(name="suppressed_contrast", passed=False if refused else None, text=text)
         rows = tuple(
             dataclasses.replace(_empty(m, labels, level, term), claim="associational")
-            for m, term in [*main, *after]
+            for m, term in [*CHANGE, *AFTER]
         )
         return ResultSet(estimates=rows, checks=(check,))
     claim, check = _claim(plan, tables, rules, "referred", "measured at both")
-    sizes, freedom = [], []
-    for group in ARMS.codes:
-        effects, df = prepost.design_effects(result, group=group)
-        sizes.append(max([1.0, *effects.values()]))
-        freedom += list(df.values())
+    widening = [_coarse(largest_design_effect(result, group)) for group in ARMS.codes]
+    clusters = [wide["df"] + 1 for wide in widening if wide["df"] is not None]
     change = null_result(
         lambda: comparison.difference_in_differences(
             _long(usable),
@@ -337,13 +416,15 @@ def _contrasts(
             person="unit_id",
             conf_level=level,
             reporter="reporter",
-            design_effect=(sizes[0], sizes[1]),
-            df=min(freedom) if freedom else None,
+            # The difference stands even where nobody of an arm used it before.
+            scale="risk_difference",
+            design_effect=(widening[0]["design_effect"], widening[1]["design_effect"]),
+            df=max(sum(clusters) - 4, 1) if clusters else None,
             outcome_name=str(labels["outcome"]),
             unit=str(labels["unit"]),
             threshold=str(labels["threshold"]),
         ),
-        main,
+        CHANGE,
         labels,
         level,
     )
@@ -355,23 +436,34 @@ def _contrasts(
         checks=tuple(c for c in change.checks if c.name not in ("one_reporter", "clusters")),
     )
     if plan.comparison.covariates:
-        second = _model_based(plan, result, usable, labels, after, rules)
+        users = {g: c["both"] + c["after_only"] for g, c in usable.items()}
+        totals = {g: sum(c.values()) for g, c in usable.items()}
+        second = _model_based(plan, result, users, totals, labels, AFTER, rules)
     else:
-        second = _risk_after(plan, usable, labels, after, clustered=bool(freedom))
+        second = _risk_after(plan, usable, labels, AFTER, clustered=bool(clusters))
     both = merge([change, second], outcome=str(labels["outcome"]))
     kept = tuple(
-        dataclasses.replace(e, claim=claim)
+        dataclasses.replace(e, claim=claim) if e.estimate is not None else e
         for e in both.estimates
         if not e.group and e.measure not in ("risk_treated", "risk_comparison")
     )
-    return dataclasses.replace(both, estimates=kept, checks=(check, *both.checks), tables=())
+    checks = (check, *both.checks, *[c for c in result.checks if c.name == "windows"])
+    checks = tuple(
+        dataclasses.replace(c, statistic=None) if c.name == "windows" else c for c in checks
+    )
+    assumptions = both.assumptions
+    if plan.comparison.covariates:
+        assumptions = (*assumptions, UNADJUSTED)
+    return dataclasses.replace(
+        both, estimates=kept, checks=checks, tables=(), assumptions=assumptions
+    )
 
 
 def _risk_after(
     plan: Plan,
     usable: Mapping[str, dict[str, int]],
     labels: Mapping[str, Any],
-    measures: list[tuple[str, str]],
+    measures: Sequence[tuple[str, str]],
     *,
     clustered: bool,
 ) -> ResultSet:
@@ -414,31 +506,38 @@ def _risk_after(
 def _model_based(
     plan: Plan,
     result: ResultSet,
-    usable: Mapping[str, dict[str, int]],
+    users: Mapping[str, int],
+    totals: Mapping[str, int],
     labels: Mapping[str, Any],
-    measures: list[tuple[str, str]],
+    measures: Sequence[tuple[str, str]],
     rules: Policy,
 ) -> ResultSet:
     """Release the covariate-adjusted contrast if events and residual df pass the policy's floor.
 
     It follows from the covariates of every person, not from the counts, so it is not worked out
-    again; the counts beside it are the released ones.
+    again: it is given to two digits, without its standard error, and only if no arm has few
+    people with or without the outcome in any category that it is adjusted for.
     """
     level = plan.design.conf_level
     found = [
         e
         for e in result.estimates
-        if not e.group and e.contrast.endswith(", after") and (e.measure, e.term) in measures
+        if not e.group and (e.measure, e.term) in measures and e.estimate is not None
     ]
-    users = {g: c["both"] + c["after_only"] for g, c in usable.items()}
-    totals = {g: sum(c.values()) for g, c in usable.items()}
+    smallest = [c.statistic or 0 for c in result.checks if c.name == "covariate_cells"]
     # Twice the covariates, an intercept and the arm: as many as the model has at least.
     freedom = sum(totals.values()) - 2 * (1 + len(plan.comparison.covariates))
-    if not found or min(users.values()) < rules.min_events or freedom < rules.min_residual_df:
+    if (
+        not found
+        or not smallest
+        or min(smallest) <= rules.suppress_up_to
+        or min(users.values()) < rules.min_events
+        or freedom < rules.min_residual_df
+    ):
         check = Check(
             name="below_floor",
-            text="The adjusted share after between the groups is not released: too few people had "
-            "the outcome, or too few people for so many covariates.",
+            text="The adjusted contrast of the groups is not released: too few people had the "
+            "outcome, or too few are in one of the categories that it is adjusted for.",
         )
         return ResultSet(
             estimates=tuple(_empty(m, labels, level, t) for m, t in measures), checks=(check,)
@@ -446,6 +545,11 @@ def _model_based(
     kept = tuple(
         dataclasses.replace(
             e,
+            estimate=_two_digits(e.estimate),
+            conf_low=_two_digits(e.conf_low),
+            conf_high=_two_digits(e.conf_high),
+            p_value=_two_digits(e.p_value),
+            std_error=None,
             n=totals["programme"],
             n_events=users["programme"],
             n_reference=totals["comparison"],
@@ -456,6 +560,10 @@ def _model_based(
     return ResultSet(estimates=kept)
 
 
+def _two_digits(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(f"{value:.2g}")
+
+
 def _claim(
     plan: Plan, tables: Mapping[str, CountTable], rules: Policy, whole: str, part: str
 ) -> tuple[Claim, Check]:
@@ -464,8 +572,15 @@ def _claim(
     Rounding may hide that a limit was passed; the claim is causal only if it would be for
     every count behind the rounded ones.
     """
-    slack = rules.round_to // 2 if rules.round_to > 1 else 0
+    # A released total may be a sum of so many rounded cells, each off by half the base.
+    slack = 7 * (rules.round_to // 2) if rules.round_to > 1 else 0
     shares, worst = {}, {}
+    if plan.cohort.exclude and plan.design.kind == "randomised":
+        text = (
+            "The contrast of the arms is associational: allocation was by chance, but cases were "
+            "left out by the plan."
+        )
+        return "associational", Check(name="claim", passed=False, text=text)
     for group, table in tables.items():
         total, measured = _line(table, whole), _line(table, part)
         if not total or measured is None:
@@ -528,11 +643,13 @@ def _perceived_change(plan: Plan, reporter: str, result: ResultSet, rules: Polic
         controlled = tables[group] = _control(table, rules)
         parts.append(ResultSet(tables=(controlled,)))
         reduced, judged = controlled["reduced",], controlled["judged",]
-        if reduced is None or not judged or plan.design.unit != "person":
+        clustered = plan.design.unit != "person"
+        if reduced is None or not judged or clustered:
+            text = CLUSTERED if clustered else HIDDEN
             parts.append(
                 ResultSet(
                     estimates=(_empty("share_reduced", {**labels, "group": group}, level),),
-                    checks=(Check(name="suppressed", group=group, text=HIDDEN),),
+                    checks=(Check(name="suppressed", group=group, text=text),),
                 )
             )
             continue
@@ -552,11 +669,19 @@ def _perceived_change(plan: Plan, reporter: str, result: ResultSet, rules: Polic
         measures = [("risk_difference", ""), ("risk_ratio", "")]
         if len(usable) < 2:
             rows = tuple(_empty(m, labels, level, t) for m, t in measures)
-            check = Check(name="suppressed_contrast", text=HIDDEN)
+            text = CLUSTERED if plan.design.unit != "person" else HIDDEN
+            check = Check(name="suppressed_contrast", text=text)
             parts.append(ResultSet(estimates=rows, checks=(check,)))
         else:
             claim, check = _claim(plan, tables, rules, "all", "judged")
-            found = _judged_contrast(plan, claim, usable, labels, measures)
+            if plan.comparison.covariates:
+                users = {group: k for group, (k, _n) in usable.items()}
+                totals = {group: n for group, (_k, n) in usable.items()}
+                found = _model_based(plan, result, users, totals, labels, measures, rules)
+                raised = tuple(dataclasses.replace(e, claim=claim) for e in found.estimates)
+                found = dataclasses.replace(found, estimates=raised)
+            else:
+                found = _judged_contrast(plan, claim, usable, labels, measures)
             parts.append(dataclasses.replace(found, checks=(check, *found.checks)))
     return merge(parts, outcome="perceived_change")
 
@@ -566,7 +691,7 @@ def _judged_contrast(
     claim: Claim,
     usable: Mapping[str, tuple[int, int]],
     labels: Mapping[str, Any],
-    measures: list[tuple[str, str]],
+    measures: Sequence[tuple[str, str]],
 ) -> ResultSet:
     rows = pd.concat(
         [_expand({True: k, False: n - k}, group) for group, (k, n) in usable.items()],
@@ -597,36 +722,42 @@ def _judged_contrast(
 def _binary(plan: Plan, outcome: BinaryOutcome, result: ResultSet, rules: Policy) -> ResultSet:
     controlled = _control(result.tables[0], rules)
     cells = {c.key: c.count for c in controlled.cells if not c.parts}
-    if None in cells.values() or plan.design.unit != "person":
+    totals = {c.key: c.count for c in controlled.cells if c.parts and c.key[2] != "all"}
+    # As delivered if every cell is shown, else as allocated if its totals are.
+    shown = next((found for found in (cells, totals) if None not in found.values()), None)
+    clustered = plan.design.unit != "person"
+    adjusted = bool(plan.comparison.covariates)
+    if shown is None or clustered or adjusted:
         labels = {"outcome": outcome.name, "unit": plan.design.unit, "reporter": outcome.reporter}
-        level = plan.design.conf_level
         measures = ("risk_treated", "risk_comparison", "risk_difference", "risk_ratio")
+        text = CLUSTERED if clustered else ADJUSTED if adjusted else HIDDEN
         return ResultSet(
-            estimates=tuple(_empty(m, labels, level) for m in measures),
-            checks=(Check(name="suppressed", outcome=outcome.name, text=HIDDEN),),
+            estimates=tuple(_empty(m, labels, plan.design.conf_level) for m in measures),
+            checks=(Check(name="suppressed", outcome=outcome.name, text=text),),
             tables=(controlled,),
         )
     rows = pd.DataFrame(
         [
             (group, group == "programme", given == "programme", word == "yes")
-            for (group, given, word), count in cells.items()
+            for (group, given, word), count in shown.items()
             if word != "not recorded"
             for _ in range(count or 0)
         ],
         columns=["group", "assigned", "delivered", "outcome"],
     )
+    if shown is totals:
+        rows = rows.drop(columns=["assigned", "delivered"])
     slack = rules.round_to // 2 if rules.round_to > 1 else 0
     shares = {}
     for group in ARMS.codes:
-        seen = [c or 0 for key, c in cells.items() if key[0] == group and key[2] != "not recorded"]
-        unseen = [
-            c or 0 for key, c in cells.items() if key[0] == group and key[2] == "not recorded"
-        ]
+        here = {key: c or 0 for key, c in shown.items() if key[0] == group}
+        seen = sum(c for key, c in here.items() if key[2] != "not recorded")
+        unseen = [c for key, c in here.items() if key[2] == "not recorded"]
         # As many missing as rounding may hide, so that no claim rests on it.
-        most = sum(unseen) + slack * sum(count > 0 for count in unseen)
-        if sum(seen) + most:
-            shares[group] = most / (sum(seen) + most)
-    if rows["group"].nunique() < 2:
-        raise UndefinedResultError("only one arm has an outcome, so there is nothing to compare.")
+        most = sum(unseen) + 2 * slack * sum(count > 0 for count in unseen)
+        if seen + most:
+            shares[group] = most / (seen + most)
+    if plan.cohort.exclude:
+        shares = dict.fromkeys(shares, 1.0)
     found = binary_estimates(plan, outcome, rows, shares)
     return dataclasses.replace(found, tables=(controlled,))

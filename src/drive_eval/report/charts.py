@@ -15,11 +15,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from drive_eval.report.sentences import (
+    UNITS,
     arm_label,
+    out_of_100,
     percent_text,
     reductions_headline,
     severity_headline,
+    threshold_words,
 )
+from drive_eval.report.tables import change_total
 from drive_eval.vocabulary import ARMS, EXIT_REASONS, REPORTERS, SEVERITY, label
 
 if TYPE_CHECKING:
@@ -130,7 +134,8 @@ def reductions_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[
         low = min([0.0, *[float(r["conf_low"]) for r in rows if pd.notna(r["conf_low"])]])
         right.set_xlim(max(low * 1.1, -130) if low < 0 else -6, 106)
         right.axvline(0, color=DARK_GREY, linewidth=1)
-        right.set_xlabel("fall in the number of users, in %\n(line: 95% interval)")
+        level = evaluation.plan["design"]["conf_level"]
+        right.set_xlabel(f"fall in the number of users, in %\n(line: {100 * level:g}% interval)")
         right.tick_params(axis="y", length=0, labelleft=False)
         for axes in (left, right):
             axes.set_ylim(max(places) + 0.6, min(places) - 0.75)
@@ -225,7 +230,7 @@ def _dumbbell(axes: Axes, row: dict[str, Any], y: float) -> None:
     for place, (value, which) in enumerate(shown):
         left_most = place == 0 and len(shown) > 1
         axes.annotate(
-            f"{value:.0f}",
+            out_of_100(value / 100),
             (value, y),
             xytext=(-9 if left_most else 9, 0),
             textcoords="offset points",
@@ -314,25 +319,26 @@ def _reduction_words(row: dict[str, Any], labels: dict[str, str]) -> str:
     who = f"{label(row['abuse_type'])}, {arm_label(row['group'], labels).lower()}"
     if row["percent_before"] is None or row["percent_after"] is None:
         return f"{who}: too few people to show."
-    words = (
-        f"{who}: {row['percent_before']:.0f} of 100 before, {row['percent_after']:.0f} of 100 after"
-    )
-    if row["percent_reduction"] is None or row["conf_low"] is None:
+    before, after = row["percent_before"] / 100, row["percent_after"] / 100
+    words = f"{who}: {out_of_100(before)} of 100 before, {out_of_100(after)} of 100 after"
+    fall, low, high = row["percent_reduction"], row["conf_low"], row["conf_high"]
+    if fall is None or low is None or high is None:
         return words + "; the relative change cannot be shown."
-    return (
-        f"{words}, a relative fall of {row['percent_reduction']:.0f}% "
-        f"(interval {row['conf_low']:.0f} to {row['conf_high']:.0f})."
-    )
+    if fall < 0:
+        return f"{words}, a relative rise of {-fall:.0f}% (interval {-high:.0f} to {-low:.0f})."
+    return f"{words}, a relative fall of {fall:.0f}% (interval {low:.0f} to {high:.0f})."
 
 
-def _pair_subtitle(name: str, evaluation: Evaluation) -> str:
-    _type, reporter, span, *_rest = name.split(":")
+def _pair_subtitle(name: str, evaluation: Evaluation, *, severity: bool = False) -> str:
+    _type, reporter, span, *rest = name.split(":")
     before, after = span.split("-")
     unit = evaluation.plan["design"]["unit"]
-    people = {"person": "perpetrators", "enrolment": "enrolments", "dyad": "pairs of people"}[unit]
+    people = UNITS[unit]
+    counted = threshold_words(rest[0] if rest else "standard")
+    what = "at each severity" if severity else f"using each type of abuse {counted}"
     return (
-        f"Share of {people} using each type of abuse at {label(before).lower()} and "
-        f"{label(after).lower()}, as rated by the {_lower_first(REPORTERS.label(reporter))}"
+        f"Share of {people} {what}, at {label(before).lower()} and {label(after).lower()}, as "
+        f"rated by the {_lower_first(REPORTERS.label(reporter))}"
     )
 
 
@@ -433,9 +439,7 @@ def severity_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[st
     return Chart(
         name="severity",
         headline=severity_headline(evaluation, names),
-        subtitle=_pair_subtitle(names[0], evaluation).replace(
-            "using each type of abuse", "at each severity"
-        ),
+        subtitle=_pair_subtitle(names[0], evaluation, severity=True),
         figure=figure,
         data=pd.DataFrame(rows),
         alt_text="Stacked bars and bars on either side of zero. " + " ".join(said),
@@ -455,6 +459,7 @@ def _severity_row(abuse_type: str, group: str, table: CountTable) -> dict[str, A
             row[f"{when}_{code}"] = table[when, code]
     for change in ("improved", "same", "worsened"):
         row[change] = table["change", change]
+    row["changes_shown"] = change_total(table) or row["measured_at_both"]
     return row
 
 
@@ -504,7 +509,7 @@ def _stack(axes: Axes, row: dict[str, Any], when: str, y: float) -> None:
 
 
 def _diverge(axes: Axes, row: dict[str, Any], y: float) -> None:
-    total = row["measured_at_both"]
+    total = row["changes_shown"]
     if not total:
         return
     for change, sign, colour in (("improved", 1, TURQUOISE), ("worsened", -1, DARK_PINK)):
@@ -526,7 +531,7 @@ def _diverge(axes: Axes, row: dict[str, Any], y: float) -> None:
 
 
 def _severity_words(row: dict[str, Any], labels: dict[str, str]) -> str:
-    total = row["measured_at_both"]
+    total = row["changes_shown"]
     who = f"{label(row['abuse_type'])}, {arm_label(row['group'], labels).lower()}"
     if not total:
         return f"{who}: too few people to show."
@@ -815,7 +820,8 @@ def risk_chart(
         top = max([r["conf_high"] or r["percent"] for r in rows], default=50)
         axes.set_xlim(0, min(max(top * 1.55, 30), 135))
         axes.set_xticks([t for t in axes.get_xticks() if t <= 100])
-        axes.set_xlabel("of 100 people (line: 95% interval)")
+        level = evaluation.plan["design"]["conf_level"]
+        axes.set_xlabel(f"of 100 people (line: {100 * level:g}% interval)")
         axes.tick_params(axis="y", length=0)
     said = [
         f"{titles[row['outcome']]}, {arm_label(row['group'], labels).lower()}: "

@@ -173,6 +173,9 @@ def _summary(
     points: list[str] = []
     text = []
     for names in behaviours[:1]:
+        threshold = names[0].split(":")[3:] or ["standard"]
+        if threshold != ["standard"]:
+            text.append(f"Abuse counts here {sentences.threshold_words(threshold[0])}.")
         shown.append(tables.headline_table(evaluation, names, labels))
         text.append(sentences.measured_sentence(evaluation.results[names[0]], labels))
     for outcome in plan.outcomes:
@@ -220,10 +223,11 @@ def _reductions(
 def _reporter_heading(words: str, names: list[str], number: int) -> str:
     if not number:
         return words
-    _kind, reporter, span = names[0].split(":")[:3]
+    _kind, reporter, span, *rest = names[0].split(":")
     before, after = span.split("-")
+    counted = f"{sentences.threshold_words(rest[0])}, " if rest else ""
     return (
-        f"{words} {label(before)} to {label(after).lower()}, as rated by the "
+        f"{words} {label(before)} to {label(after).lower()}, {counted}as rated by the "
         f"{REPORTERS.label(reporter)[:1].lower()}{REPORTERS.label(reporter)[1:]}"
     )
 

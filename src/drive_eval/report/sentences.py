@@ -7,10 +7,12 @@ out of 100.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from drive_eval.plan import DESIGN_KINDS
-from drive_eval.vocabulary import label
+from drive_eval.results import NOT_SHOWN
+from drive_eval.vocabulary import SEVERITY, label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,14 +33,19 @@ __all__ = [
     "fall_within_arm",
     "how_sure",
     "measured_sentence",
+    "out_of_100",
     "percent_text",
+    "plain_verdict",
     "reductions_headline",
     "risk_sentences",
     "severity_headline",
+    "threshold_words",
     "verdict",
+    "verdict_between",
+    "verdict_within",
 ]
 
-Verdict = Literal["fell", "rose", "cannot tell", "not shown"]
+Verdict = Literal["fell", "rose", "cannot tell", "not shown", "undefined", "absent"]
 
 ARM_LABELS = {"programme": "Programme", "comparison": "Comparison"}
 SUPPRESSED = "Too few people to publish without risking someone being recognised."
@@ -88,7 +95,7 @@ def percent_text(count: int | None, total: int | None) -> str:
     """
     if count is None or not total:
         return "too few to show"
-    return f"{100 * count / total:.0f}"
+    return out_of_100(min(1.0, count / total))
 
 
 def verdict(reduction: Estimate | None) -> Verdict:
@@ -100,13 +107,97 @@ def verdict(reduction: Estimate | None) -> Verdict:
     >>> verdict(Estimate(measure="percent_reduction", estimate=50, conf_low=20, conf_high=70))
     'fell'
     """
-    if reduction is None or reduction.estimate is None:
-        return "not shown"
-    if reduction.conf_low is None or reduction.conf_high is None:
-        return "cannot tell"
-    if reduction.conf_low > 0:
+    if reduction is None:
+        return "absent"
+    if reduction.conf_low is not None and reduction.conf_low > 0:
         return "fell"
-    return "rose" if reduction.conf_high < 0 else "cannot tell"
+    if reduction.conf_high is not None and reduction.conf_high < 0:
+        return "rose"
+    if reduction.estimate is not None or reduction.conf_high is not None:
+        return "cannot tell"
+    return "not shown" if reduction.method == NOT_SHOWN else "undefined"
+
+
+def verdict_within(result: ResultSet, group: str) -> Verdict:
+    """Say whether the number of users fell in one arm; a change from nobody is a rise."""
+    found = verdict(fall_within_arm(result, group))
+    if found != "undefined":
+        return found
+    change = _one(result, "risk_difference", group)
+    if change is not None and change.conf_low is not None and change.conf_low > 0:
+        return "rose"
+    return "undefined" if change is None or change.estimate is None else "cannot tell"
+
+
+def verdict_between(result: ResultSet) -> Verdict:
+    """Say whether the programme arm ended lower ('fell') than if it had changed as the other.
+
+    Where the ratio of the changes does not exist, their difference decides.
+    """
+    found = verdict(fall_between_arms(result))
+    if found != "undefined":
+        return found
+    gap = _one(result, "difference_in_differences", "")
+    if gap is None or gap.conf_low is None or gap.conf_high is None:
+        return "undefined"
+    return "fell" if gap.conf_high < 0 else "rose" if gap.conf_low > 0 else "cannot tell"
+
+
+def _one(result: ResultSet, measure: str, group: str) -> Estimate | None:
+    found = [e for e in result.estimates if e.measure == measure and e.group == group]
+    return next((e for e in found if not e.subgroup), None)
+
+
+def plain_verdict(result: ResultSet) -> str:
+    """Say in a line what happened in the programme group, alone and beside the other group.
+
+    Examples
+    --------
+    >>> from drive_eval.results import Estimate, ResultSet
+    >>> rise = Estimate(measure="percent_reduction", group="programme", estimate=-50,
+    ...                 conf_low=-80, conf_high=-20)
+    >>> plain_verdict(ResultSet(estimates=(rise,)))
+    'Rose in the programme group; there is no comparison group to set it against'
+    """
+    inside, between = verdict_within(result, "programme"), verdict_between(result)
+    first = {
+        "fell": "Fell in the programme group",
+        "rose": "Rose in the programme group",
+        "cannot tell": "No clear change in the programme group",
+        "not shown": "Too few people to publish",
+        "undefined": "No change can be given for the programme group",
+        "absent": "Not measured in the programme group",
+    }[inside]
+    if inside in ("not shown", "absent", "undefined"):
+        return first
+    more = {
+        ("fell", "fell"): ", and by more than in the comparison group",
+        ("fell", "rose"): ", but by less than in the comparison group",
+        ("rose", "fell"): ", but by less than in the comparison group",
+        ("rose", "rose"): ", and did worse than the comparison group",
+        ("cannot tell", "fell"): ", and did better than the comparison group",
+        ("cannot tell", "rose"): ", and did worse than the comparison group",
+    }
+    other = {
+        "cannot tell": ", but not clearly differently from the comparison group",
+        "not shown": "; too few people to set it against the comparison group",
+        "undefined": "; it cannot be set against the comparison group here",
+        "absent": "; there is no comparison group to set it against",
+    }
+    return first + (more.get((inside, between)) or other[between])
+
+
+def out_of_100(share: float) -> str:
+    """Return a share as people out of 100, never rounded to nobody or to everybody.
+
+    Examples
+    --------
+    >>> out_of_100(0.004), out_of_100(0.25), out_of_100(0.999), out_of_100(0.0)
+    ('under 1', '25', 'over 99', '0')
+    """
+    if 0 < share < 0.005:
+        return "under 1"
+    return "over 99" if 0.995 < share < 1 else f"{100 * share:.0f}"
 
 
 def fall_within_arm(result: ResultSet, group: str) -> Estimate | None:
@@ -122,14 +213,19 @@ def fall_between_arms(result: ResultSet) -> Estimate | None:
 
 
 def how_sure(result: ResultSet) -> str:
-    """Say between which falls the truth is likely to lie in the programme group, in plain words."""
+    """Say between which changes the truth is likely to lie in the programme group."""
     fall = fall_within_arm(result, "programme")
-    if fall is None or fall.estimate is None or fall.conf_low is None or fall.conf_high is None:
-        return SUPPRESSED if fall is not None else "Not measured."
-    if verdict(fall) == "fell":
+    kind = verdict(fall)
+    if fall is None:
+        return "Not measured."
+    if kind == "not shown":
+        return SUPPRESSED
+    if kind == "undefined" or fall.conf_low is None or fall.conf_high is None:
+        return "No range can be given."
+    if kind == "fell" and fall.estimate is not None:
         return (
-            f"Programme group: {fall.estimate:.0f}% fewer users; "
-            f"likely between {fall.conf_low:.0f}% and {fall.conf_high:.0f}% fewer"
+            f"Programme group: {_percent(fall.estimate)} fewer users; likely between "
+            f"{_percent(fall.conf_low)} and {_percent(fall.conf_high)} fewer"
         )
     return f"Programme group: could be {_span_words(fall)}"
 
@@ -170,41 +266,39 @@ def arm_sentence(result: ResultSet, name: str, group: str, labels: Mapping[str, 
     -------
     str
     """
-    found = {e.measure: e for e in result.estimates if e.group == group and not e.subgroup}
     who = f"In the {arm_label(group, labels).lower()} group"
-    before, after = found.get("prevalence_before"), found.get("prevalence_after")
-    change, fall = found.get("risk_difference"), found.get("percent_reduction")
+    hidden = f"{SUPPRESSED[:1].lower()}{SUPPRESSED[1:]}"
+    before = _one(result, "prevalence_before", group)
+    after = _one(result, "prevalence_after", group)
+    change, fall = _one(result, "risk_difference", group), fall_within_arm(result, group)
     what = behaviour_label(name).lower()
     if before is None and after is None and fall is None:
         return f"{who} this was not measured."
     if before is None or before.estimate is None or after is None or after.estimate is None:
         if before is not None and before.estimate is not None:
             unit = UNITS.get(before.unit, "people")
-            return (
-                f"{who}, {100 * before.estimate:.0f} in every 100 {unit} used {what} before. "
-                f"After: {SUPPRESSED[:1].lower()}{SUPPRESSED[1:]}"
-            )
-        return f"{who}: {SUPPRESSED[:1].lower()}{SUPPRESSED[1:]}"
+            share = out_of_100(before.estimate)
+            return f"{who}, {share} in every 100 {unit} used {what} before. After: {hidden}"
+        shown = fall is None or fall.method != NOT_SHOWN
+        return f"{who} nobody was measured both times." if shown else f"{who}: {hidden}"
     unit = UNITS.get(before.unit, "people")
     text = (
-        f"{who}, {100 * before.estimate:.0f} in every 100 {unit} used {what} before and "
-        f"{100 * after.estimate:.0f} in every 100 after"
+        f"{who}, {out_of_100(before.estimate)} in every 100 {unit} used {what} before and "
+        f"{out_of_100(after.estimate)} in every 100 after"
     )
     if change is not None and change.estimate is not None and change.conf_low is not None:
         text += f" ({_fewer(change)})"
-    if fall is None or fall.estimate is None:
-        return text + ". A relative change is not defined, because nobody used it before."
     kind = verdict(fall)
-    span = f"{_percent(fall.conf_low)} to {_percent(fall.conf_high)}"
-    if kind == "fell":
-        return f"{text}: a relative fall of {fall.estimate:.0f}% (range {span})."
-    if kind == "rose":
-        low, high = fall.conf_high, fall.conf_low
-        return (
-            f"{text}: a relative rise of {-fall.estimate:.0f}% "
-            f"(range {_percent(None if low is None else -low)} to "
-            f"{_percent(None if high is None else -high)})."
-        )
+    if fall is None or kind in ("undefined", "absent"):
+        return text + ". A relative change is not defined, because nobody used it before."
+    if kind == "not shown":
+        return text + ". The relative change is not shown."
+    if kind == "fell" and fall.estimate is not None:
+        span = f"{_percent(fall.conf_low)} to {_percent(fall.conf_high)}"
+        return f"{text}: a relative fall of {_percent(fall.estimate)} (range {span})."
+    if kind == "rose" and fall.estimate is not None:
+        ends = f"{_percent(_minus(fall.conf_high))} to {_percent(_minus(fall.conf_low))}"
+        return f"{text}: a relative rise of {_percent(-fall.estimate)} (range {ends})."
     return f"{text}. This is compatible with {_span_words(fall)}: we cannot tell."
 
 
@@ -225,32 +319,40 @@ def contrast_sentence(result: ResultSet, labels: Mapping[str, str]) -> str:
     """
     programme = arm_label("programme", labels).lower()
     other = arm_label("comparison", labels).lower()
-    best = fall_between_arms(result)
+    best, gap = fall_between_arms(result), _one(result, "difference_in_differences", "")
     if best is None:
         return (
             "There was no comparison group for this measure, so we cannot say how much of the "
             "change belongs to the programme."
         )
-    kind = verdict(best)
-    if kind == "not shown":
-        reasons = [c.text for c in result.checks if c.name in ("refused", "suppressed_contrast")]
-        return "The two groups cannot be set against each other here. " + " ".join(reasons[:1])
+    kind = verdict_between(result)
+    if kind in ("not shown", "undefined"):
+        reasons = [c.text for c in result.checks if c.name in ("suppressed_contrast", "refused")]
+        return " ".join(["The two groups cannot be set against each other here.", *reasons[:1]])
+    if verdict(best) == "undefined" and gap is not None:
+        return (
+            f"Nobody of one group used it before, so the groups are compared in people per 100: "
+            f"set against the {other} group's change, the {programme} group's was {_fewer(gap)}. "
+            f"{claim_sentence(best.claim)}"
+        )
     if kind == "cannot tell":
         return (
             f"Set against the {other} group, the data are compatible with {_more_words(best)}. "
             "This does not show that the programme makes a difference, nor that it does not."
         )
-    if kind == "fell":
-        text = (
-            f"The fall was larger in the {programme} group: its number of users ended "
-            f"{best.estimate:.0f}% lower (range {_percent(best.conf_low)} to "
-            f"{_percent(best.conf_high)}) than if it had changed as the {other} group did."
-        )
+    side, sign = ("lower", 1) if kind == "fell" else ("higher", -1)
+    ends = sorted(sign * end for end in (best.conf_low, best.conf_high) if end is not None)
+    if best.estimate is None or len(ends) < 2 or math.isinf(ends[-1]):
+        amount = f"at least {_percent(ends[0])} {side}" if ends else side
     else:
-        text = (
-            f"The fall was smaller in the {programme} group: its number of users ended "
-            f"{_above(best)} higher than if it had changed as the {other} group did."
+        amount = (
+            f"{_percent(sign * best.estimate)} {side} (range {_percent(ends[0])} to "
+            f"{_percent(ends[-1])})"
         )
+    text = (
+        f"The {programme} group ended with a number of users {amount} than if it had changed as "
+        f"the {other} group did."
+    )
     return f"{text} {claim_sentence(best.claim)}"
 
 
@@ -299,7 +401,7 @@ def risk_sentences(result: ResultSet, title: str, labels: Mapping[str, str]) -> 
             words.append(f"{who}: {SUPPRESSED[:1].lower()}{SUPPRESSED[1:]}")
         else:
             words.append(
-                f"{who}: {100 * e.estimate:.0f} in every 100 "
+                f"{who}: {out_of_100(e.estimate)} in every 100 "
                 f"(range {_hundredths(e.conf_low)} to {_hundredths(e.conf_high)})."
             )
     gap = found.get("risk_difference")
@@ -324,34 +426,61 @@ def risk_sentences(result: ResultSet, title: str, labels: Mapping[str, str]) -> 
 
 def reductions_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
     """Return the one message of the reductions chart, as the intervals allow it."""
-    arms, contrasts = [], []
-    for name in names:
-        result = evaluation.results[name]
-        arms.append(verdict(fall_within_arm(result, "programme")))
-        contrasts.append(verdict(fall_between_arms(result)))
-    shown = [kind for kind in arms if kind != "not shown"]
-    if not shown:
-        return "Too few people to show any change"
-    fell = sum(kind == "fell" for kind in arms)
-    more = sum(kind == "fell" for kind in contrasts)
-    count = {1: "One type", 2: "Two types", 3: "Three types", 4: "Four types"}
-    if fell == len(arms):
-        first = "All types of abuse fell" if len(arms) > 1 else "This abuse fell"
+    inside = [verdict_within(evaluation.results[name], "programme") for name in names]
+    between = [verdict_between(evaluation.results[name]) for name in names]
+    known = [kind for kind in inside if kind in ("fell", "rose", "cannot tell")]
+    if not known:
+        hidden = "not shown" in inside
+        return "Too few people to show any change" if hidden else "No change can be given"
+    fell, rose = inside.count("fell"), inside.count("rose")
+    both = sum(pair == ("fell", "fell") for pair in zip(inside, between, strict=True))
+    worse = between.count("rose")
+    if fell == len(inside):
+        first = "All types of abuse fell" if len(inside) > 1 else "This abuse fell"
+    elif fell and rose:
+        first = f"{_types(fell)} of abuse fell and {_types(rose).lower()} rose"
     elif fell:
-        first = f"{count.get(fell, str(fell) + ' types')} of abuse fell, of {len(arms)}"
-    elif "rose" in arms:
-        first = "No type of abuse clearly fell, and some rose"
+        first = f"{_types(fell)} of abuse fell, of {len(inside)}"
+    elif rose:
+        first = f"No type of abuse clearly fell, and {_types(rose).lower()} rose"
     else:
         first = "No clear change in any type of abuse"
-    if all(kind == "not shown" for kind in contrasts):
-        return f"{first}; there is no comparison to set it against"
-    if fell and more == fell:
-        return f"{first}, and by more than in the comparison group"
-    if fell and more:
-        return f"{first}; {count.get(more, str(more)).lower()} by more than in the comparison group"
-    if fell:
-        return f"{first}, but not clearly by more than in the comparison group"
-    return first
+    if all(kind == "absent" for kind in between):
+        return f"{first}; there is no comparison group to set it against"
+    if not any(kind in ("fell", "rose", "cannot tell") for kind in between):
+        return f"{first}; the groups cannot be set against each other here"
+    if fell and both == fell:
+        second = (
+            ", and by more than in the comparison group"
+            if not rose
+            else ("; where it fell, it fell by more than in the comparison group")
+        )
+    elif both:
+        second = f"; {_types(both).lower()} by more than in the comparison group"
+    elif worse:
+        second = f"; the comparison group did better on {_types(worse).lower()}"
+    elif fell:
+        second = ", but not clearly by more than in the comparison group"
+    else:
+        second = ""
+    return first + second
+
+
+def _types(count: int) -> str:
+    words = {1: "One type", 2: "Two types", 3: "Three types", 4: "Four types"}
+    return words.get(count, f"{count} types")
+
+
+def threshold_words(threshold: str) -> str:
+    """Say from which severity a behaviour counts.
+
+    Examples
+    --------
+    >>> threshold_words("moderate"), threshold_words("high")
+    ('at moderate severity or above', 'at high severity')
+    """
+    words = f"at {SEVERITY.label(threshold).lower()} severity"
+    return words if threshold == SEVERITY.codes[-1] else f"{words} or above"
 
 
 def severity_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
@@ -441,9 +570,15 @@ def _fewer(change: Estimate) -> str:
 def _percent(value: float | None) -> str:
     if value is None:
         return "unknown"
-    if value == float("-inf"):
+    if math.isinf(value):
         return "no limit"
-    return f"{value:.0f}%"
+    if 0 < value < 0.5:
+        return "under 1%"
+    return "over 99%" if 99.5 < value < 100 else f"{value:.0f}%"
+
+
+def _minus(value: float | None) -> float | None:
+    return None if value is None else -value
 
 
 def _hundredths(value: float | None) -> str:
@@ -458,7 +593,7 @@ def _span_words(fall: Estimate) -> str:
         return f"a rise of {-high:.0f}% to {-low:.0f}%"
     if low == float("-inf"):
         return f"anything from a relative fall of {high:.0f}% to a rise without limit"
-    return f"anything from a relative fall of {high:.0f}% to a rise of {-low:.0f}%"
+    return f"anything from a relative fall of {_percent(high)} to a rise of {_percent(-low)}"
 
 
 def _more_words(best: Estimate) -> str:
@@ -467,11 +602,3 @@ def _more_words(best: Estimate) -> str:
         return "any difference, since no range can be given"
     rise = "any amount" if low == float("-inf") else f"{-low:.0f}%"
     return f"a number of users anywhere from {high:.0f}% lower to {rise} higher"
-
-
-def _above(best: Estimate) -> str:
-    if best.estimate is None or best.conf_high is None:
-        return "an unknown amount"
-    if best.conf_low is None or best.conf_low == float("-inf"):
-        return f"{-best.estimate:.0f}% (at least {-best.conf_high:.0f}%)"
-    return f"{-best.estimate:.0f}% (range {-best.conf_high:.0f}% to {-best.conf_low:.0f}%)"

@@ -10,21 +10,22 @@ from drive_eval.report.sentences import (
     UNITS,
     arm_label,
     behaviour_label,
-    fall_between_arms,
-    fall_within_arm,
     how_sure,
+    out_of_100,
     percent_text,
-    verdict,
+    plain_verdict,
 )
+from drive_eval.results import NOT_SHOWN
 from drive_eval.vocabulary import ARMS, REPORTERS, SEVERITY, label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from drive_eval.results import CountTable, Estimate, Evaluation, ResultSet
+    from drive_eval.results import Check, CountTable, Estimate, Evaluation, ResultSet
 
 __all__ = [
     "Table",
+    "change_total",
     "checks_table",
     "counts_table",
     "denominators_table",
@@ -65,6 +66,15 @@ MEASURES = {
 PER_HUNDRED = frozenset(
     name for name, words in MEASURES.items() if "100" in words
 )  # fmt: skip
+#: Contrasts of the arms, where the words for one arm would mislead.
+BETWEEN = {
+    ("percent_reduction", "ratio"): "Ended lower than if it had changed as the other group, %",
+    ("percent_reduction", "users"): "Lower than in the comparison group, %",
+    ("risk_difference", ""): "Difference of the groups, per 100",
+    ("risk_difference", "itt"): "Difference of the groups, per 100",
+    ("risk_difference", "as_treated"): "Difference of the groups, per 100",
+    ("risk_difference", "iv"): "Difference of the groups, per 100",
+}
 CONTRASTS = {
     "programme v comparison, after v before": "change in one group set against the other's",
     "programme v comparison, after": "after only",
@@ -138,7 +148,7 @@ def headline_table(
             before = _find(result, "prevalence_before", group)
             after = _find(result, "prevalence_after", group)
             row.append(f"{_hundred(before)} before, {_hundred(after)} after")
-        row += [_plain_verdict(result), how_sure(result)]
+        row += [plain_verdict(result), how_sure(result)]
         rows.append(tuple(row))
     heads = [f"{arm_label(group, labels)} group, of every 100" for group in groups]
     return Table(
@@ -146,26 +156,6 @@ def headline_table(
         header=("Type of abuse", *heads, "What can be said", "How sure"),
         rows=tuple(rows),
     )
-
-
-def _plain_verdict(result: ResultSet) -> str:
-    inside = verdict(fall_within_arm(result, "programme"))
-    between = verdict(fall_between_arms(result))
-    words = {
-        "fell": "Fell in the programme group",
-        "rose": "Rose in the programme group",
-        "cannot tell": "No clear change in the programme group",
-        "not shown": "Too few people to say",
-    }[inside]
-    if inside == "not shown":
-        return words
-    more = {
-        "fell": ", and by more than in the comparison group",
-        "rose": ", and did worse than the comparison group",
-        "cannot tell": ", but not clearly differently from the comparison group",
-        "not shown": "; there is no comparison to set it against",
-    }[between]
-    return words + more
 
 
 def reductions_table(
@@ -314,6 +304,8 @@ def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
             if e.subgroup and e.measure in ("net_change", "stopped", "started"):
                 continue
             what = MEASURES.get(e.measure, label(e.measure))
+            if not e.group:
+                what = BETWEEN.get((e.measure, e.term), what)
             notes = [TERMS.get(e.term, "" if e.measure == "percent_reduction" else e.term)]
             if not e.group:
                 notes.append(CONTRASTS.get(e.contrast, ""))
@@ -346,8 +338,9 @@ def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
         ),
         rows=tuple(rows),
         note=(
-            "Negative changes and positive falls mean less abuse. [c]: not shown. [x]: cannot be "
-            "computed; the checks say why."
+            "For abuse, negative changes and positive falls mean less of it. People: those of the "
+            "group, or of the programme group for a contrast. [c]: too few people to show. [x]: "
+            "cannot be computed; the checks say why."
         ),
     )
 
@@ -418,13 +411,14 @@ def checks_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
                 arm_label(check.group, labels) if check.group else "",
                 check.name.replace("_", " "),
                 marks[check.passed],
+                _statistic(check),
                 check.text,
             )
             for check in checks
         ]
     return Table(
         caption="Checks",
-        header=("Outcome", "Group", "Check", "Result", "What it says"),
+        header=("Outcome", "Group", "Check", "Result", "Value", "What it says"),
         rows=tuple(dict.fromkeys(rows)),
     )
 
@@ -438,19 +432,28 @@ def provenance_table(evaluation: Evaluation) -> Table:
     return Table(caption="Provenance", header=("Item", "Value"), rows=tuple(rows))
 
 
+def _statistic(check: Check) -> str:
+    if check.statistic is None:
+        return ""
+    text = f"{check.statistic:.3g}"
+    if check.df is not None:
+        text += f", df {check.df:.3g}"
+    return text if check.p_value is None else f"{text}, p {_p(check.p_value)}"
+
+
 def value_text(e: Estimate | None) -> str:
     """Return an estimate as a reader should see it, per 100 where it is a share."""
     if e is None:
         return MISSING
     if e.estimate is None:
-        return HIDDEN if e.n is None else MISSING
+        return HIDDEN if e.method == NOT_SHOWN else MISSING
     return _number(e, e.estimate)
 
 
 def interval_text(e: Estimate | None) -> str:
     """Return the interval in the same scale as `value_text`."""
     if e is None or e.conf_low is None or e.conf_high is None:
-        return HIDDEN if e is not None and e.n is None else MISSING
+        return HIDDEN if e is not None and e.method == NOT_SHOWN else MISSING
     return f"{_number(e, e.conf_low)} to {_number(e, e.conf_high)}"
 
 
@@ -476,11 +479,20 @@ def _count(count: int | None) -> str:
 
 def _share(table: CountTable, change: str, total: int | None) -> str:
     count = table["change", change]
-    return HIDDEN if count is None else percent_text(count, total)
+    return HIDDEN if count is None else percent_text(count, change_total(table) or total)
+
+
+def change_total(table: CountTable) -> int | None:
+    """Return the people whose change is shown: the sum of its lines, where all are shown."""
+    lines = [table["change", name] for name in ("improved", "same", "worsened")]
+    shown = [count for count in lines if count is not None]
+    return sum(shown) if len(shown) == len(lines) else None
 
 
 def _hundred(e: Estimate | None) -> str:
-    return HIDDEN if e is None or e.estimate is None else f"{100 * e.estimate:.0f}"
+    if e is None or e.estimate is None:
+        return HIDDEN if e is not None and e.method == NOT_SHOWN else MISSING
+    return out_of_100(e.estimate)
 
 
 def _key_text(part: str, labels: Mapping[str, str]) -> str:
