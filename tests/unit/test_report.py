@@ -309,7 +309,7 @@ class TestSentences:
         estimates = [fall(*inside, group="programme")]
         if between is not None:
             estimates.append(fall(*between, term="ratio"))
-        assert words in sentences.plain_verdict(ResultSet(estimates=tuple(estimates)))
+        assert words in sentences.plain_verdict(ResultSet(estimates=tuple(estimates)), LABELS)
 
     def test_a_rise_from_nobody_is_a_rise(self):
         labels = {"group": "programme"}

@@ -11,7 +11,7 @@ from drive_eval.errors import DesignError, UndefinedResultError
 from drive_eval.measures.case_table import behaviour_rows, perceived_change_rows
 from drive_eval.models import comparison, prepost
 from drive_eval.plan import outcome_names
-from drive_eval.results import Check, CountTable, Estimate, ResultSet
+from drive_eval.results import NOT_SHOWN, Check, CountTable, Estimate, ResultSet
 from drive_eval.vocabulary import ARMS, PERCEIVED_CHANGES, SEVERITY
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ AFTER = [
     ("percent_reduction", "users"),
     ("odds_ratio", ""),
 ]
+#: What a refusal of the main contrast begins with.
+CHANGES = "The changes of the two groups compared"
 UNADJUSTED = (
     "The comparison of the two changes is not adjusted for covariates; that of the shares after is."
 )
@@ -37,6 +39,7 @@ LEAST_DATED = 0.5
 
 __all__ = [
     "AFTER",
+    "CHANGES",
     "UNADJUSTED",
     "between_arms_claim",
     "denominator_results",
@@ -266,32 +269,49 @@ def denominator_results(
     labels: Mapping[str, Any],
     conf_level: float,
     widening: Mapping[str, float | None],
+    counts: Mapping[str, int] | None = None,
 ) -> ResultSet:
     """Net change, stopping and starting per person of each of three denominators.
 
     People without the second measure count as unchanged, so the wider denominators show what
     is *known* to have changed among everybody who might have. Where people are clustered, the
-    intervals take the largest design effect of the arm.
+    intervals take the largest design effect of the arm. Without the four kinds of pair, the
+    net change follows from `counts` that fit the margins, and who stopped or started is not
+    shown.
     """
-    known: dict[str, Any] = {}
-    for cell in ("both", "before_only", "after_only"):
-        count = table["pairs", cell]
-        if count is None:
-            return ResultSet()
-        known[cell] = count
+    cells = {name: table["pairs", name] for name in ("both", "before_only", "after_only")}
+    moves_shown = None not in cells.values()
+    if not moves_shown and counts is not None:
+        cells = {name: counts[name] for name in cells}
+    known: dict[str, Any] = {name: count for name, count in cells.items() if count is not None}
     users_measured = sum(known.values())
     about: dict[str, Any] = {**labels, **widening, "conf_level": conf_level}
     estimates: list[Estimate] = []
     denominators = [cell.key[1] for cell in table.cells if cell.key[0] == "all"]
     for denominator in reversed(denominators):
         total = table["all", denominator]
-        if not total or total < users_measured:
+        hidden = {
+            measure: Estimate(
+                measure=measure,
+                estimate=None,
+                conf_level=conf_level,
+                subgroup=denominator,
+                method=NOT_SHOWN,
+                **labels,
+            )
+            for measure in ("net_change", "stopped", "started")
+        }
+        if len(known) < len(cells) or not total or total < users_measured:
+            estimates += hidden.values()
             continue
         result = prepost.paired_counts(**known, neither=total - users_measured, **about)
         net = result.one(measure="risk_difference")
         estimates.append(
             dataclasses.replace(net, measure="net_change", subgroup=denominator, p_value=None)
         )
+        if not moves_shown:
+            estimates += [hidden["stopped"], hidden["started"]]
+            continue
         for measure, events in (
             ("stopped", known["before_only"]),
             ("started", known["after_only"]),
@@ -411,6 +431,7 @@ def _contrasts(
         ],
         labels,
         level,
+        CHANGES,
     )
     wide = pd.concat(measured.values(), ignore_index=True)
     refused = any(c.name == "refused" for c in change.checks)
@@ -459,6 +480,7 @@ def null_result(
     measures: Sequence[tuple[str, str]],
     labels: Mapping[str, Any],
     conf_level: float,
+    what: str = "The groups compared",
 ) -> ResultSet:
     """Run a model; when it refuses, return its rows empty with its reason as a failed Check."""
     try:
@@ -466,7 +488,7 @@ def null_result(
     except (DesignError, UndefinedResultError) as refusal:
         rows = refused_rows(measures, labels, conf_level)
         name = "undefined" if isinstance(refusal, UndefinedResultError) else "refused"
-        check = Check(name=name, passed=False, text=f"{measures[0][0]}: {refusal}")
+        check = Check(name=name, passed=False, text=f"{what}: {refusal}")
         return dataclasses.replace(rows, checks=(check,))
 
 

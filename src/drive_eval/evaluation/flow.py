@@ -63,15 +63,16 @@ def flow_table(plan: Plan, study: Study, units: pd.DataFrame) -> CountTable:
         reason = lost.get("exit_reason")
         ways: list[tuple[str, ...]] = []
         known = 0
+        # Every reason is listed: that one is there at all must not say that somebody has it.
         for code in EXIT_REASONS.codes:
             found = 0 if reason is None else int((reason == code).sum())
-            if code != "unknown" and found:
-                counts[group, f"no {after} measure: {code}"] = found
-                ways.append((group, f"no {after} measure: {code}"))
-                known += found
-        if len(lost) > known or not ways:
-            counts[group, f"no {after} measure: unknown"] = len(lost) - known
-            ways.append((group, f"no {after} measure: unknown"))
+            if code == "unknown":
+                continue
+            counts[group, f"no {after} measure: {code}"] = found
+            ways.append((group, f"no {after} measure: {code}"))
+            known += found
+        counts[group, f"no {after} measure: unknown"] = len(lost) - known
+        ways.append((group, f"no {after} measure: unknown"))
         counts[group, f"no {before} measure"] = len(arm) - len(first)
         counts[group, "measured at both"] = int(first["measured_after"].sum())
         both = (group, "measured at both")

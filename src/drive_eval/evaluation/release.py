@@ -15,6 +15,7 @@ import pandas as pd
 from drive_eval import disclosure
 from drive_eval.evaluation.behaviours import (
     AFTER,
+    CHANGES,
     UNADJUSTED,
     between_arms_claim,
     denominator_results,
@@ -207,7 +208,13 @@ def _behaviour(
             continue
         widening = _coarse(largest_design_effect(result, group))
         parts.append(
-            denominator_results(controlled, labels=here, conf_level=level, widening=widening)
+            denominator_results(
+                controlled,
+                labels=here,
+                conf_level=level,
+                widening=widening,
+                counts=usable.get(group),
+            )
         )
     if len(tables) == 2 and plan.design.kind != "before_after":
         parts.append(_contrasts(plan, result, tables, usable, labels, rules))
@@ -391,7 +398,7 @@ def _contrasts(
     rules: Policy,
 ) -> ResultSet:
     level = plan.design.conf_level
-    refused = [c for c in result.checks if c.name == "refused"]
+    refused = [c for c in result.checks if c.name == "refused" and c.text.startswith(CHANGES)]
     if len(usable) < 2 or refused:
         # The exact refusal may hold a count, so its reason is told in words of our own.
         windows = any("tolerance" in c.text for c in refused)

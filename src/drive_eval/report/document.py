@@ -177,20 +177,21 @@ def _summary(
         if threshold != ["standard"]:
             text.append(f"Abuse counts here {sentences.threshold_words(threshold[0])}.")
         shown.append(tables.headline_table(evaluation, names, labels))
-        text.append(sentences.measured_sentence(evaluation.results[names[0]], labels))
+        text.append(sentences.measured_sentence(evaluation, labels))
     for outcome in plan.outcomes:
         if isinstance(outcome, BehaviourOutcome):
             continue
         result = evaluation.results[outcome_names(outcome)[0]]
         points += sentences.risk_sentences(result, _risk_title(outcome), labels)
-    claims = {c.text for r in evaluation.results.values() for c in r.checks if c.name == "claim"}
+        points += sentences.increase_sentences(result, labels)
     has_causal = any(e.claim == "causal" for r in evaluation.results.values() for e in r.estimates)
+    groups = {cell.key[0] for cell in evaluation.table("flow").cells}
     if behaviours and not has_causal:
         text.append(
-            "A fall inside the programme group alone does not show what the programme did. "
+            "What happens inside the programme group alone does not show what the programme did. "
             + (
                 "The two groups are set against each other below."
-                if claims
+                if len(groups) > 1
                 else "There is no comparison group."
             )
         )

@@ -31,7 +31,9 @@ __all__ = [
     "design_limits",
     "fall_between_arms",
     "fall_within_arm",
+    "group_words",
     "how_sure",
+    "increase_sentences",
     "measured_sentence",
     "out_of_100",
     "percent_text",
@@ -49,7 +51,11 @@ Verdict = Literal["fell", "rose", "cannot tell", "not shown", "undefined", "abse
 
 ARM_LABELS = {"programme": "Programme", "comparison": "Comparison"}
 SUPPRESSED = "Too few people to publish without risking someone being recognised."
-UNITS = {"person": "perpetrators", "enrolment": "enrolments", "dyad": "pairs of people"}
+UNITS = {
+    "person": "perpetrators",
+    "enrolment": "enrolments",
+    "dyad": "pairs of perpetrator and victim-survivor",
+}
 
 #: Words that only a randomised comparison as allocated may use.
 FORBIDDEN_UNLESS_CAUSAL = (
@@ -61,6 +67,18 @@ FORBIDDEN_UNLESS_CAUSAL = (
     "reduced by the programme",
     "put down to",
 )
+
+
+def group_words(group: str, labels: Mapping[str, str]) -> str:
+    """Return the arm's name as it stands in a sentence: a name of the plan's own is kept.
+
+    Examples
+    --------
+    >>> group_words("programme", {}), group_words("comparison", {"comparison": "IDVA only"})
+    ('programme', 'IDVA only')
+    """
+    found = arm_label(group, labels)
+    return found.lower() if found == ARM_LABELS.get(group) else found
 
 
 def arm_label(group: str, labels: Mapping[str, str]) -> str:
@@ -148,7 +166,7 @@ def _one(result: ResultSet, measure: str, group: str) -> Estimate | None:
     return next((e for e in found if not e.subgroup), None)
 
 
-def plain_verdict(result: ResultSet) -> str:
+def plain_verdict(result: ResultSet, labels: Mapping[str, str]) -> str:
     """Say in a line what happened in the programme group, alone and beside the other group.
 
     Examples
@@ -156,32 +174,33 @@ def plain_verdict(result: ResultSet) -> str:
     >>> from drive_eval.results import Estimate, ResultSet
     >>> rise = Estimate(measure="percent_reduction", group="programme", estimate=-50,
     ...                 conf_low=-80, conf_high=-20)
-    >>> plain_verdict(ResultSet(estimates=(rise,)))
+    >>> plain_verdict(ResultSet(estimates=(rise,)), {})
     'Rose in the programme group; there is no comparison group to set it against'
     """
     inside, between = verdict_within(result, "programme"), verdict_between(result)
+    one, two = group_words("programme", labels), group_words("comparison", labels)
     first = {
-        "fell": "Fell in the programme group",
-        "rose": "Rose in the programme group",
-        "cannot tell": "No clear change in the programme group",
+        "fell": f"Fell in the {one} group",
+        "rose": f"Rose in the {one} group",
+        "cannot tell": f"No clear change in the {one} group",
         "not shown": "Too few people to publish",
-        "undefined": "No change can be given for the programme group",
-        "absent": "Not measured in the programme group",
+        "undefined": f"No change can be given for the {one} group",
+        "absent": f"Not measured in the {one} group",
     }[inside]
     if inside in ("not shown", "absent", "undefined"):
         return first
     more = {
-        ("fell", "fell"): ", and by more than in the comparison group",
-        ("fell", "rose"): ", but by less than in the comparison group",
-        ("rose", "fell"): ", but by less than in the comparison group",
-        ("rose", "rose"): ", and did worse than the comparison group",
-        ("cannot tell", "fell"): ", and did better than the comparison group",
-        ("cannot tell", "rose"): ", and did worse than the comparison group",
+        ("fell", "fell"): f", and by more than in the {two} group",
+        ("fell", "rose"): f", but by less than in the {two} group",
+        ("rose", "fell"): f", but by less than in the {two} group",
+        ("rose", "rose"): f", and did worse than the {two} group",
+        ("cannot tell", "fell"): f", and did better than the {two} group",
+        ("cannot tell", "rose"): f", and did worse than the {two} group",
     }
     other = {
-        "cannot tell": ", but not clearly differently from the comparison group",
-        "not shown": "; too few people to set it against the comparison group",
-        "undefined": "; it cannot be set against the comparison group here",
+        "cannot tell": f", but not clearly differently from the {two} group",
+        "not shown": f"; it cannot be set against the {two} group here",
+        "undefined": f"; it cannot be set against the {two} group here",
         "absent": "; there is no comparison group to set it against",
     }
     return first + (more.get((inside, between)) or other[between])
@@ -212,8 +231,24 @@ def fall_between_arms(result: ResultSet) -> Estimate | None:
     return next((e for e in found if e.term == "ratio"), None)
 
 
-def how_sure(result: ResultSet) -> str:
-    """Say between which changes the truth is likely to lie in the programme group."""
+def how_sure(result: ResultSet, labels: Mapping[str, str]) -> str:
+    """Say between which changes the truth is likely to lie, alone and beside the other group."""
+    inside = _how_sure_inside(result, group_words("programme", labels))
+    best, kind = fall_between_arms(result), verdict_between(result)
+    if best is None or kind not in ("fell", "rose", "cannot tell"):
+        return inside
+    if best.conf_low is None or best.conf_high is None or math.isinf(best.conf_low):
+        return inside
+    if kind == "cannot tell":
+        span = f"{_percent(best.conf_high)} lower to {_percent(-best.conf_low)} higher"
+    elif kind == "fell":
+        span = f"{_percent(best.conf_low)} to {_percent(best.conf_high)} lower"
+    else:
+        span = f"{_percent(-best.conf_high)} to {_percent(-best.conf_low)} higher"
+    return f"{inside}. Set against the {group_words('comparison', labels)} group: likely {span}"
+
+
+def _how_sure_inside(result: ResultSet, one: str) -> str:
     fall = fall_within_arm(result, "programme")
     kind = verdict(fall)
     if fall is None:
@@ -224,26 +259,31 @@ def how_sure(result: ResultSet) -> str:
         return "No range can be given."
     if kind == "fell" and fall.estimate is not None:
         return (
-            f"Programme group: {_percent(fall.estimate)} fewer users; likely between "
+            f"In the {one} group {_percent(fall.estimate)} fewer users; likely between "
             f"{_percent(fall.conf_low)} and {_percent(fall.conf_high)} fewer"
         )
-    return f"Programme group: could be {_span_words(fall)}"
+    if kind == "rose" and fall.estimate is not None:
+        return (
+            f"In the {one} group {_percent(-fall.estimate)} more users; likely between "
+            f"{_percent(-fall.conf_high)} and {_percent(_minus(fall.conf_low))} more"
+        )
+    return f"In the {one} group it could be {_span_words(fall)}"
 
 
-def measured_sentence(result: ResultSet, labels: Mapping[str, str]) -> str:
-    """Say how many of the people in each arm the figures describe."""
+def measured_sentence(evaluation: Evaluation, labels: Mapping[str, str]) -> str:
+    """Say how many of the people in each arm the figures describe, as the flow counts them."""
+    flow = {cell.key: cell.count for cell in evaluation.table("flow").cells}
     said = []
     for group in ("programme", "comparison"):
-        for table in result.tables:
-            if table.name == f"pairs:{group}":
-                here, all_ = table["all", "measured at both"], table["all", "referred"]
-                if here is not None and all_ is not None:
-                    name = arm_label(group, labels).lower()
-                    said.append(f"{here:,} of {all_:,} in the {name} group")
+        here, everybody = flow.get((group, "measured at both")), flow.get((group, "in the cohort"))
+        if here is not None and everybody is not None:
+            said.append(f"{here:,} of {everybody:,} in the {group_words(group, labels)} group")
     if not said:
         return ""
+    unit = evaluation.plan["design"]["unit"]
+    people = "people" if unit == "person" else UNITS[unit]
     return (
-        f"The figures describe the people who were measured both times: {' and '.join(said)}. "
+        f"The figures describe the {people} who were measured both times: {' and '.join(said)}. "
         "Those who were not may have done worse."
     )
 
@@ -266,7 +306,7 @@ def arm_sentence(result: ResultSet, name: str, group: str, labels: Mapping[str, 
     -------
     str
     """
-    who = f"In the {arm_label(group, labels).lower()} group"
+    who = f"In the {group_words(group, labels)} group"
     hidden = f"{SUPPRESSED[:1].lower()}{SUPPRESSED[1:]}"
     before = _one(result, "prevalence_before", group)
     after = _one(result, "prevalence_after", group)
@@ -278,14 +318,17 @@ def arm_sentence(result: ResultSet, name: str, group: str, labels: Mapping[str, 
         if before is not None and before.estimate is not None:
             unit = UNITS.get(before.unit, "people")
             share = out_of_100(before.estimate)
-            return f"{who}, {share} in every 100 {unit} used {what} before. After: {hidden}"
+            return f"{who}, {what} was used by {share} in every 100 {unit} before. After: {hidden}"
         shown = fall is None or fall.method != NOT_SHOWN
         return f"{who} nobody was measured both times." if shown else f"{who}: {hidden}"
     unit = UNITS.get(before.unit, "people")
-    text = (
-        f"{who}, {out_of_100(before.estimate)} in every 100 {unit} used {what} before and "
-        f"{out_of_100(after.estimate)} in every 100 after"
-    )
+    first, second = out_of_100(before.estimate), out_of_100(after.estimate)
+    text = f"{who}, {first} in every 100 {unit} used {what} before and {second} in every 100 after"
+    if before.unit == "dyad":
+        text = (
+            f"{who}, {what} was used in {first} of every 100 pairs of perpetrator and "
+            f"victim-survivor before and in {second} of every 100 after"
+        )
     if change is not None and change.estimate is not None and change.conf_low is not None:
         text += f" ({_fewer(change)})"
     kind = verdict(fall)
@@ -317,8 +360,8 @@ def contrast_sentence(result: ResultSet, labels: Mapping[str, str]) -> str:
     str
         With the sentence that the claim allows.
     """
-    programme = arm_label("programme", labels).lower()
-    other = arm_label("comparison", labels).lower()
+    programme = group_words("programme", labels)
+    other = group_words("comparison", labels)
     best, gap = fall_between_arms(result), _one(result, "difference_in_differences", "")
     if best is None:
         return (
@@ -366,8 +409,8 @@ def claim_sentence(claim: str) -> str:
     """
     if claim == "causal":
         return (
-            "People were allocated by chance and few outcomes are missing, so this difference can "
-            "be put down to the allocation, within the range given."
+            "People were allocated by chance and no more outcomes are missing than was planned "
+            "for, so this difference can be put down to the allocation, within the range given."
         )
     return "It may also come from differences between the groups that nobody measured."
 
@@ -396,7 +439,7 @@ def risk_sentences(result: ResultSet, title: str, labels: Mapping[str, str]) -> 
     for group, e in (("programme", treated), ("comparison", other)):
         if e is None:
             continue
-        who = f"{title}, {arm_label(group, labels).lower()} group"
+        who = f"{title}, {group_words(group, labels)} group"
         if e.estimate is None:
             words.append(f"{who}: {SUPPRESSED[:1].lower()}{SUPPRESSED[1:]}")
         else:
@@ -407,7 +450,7 @@ def risk_sentences(result: ResultSet, title: str, labels: Mapping[str, str]) -> 
     gap = found.get("risk_difference")
     if gap is None or gap.estimate is None or gap.conf_low is None or gap.conf_high is None:
         return words
-    programme = arm_label("programme", labels).lower()
+    programme = group_words("programme", labels)
     low, high = sorted((abs(gap.conf_low), abs(gap.conf_high)))
     if gap.conf_low <= 0 <= gap.conf_high:
         words.append(
@@ -422,6 +465,18 @@ def risk_sentences(result: ResultSet, title: str, labels: Mapping[str, str]) -> 
             f"(range {100 * low:.0f} to {100 * high:.0f}). {claim_sentence(gap.claim)}"
         )
     return words
+
+
+def increase_sentences(result: ResultSet, labels: Mapping[str, str]) -> list[str]:
+    """Say in how many cases the risk was judged to have increased, as plainly as the falls."""
+    said = []
+    for group in ("programme", "comparison"):
+        for table in result.tables:
+            if table.name == f"perceived_change:{group}" and table["judged",]:
+                worse = percent_text(table["increase",], table["judged",])
+                words = f"{worse} in every 100" if worse[-1].isdigit() else worse
+                said.append(f"{group_words(group, labels)} group {words}")
+    return [f"Risk judged to have increased: {'; '.join(said)}."] if said else []
 
 
 def reductions_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
@@ -442,7 +497,11 @@ def reductions_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
     elif fell:
         first = f"{_types(fell)} of abuse fell, of {len(inside)}"
     elif rose:
-        first = f"No type of abuse clearly fell, and {_types(rose).lower()} rose"
+        first = (
+            "All types of abuse rose"
+            if rose == len(inside)
+            else (f"No type of abuse clearly fell, and {_types(rose).lower()} rose")
+        )
     else:
         first = "No clear change in any type of abuse"
     if all(kind == "absent" for kind in between):
@@ -458,7 +517,9 @@ def reductions_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
     elif both:
         second = f"; {_types(both).lower()} by more than in the comparison group"
     elif worse:
-        second = f"; the comparison group did better on {_types(worse).lower()}"
+        every = worse == len(inside) and worse > 1
+        amount = "all" if every else _types(worse).lower()
+        second = f"; the comparison group did better on {amount}"
     elif fell:
         second = ", but not clearly by more than in the comparison group"
     else:
@@ -526,7 +587,7 @@ def design_limits(evaluation: Evaluation) -> list[str]:
             "People enter at a crisis, so some fall is expected without any programme (regression "
             "to the mean). The change inside one group is not an effect.",
             "A reduction counts people who use a type of abuse, not incidents and not severity.",
-            "The people who rate the abuse know who took part; they were not blind to it.",
+            "Whoever rates the abuse usually knows who took part in the programme.",
             "A case counts as measured afterwards only if every victim-survivor rated before was "
             "rated again: losing contact is not an end to abuse.",
         ]

@@ -148,13 +148,20 @@ def headline_table(
             before = _find(result, "prevalence_before", group)
             after = _find(result, "prevalence_after", group)
             row.append(f"{_hundred(before)} before, {_hundred(after)} after")
-        row += [plain_verdict(result), how_sure(result)]
+        row += [plain_verdict(result, labels), how_sure(result, labels)]
         rows.append(tuple(row))
     heads = [f"{arm_label(group, labels)} group, of every 100" for group in groups]
+    _type, reporter, span, *_rest = names[0].split(":")
+    first, _dash, second = span.partition("-")
+    who = REPORTERS.label(reporter)
     return Table(
-        caption="How many of every 100 used each type of abuse",
+        caption=(
+            f"How many of every 100 used each type of abuse before ({label(first).lower()}) and "
+            f"after ({label(second).lower()}), as rated by the {who[:1].lower()}{who[1:]}"
+        ),
         header=("Type of abuse", *heads, "What can be said", "How sure"),
         rows=tuple(rows),
+        note="[c]: too few people to show." if any("[c]" in " ".join(r) for r in rows) else "",
     )
 
 
@@ -169,14 +176,16 @@ def reductions_table(
         for group in _groups(evaluation, [name]):
             fall = _find(result, "percent_reduction", group)
             change = _find(result, "risk_difference", group)
-            n = None if fall is None else fall.n
+            table = _table(result, f"pairs:{group}")
+            if table is None:
+                continue
             rows.append(
                 (
                     behaviour_label(name),
                     arm_label(group, labels),
-                    _count(n),
-                    _count(None if fall is None else fall.n_events_reference),
-                    _count(None if fall is None else fall.n_events),
+                    _count(table["all", "measured at both"]),
+                    _count(table["users", "before"]),
+                    _count(table["users", "after"]),
                     value_text(change),
                     interval_text(change),
                     value_text(fall),
@@ -270,11 +279,8 @@ def denominators_table(
                         arm_label(group, labels),
                         denominator,
                         _count(None if net is None else net.n),
-                        f"{value_text(net)} ({interval_text(net)})",
-                        *[
-                            f"{value_text(found.get(m))} ({interval_text(found.get(m))})"
-                            for m in ("stopped", "started")
-                        ],
+                        _with_interval(net),
+                        *[_with_interval(found.get(m)) for m in ("stopped", "started")],
                     )
                 )
     return Table(
@@ -291,7 +297,7 @@ def denominators_table(
         rows=tuple(rows),
         note=(
             "Referred: everybody in the arm. Measured at intake: everybody with a first measure. "
-            "In both, people without a second measure count as unchanged."
+            "In these two, people without a second measure count as unchanged. [c]: not shown."
         ),
     )
 
@@ -439,6 +445,11 @@ def _statistic(check: Check) -> str:
     if check.df is not None:
         text += f", df {check.df:.3g}"
     return text if check.p_value is None else f"{text}, p {_p(check.p_value)}"
+
+
+def _with_interval(e: Estimate | None) -> str:
+    text = value_text(e)
+    return text if text in (HIDDEN, MISSING) else f"{text} ({interval_text(e)})"
 
 
 def value_text(e: Estimate | None) -> str:
