@@ -191,6 +191,22 @@ def test_difference_in_differences(n, programme, comparison, bounds):
 
 
 @pytest.mark.parametrize(
+    ("n0", "low"),
+    [(5, 0.95), (12, 0.945), (25, 0.935)],  # with the normal quantile: 0.88, 0.93, 0.94
+)
+def test_a_small_comparison_arm_beside_a_large_programme(n0, low):
+    rng, held = np.random.default_rng(17), {}
+    programme, comparison = (0.25, 0.45, 0.05, 0.25), (0.4, 0.25, 0.1, 0.25)
+    truth = {"difference_in_differences": -0.25}
+    for _ in range(DRAWS):
+        drawn = [
+            tuple(map(int, rng.multinomial(n, p))) for n, p in ((200, programme), (n0, comparison))
+        ]
+        tally(change(*drawn), truth, held)
+    check(held, truth, low=low, high=1.0)
+
+
+@pytest.mark.parametrize(
     ("took", "bounds"),
     [((0.8, 0.1), (0.94, 0.96)), ((0.35, 0.2), (0.94, 1.0))],
     ids=["strong", "weak"],

@@ -2,12 +2,14 @@
 
 import os
 import time
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+from drive_eval.errors import DesignWarning
 from drive_eval.models import _intervals, prepost
 
 FULL = os.environ.get("DRIVE_EVAL_FULL_RECOVERY") == "1"
@@ -95,6 +97,57 @@ def test_dyads_of_the_same_person_need_their_cluster():
             assert held < 0.90, (measure, held)
         else:
             assert held > 0.93 - 3 * error, (measure, held)
+
+
+def unequal(rng, sizes, p, correlation):
+    """Rows as in `families`, of people with as many rows as `sizes` says."""
+    person = np.repeat(np.arange(len(sizes)), sizes)
+    own = rng.choice(4, size=len(sizes), p=p)[person]
+    fresh = rng.choice(4, size=len(person), p=p)
+    kind = np.where(rng.random(len(person)) < np.sqrt(correlation), own, fresh)
+    return pd.DataFrame(
+        {
+            "person": person,
+            "intake": np.isin(kind, (0, 1)).astype(int),
+            "exit": np.isin(kind, (0, 2)).astype(int),
+        }
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sizes", "least"),
+    [
+        # With clusters - 1 degrees of freedom: 0.59, 0.58, 0.64, 0.59.
+        ([60] + [1] * 40, {"risk_difference": 0.95, "risk_ratio": 0.95, "cessation": 0.95}),
+        # With clusters - 1: 0.89, 0.76, 0.74, 0.89. Better, and not good: the documentation says so.
+        ([20] * 5 + [1] * 45, {"risk_difference": 0.89, "risk_ratio": 0.79, "cessation": 0.81}),
+    ],
+    ids=["one of 60", "five of 20"],
+)
+def test_very_unequal_clusters(sizes, least):
+    rng = np.random.default_rng(19)
+    p = (0.15, 0.40, 0.05, 0.40)
+    truth = {"risk_difference": -0.35, "risk_ratio": 0.2 / 0.55, "cessation": 0.40 / 0.55}
+    limits = {measure: [] for measure in (*truth, "improved_minus_worsened")}
+    for _ in range(3_000 if FULL else 200):
+        table = unequal(rng, sizes, p, 0.6)
+        columns = {"before": "intake", "after": "exit", "cluster": "person"}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DesignWarning)
+            found = prepost.paired_change(table, **columns)
+            moved = prepost.severity_shift(table, levels=[0, 1], **columns)
+        for measure in truth:
+            e = found.one(measure=measure)
+            limits[measure].append((e.conf_low, e.conf_high))
+        e = moved.one(measure="improved_minus_worsened")
+        limits["improved_minus_worsened"].append((e.conf_low, e.conf_high))
+    truth["improved_minus_worsened"] = 0.35
+    least = {**least, "improved_minus_worsened": least["risk_difference"]}
+    for measure, found_limits in limits.items():
+        held, _ = coverage(*np.transpose(found_limits), truth[measure])
+        error = np.sqrt(least[measure] * (1 - least[measure]) / len(found_limits))
+        assert held > least[measure] - 3 * error, (measure, held)
 
 
 @pytest.mark.slow

@@ -304,9 +304,108 @@ def test_period_may_be_true_and_false():
 def test_under_fifty_people_the_variance_is_reduced_and_t_used():
     found = did(long_table((6, 8, 2, 4), (9, 4, 3, 4)))
     assert "Mancl–DeRouen" in found.estimates[0].method
-    assert "t with 36 df" in found.estimates[0].method
+    assert "t with 18 df" in found.estimates[0].method  # 20 in each arm
     plain = did(long_table((6, 8, 2, 4), (9, 4, 3, 4)), min_clusters=0)
     assert plain.estimates[0].std_error < found.estimates[0].std_error
+
+
+@pytest.mark.parametrize(
+    ("comparison", "df"),
+    [((2, 2, 1, 0), 3), ((4, 3, 2, 3), 10), ((8, 7, 4, 5), 22), ((10, 7, 4, 4), None)],
+)
+def test_a_small_arm_beside_a_large_one_is_a_small_sample(comparison, df):
+    table = long_table((50, 90, 10, 50), comparison)
+    found = did(table)
+    used = found.one(measure="difference_in_differences")
+    plain = did(table, min_clusters=0).one(measure="difference_in_differences")
+    n0 = sum(comparison)
+    assert f"{n0} in the smaller arm" in found.check("clusters").text
+    if df is None:
+        assert used == plain
+        assert "t with" not in used.method
+        return
+    assert f"(Mancl–DeRouen), t with {df} df" in used.method
+    assert used.std_error > plain.std_error
+    assert used.conf_low < plain.conf_low < plain.conf_high < used.conf_high
+
+
+def test_clusters_of_the_smaller_arm_are_counted_and_mixed_ones_in_both():
+    table = long_table((50, 90, 10, 50), (40, 25, 10, 25))
+    person = table["id"].str.extract(r"(\d+)")[0].astype(int)
+    few = table.assign(area=np.where(table["arm"] == "programme", person, 1000 + person % 6))
+    method = did(few, cluster="area").estimates[0].method
+    assert "t with 4 df" in method
+    mixed = table.assign(area=person % 80)  # each has people of both arms
+    assert "t with" not in did(mixed, cluster="area").estimates[0].method
+
+
+def test_one_person_in_an_arm_has_score_limits():
+    table = long_table((50, 90, 10, 50), (0, 1, 0, 0))
+    found = did(table).one(measure="difference_in_differences")
+    assert "MOVER" in found.method
+    assert found.conf_low < found.estimate < found.conf_high
+
+
+@pytest.mark.parametrize(
+    ("programme", "comparison"),
+    [
+        ((0, 0, 4, 26), (9, 8, 3, 10)),
+        ((9, 8, 3, 10), (0, 0, 4, 26)),
+        ((0, 0, 0, 30), (9, 8, 3, 10)),
+        ((0, 0, 4, 26), (0, 0, 6, 24)),
+        ((0, 0, 0, 30), (0, 0, 0, 30)),
+        ((0, 0, 30, 0), (0, 0, 0, 3)),
+    ],
+)
+@pytest.mark.parametrize("cluster", [None, "area"])
+def test_nobody_before_leaves_the_difference_and_says_why_there_is_no_ratio(
+    programme, comparison, cluster
+):
+    table = long_table(programme, comparison)
+    person = table["id"].str.extract(r"(\d+)")[0].astype(int)
+    found = did(
+        table.assign(area=table["arm"] + (person // 2).astype(str)),
+        scale="risk_difference",
+        cluster=cluster,
+    )
+    change = found.estimates[0]
+    assert change.measure == "difference_in_differences"
+    assert change.conf_low <= change.estimate <= change.conf_high
+    assert change.conf_low < change.conf_high
+    for measure in ("ratio_of_ratios", "percent_reduction"):
+        ratio = found.one(measure=measure, group="")
+        assert ratio.estimate is ratio.conf_low is ratio.conf_high is ratio.p_value is None
+    said = found.check("ratio_of_ratios_undefined").text
+    assert "an arm had nobody with the outcome before" in said
+    assert all(e.std_error is None or e.std_error > 0 for e in found.estimates)
+    with pytest.raises(UndefinedResultError, match="a reduction from nothing is not defined"):
+        did(table)
+
+
+def test_a_standard_error_of_nothing_is_none():
+    for counts in ((0, 20, 0, 20), (20, 20, 0, 20), (0, 20, 5, 20)):
+        found = contrast(people(*counts))
+        assert all(e.std_error is None or e.std_error > 0 for e in found.estimates)
+    assert found.one(measure="risk_treated").std_error is None
+    assert found.one(measure="risk_difference").std_error > 0
+
+
+def test_an_outcome_that_never_differs_is_no_certainty():
+    found = iv(offered({(True, True): (8, 0), (True, False): (9, 0), (False, False): (9, 0)}))
+    for term in ("itt", "as_treated", "iv", "iv_anderson_rubin"):
+        e = found.one(term=term, measure="risk_difference")
+        assert e.estimate == 0
+        assert e.std_error is e.conf_low is e.conf_high is e.p_value is None
+    assert "itt, as_treated, iv: nothing differs within the arms" in found.check("no_variance").text
+    assert not any(c.name == "anderson_rubin_unbounded" for c in found.checks)
+    same = offered({(True, True): (8, 0), (False, False): (9, 0)}).assign(abuse=2.5)
+    mean = iv(same).one(term="itt", measure="mean_treated")
+    assert (mean.estimate, mean.std_error, mean.conf_low) == (2.5, None, None)
+
+
+def test_assumptions_start_in_plain_words():
+    starts = {text.partition(":")[0] for text in iv(offered(NOT_ALL)).assumptions}
+    assert starts == {"As allocated", "As delivered", "Instrumental variable"}
 
 
 def test_nobody_after_in_the_programme_gives_zero_with_an_upper_limit_by_mover():
@@ -464,7 +563,7 @@ def test_windows_may_stand_in_one_of_the_two_rows():
         did(table, elapsed_days="day")
     with pytest.raises(DataError, match="must hold numbers of days"):
         did(table.assign(days="many"), elapsed_days="days")
-    with pytest.raises(DataError, match="is empty for a whole arm"):
+    with pytest.raises(DesignError, match="is empty for a whole arm"):
         did(table.assign(days=np.nan), elapsed_days="days")
 
 

@@ -339,10 +339,12 @@ def test_cessation_counts_clusters_of_users_only():
     users = table[table["intake"]]
     stopped = (~users["exit"]).astype(float)
     u, G, m = stopped - stopped.mean(), users["person"].nunique(), len(users)
+    held = users["person"].value_counts()
     together = G / (G - 1) * (u.groupby(users["person"]).sum() ** 2).sum()
     sizes, df = prepost.design_effects(found)
     assert sizes["cessation"] == approx(together / (m / (m - 1) * (u**2).sum()))
-    assert df["cessation"] == G - 1 < 59
+    assert df["cessation"] == approx(m**2 / (held**2).sum() - 1)
+    assert df["cessation"] < G - 1 < 59
 
 
 def test_clustered_intervals_follow_from_counts_and_design_effects():
@@ -355,15 +357,16 @@ def test_clustered_intervals_follow_from_counts_and_design_effects():
     assert again.estimates == found.estimates
 
 
-def test_clusters_of_opposites_are_worth_more_than_their_rows():
+def test_clusters_of_opposites_are_never_worth_more_than_their_rows():
     table = pd.DataFrame(
         {"person": np.repeat(range(50), 2), "intake": [1, 0] * 50, "exit": [0, 0] * 50}
     )
     table.loc[:9, "exit"] = 1
     found = prepost.paired_change(table, before="intake", after="exit", cluster="person")
     sizes, _ = prepost.design_effects(found)
-    assert sizes["risk_difference"] < 1  # and is used as it is
-    assert any("rows of one cluster differ more" in c.text for c in found.checks)
+    assert sizes["risk_difference"] == 1
+    (said,) = (c.text for c in found.checks if c.text.startswith("risk_difference: "))
+    assert "design effect 1, its least: rows of one cluster differ more" in said
 
 
 @pytest.mark.parametrize(
@@ -386,11 +389,68 @@ def test_without_variation_rows_of_a_cluster_count_as_copies(table, measure):
     assert "were taken to be copies of each other" in check.text
 
 
-def test_clusters_whose_totals_do_not_vary_count_as_copies():
-    # Every person has one dyad that stopped and one that went on.
+@pytest.mark.parametrize("one_more", [False, True])
+def test_one_cluster_that_differs_does_not_make_the_answer_certain(one_more):
+    # Every person has one dyad that stopped and one that went on; or one person differs.
     table = pd.DataFrame({"person": np.repeat(range(50), 2), "intake": 1, "exit": [1, 0] * 50})
+    table.loc[0, "exit"] = 0 if one_more else 1
     found = prepost.paired_change(table, before="intake", after="exit", cluster="person")
-    assert prepost.design_effects(found)[0]["risk_difference"] == 2
+    assert prepost.design_effects(found)[0]["risk_difference"] == 1
+    change = found.one(measure="risk_difference")
+    assert change.conf_high - change.conf_low > 0.15
+    assert change.p_value > 1e-13  # it was 2e-36 with a design effect of 0.04
+
+
+SIZES = {  # equal clusters are worth what they are; the rest, far fewer
+    "equal": ([3] * 50, 50, 49),
+    "one of 60": ([60] + [1] * 40, 100**2 / 3640, 100**2 / 3640 - 1),
+    "five of 20": ([20] * 5 + [1] * 45, 145**2 / 2045, 145**2 / 2045 - 1),
+    "almost one": ([500, 1], 501**2 / 250001, 1),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("model", ["pairs", "levels"])
+def test_unequal_clusters_are_worth_fewer_equal_ones(name, model):
+    sizes, worth, df = SIZES[name]
+    rng = np.random.default_rng(4)
+    person = np.repeat(np.arange(len(sizes)), sizes)
+    start, end = rng.integers(0, 2, (2, len(person)))
+    table = pd.DataFrame({"person": person, "intake": start, "exit": end})
+    columns = {"before": "intake", "after": "exit", "cluster": "person"}
+
+    def run():
+        if model == "pairs":
+            return prepost.paired_change(table, **columns)
+        return prepost.severity_shift(table, levels=[0, 1], **columns)
+
+    said = f"{len(sizes)} clusters"
+    if name == "equal":
+        found = run()
+    else:
+        said += f" of unequal size, worth {worth:.1f} equal ones"
+        with pytest.warns(DesignWarning, match=f'^{said} in "person": the intervals use t with'):
+            found = run()
+    check = found.check("clusters")
+    assert check.text.startswith(said)
+    assert check.statistic == approx(worth, rel=1e-12)
+    assert check.passed is (name == "equal")
+    found_df = prepost.design_effects(found)[1]
+    measure = "risk_ratio" if model == "pairs" else "improved_minus_worsened"
+    assert found_df[measure] == approx(df, rel=1e-12)
+
+
+def test_bhapkars_test_counts_effective_clusters():
+    table = grid_rows(MOVES)
+    table["person"] = np.maximum(np.arange(len(table)) - len(table) // 2, 0)
+    with pytest.warns(DesignWarning, match="of unequal size"):
+        found = shift(table, cluster="person")
+    sizes = table["person"].value_counts()
+    worth = sizes.sum() ** 2 / (sizes**2).sum()
+    check = found.check("bhapkar")
+    assert check.statistic is not None
+    scaled = check.statistic * (worth - check.df) / (check.df * (worth - 1))
+    assert check.p_value == approx(stats.f.sf(scaled, check.df, worth - check.df))
 
 
 def test_few_clusters_warn_and_fail_a_check():
@@ -406,10 +466,39 @@ def test_few_clusters_warn_and_fail_a_check():
     assert relaxed.estimates == found.estimates
 
 
-def test_one_cluster_is_refused():
-    table = rows(5, 9, 2, 11).assign(site="north")
-    with pytest.raises(DesignError, match='all 27 rows belong to one cluster in "site"'):
-        prepost.paired_change(table, before="intake", after="exit", cluster="site")
+@pytest.mark.parametrize("counts", [(5, 9, 2, 11), (0, 1, 0, 0), (0, 0, 0, 1)])
+def test_one_cluster_has_points_without_intervals(counts):
+    table = rows(*counts).assign(site="north")
+    columns = {"before": "intake", "after": "exit", "cluster": "site"}
+    with pytest.warns(DesignWarning, match='1 cluster in "site": there is no interval'):
+        found = prepost.paired_change(table, **columns)
+    with pytest.warns(DesignWarning, match="1 cluster"):
+        moved = prepost.severity_shift(table, levels=[False, True], **columns)
+    plain = prepost.paired_change(table, before="intake", after="exit")
+    assert [e.estimate for e in found.estimates] == [e.estimate for e in plain.estimates]
+    for e in (*found.estimates, *moved.estimates):
+        assert e.conf_low is e.conf_high is e.p_value is e.std_error is None
+    assert "belong to one cluster" in found.check("risk_difference_interval").text
+    assert "belong to one cluster" in moved.check("probability_improved_interval").text
+    assert found.check("clusters").passed is False
+    assert found.check("clusters").text.startswith("1 cluster; ")
+    assert moved.check("sign_test").p_value is None
+    assert prepost.design_effects(found)[1]["risk_difference"] == 0
+
+
+@pytest.mark.parametrize("counts", [(20, 0, 0, 20), (0, 20, 0, 0), (20, 0, 0, 0)])
+def test_a_standard_error_of_nothing_is_none(counts):
+    # A meta-analysis that weighs by 1/error² would look at nothing else.
+    names = ("both", "before_only", "after_only", "neither")
+    found = prepost.paired_counts(**dict(zip(names, counts, strict=True)))
+    assert all(e.std_error is None or e.std_error > 0 for e in found.estimates)
+    assert found.one(measure="risk_difference").std_error is None
+    change = found.one(measure="risk_difference")
+    assert change.conf_low < change.conf_high
+    share = prepost.proportion(events=9, n=9).one(measure="proportion")
+    assert (share.estimate, share.std_error) == (1, None)
+    moved = prepost.shift_counts(improved=0, same=20, worsened=0)
+    assert all(e.std_error is None for e in moved.estimates)
 
 
 def test_a_missing_cluster_is_refused():

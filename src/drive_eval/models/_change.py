@@ -146,7 +146,7 @@ def windows(
     known = each.dropna(subset=["days"])
     in_arm = [known.loc[known["treated"] == arm, "days"] for arm in (True, False)]
     if any(days.empty for days in in_arm):
-        raise DataError(f'column "{elapsed}" (elapsed_days) is empty for a whole arm.')
+        raise DesignError(f'column "{elapsed}" (elapsed_days) is empty for a whole arm.')
     medians = [float(days.median()) for days in in_arm]
     said = [f"{round(m / 7)} weeks" for m in medians]
     if said[0] == said[1] or min(medians) < 14:
@@ -167,6 +167,25 @@ def windows(
         threshold=tolerance,
         text=f"{text}{f'; unknown for {unknown} people' if unknown else ''}.",
     )
+
+
+# Small arms
+
+
+def smaller_arm(t: Flags, groups: Codes) -> int:
+    """Return how many clusters (people) the smaller arm has; a mixed cluster counts in both."""
+    return min(len(np.unique(groups[arm])) for arm in (t, ~t))
+
+
+def small_sample(count: int, fewest: int, wanted: int) -> tuple[bool, float | None]:
+    """Return whether to reduce the bias of the variance, and the degrees of freedom of t.
+
+    A small arm carries most of the variance, so its degrees of freedom are those that count,
+    however large the other arm. An arm of one cluster has no variance to reduce.
+    """
+    if count >= wanted and not 1 < fewest < wanted / 2:
+        return False, None
+    return True, float(max(1, min(count - 4, fewest - 2)))
 
 
 # One arm

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,16 +65,18 @@ def slopes(
         error = math.sqrt(float(fit.covariance(cov, groups=groups)[1, 1]))
         method = f"{'two-stage ' if term == 'iv' else ''}least squares, {how}, t with {law.df:g} df"
         found[term] = wald(float(fit.coefficients[1]), error, law, conf_level, method=method)
-    low, high = _anderson_rubin(fits["itt"], stage, cov, groups, law.critical(conf_level))
+    low = high = None
+    if found["itt"].std_error is not None:
+        low, high = _anderson_rubin(fits["itt"], stage, cov, groups, law.critical(conf_level))
     found["iv_anderson_rubin"] = Number(
         estimate=found["iv"].estimate,
         low=low,
         high=high,
         method=f"Anderson–Rubin, {how}, t with {law.df:g} df",
     )
-    first, spread = float(stage.coefficients[1]), found["first_stage"].std_error or 0.0
-    sure = spread < 1e-9  # everybody got what was assigned; the rest is rounding
-    return Slopes(numbers=found, strength=math.inf if sure else (first / spread) ** 2)
+    spread = found["first_stage"].std_error
+    strength = math.inf if spread is None else (float(stage.coefficients[1]) / spread) ** 2
+    return Slopes(numbers=found, strength=strength)
 
 
 def _anderson_rubin(
@@ -113,6 +115,4 @@ def level(y: Array, *, binary: bool, conf_level: float) -> Number:
         return Number(estimate=mean, method="mean of one")
     error = float(y.std(ddof=1)) / math.sqrt(n)
     found = wald(mean, error, Effect(df=n - 1), conf_level, method=f"mean, t with {n - 1} df")
-    return Number(
-        estimate=mean, std_error=error, low=found.low, high=found.high, method=found.method
-    )
+    return replace(found, p_value=None)

@@ -177,7 +177,7 @@ def wilson_share(
     if z is None:
         return Estimate(estimate=share, **about), [_no_interval(measure, labels)]
     low, high = _intervals.wilson(x=events / design.size, n=base / design.size, critical=z)
-    error = math.sqrt(share * (1 - share) / base * design.size)
+    error = _error(share * (1 - share) / base * design.size)
     return Estimate(estimate=share, std_error=error, conf_low=low, conf_high=high, **about), []
 
 
@@ -200,7 +200,7 @@ def paired_difference(
     if z is None:
         return Estimate(**about), [_no_interval(measure, labels)]
     low, high = _intervals.tango_difference(**_shrunk(counts, design), critical=z)
-    error = math.sqrt(((b + c) - (b - c) ** 2 / n) * design.size) / n
+    error = _error(((b + c) - (b - c) ** 2 / n) * design.size / n**2)
     p = p_no_change(b, c, design)
     return Estimate(std_error=error, conf_low=low, conf_high=high, p_value=p, **about), []
 
@@ -221,7 +221,7 @@ def _ratio(
     if z is None:
         return Estimate(estimate=x / y, **about), [_no_interval("risk_ratio", labels)]
     low, high = _intervals.nam_tang_ratio(**_shrunk(counts, design), critical=z)
-    error = math.sqrt((b + c) / (x * y) * design.size) if x else None
+    error = _error((b + c) / (x * y) * design.size) if x else None
     said = []
     if x == 0:
         text = (
@@ -231,6 +231,11 @@ def _ratio(
         said = [_note("nobody_after", labels, text)]
     about |= {"std_error": error, "p_value": p_no_change(b, c, design)}
     return Estimate(estimate=x / y, conf_low=low, conf_high=high, **about), said
+
+
+def _error(variance: float) -> float | None:
+    """Return the standard error; None for 0, which would weigh without end in a meta-analysis."""
+    return math.sqrt(variance) if variance > 0 else None
 
 
 def p_no_change(b: int, c: int, design: Effect) -> float | None:
@@ -283,7 +288,7 @@ def _method(interval: str, test: str, design: Effect) -> str:
 def _clustered(design: Effect) -> str:
     if design.simple:
         return ""
-    quantile = "normal" if design.df is None else f"t with {design.df:g} df"
+    quantile = "normal" if design.df is None else f"t with {round(design.df, 1):g} df"
     return f" on counts divided by the design effect, {quantile}"
 
 

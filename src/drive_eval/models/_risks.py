@@ -37,6 +37,9 @@ UNDEFINED = {
 NOTHING_DIFFERS = "everybody has the same outcome, so ratios of what is not there are not defined."
 
 
+_NOTHING = 1e-12  # a standard error this small is rounding
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
     """A point, its spread and its limits."""
@@ -71,7 +74,12 @@ def wald(
     log: bool = False,
     method: str = "",
 ) -> Number:
-    """Return point ± quantile · error; with `log` the point is a log, and is turned back."""
+    """Return point ± quantile · error; with `log` the point is a log, and is turned back.
+
+    An error of nothing is no certainty: it leaves the point alone, and the caller says why.
+    """
+    if std_error < _NOTHING:
+        return Number(estimate=math.exp(point) if log else point, method=method)
     quantile = law.critical(conf_level)
     low = high = None
     if quantile is not None:
@@ -83,7 +91,7 @@ def wald(
         std_error=std_error,
         low=low,
         high=high,
-        p_value=law.p_value(point / std_error) if std_error > 0 else None,
+        p_value=law.p_value(point / std_error),
         method=method,
     )
 
@@ -106,7 +114,9 @@ def from_counts(
     def risk(p: float, x: float, n: float) -> Number:
         low, high = wilson(x=x, n=n, critical=critical)
         error = math.sqrt(p * (1 - p) / n)
-        return Number(estimate=p, std_error=error, low=low, high=high, method=f"Wilson{note}")
+        return Number(
+            estimate=p, std_error=error or None, low=low, high=high, method=f"Wilson{note}"
+        )
 
     def ratio(top: float, bottom: float, error: float | None, limits: Any, name: str) -> Number:
         # 0/0 says nothing; x/0 has no point but a limit below; 0/x is 0 with a limit above.
@@ -131,7 +141,7 @@ def from_counts(
         "risk_comparison": risk(p0, x0, n0),
         "risk_difference": Number(
             estimate=p1 - p0,
-            std_error=math.sqrt(p1 * (1 - p1) / n1 + p0 * (1 - p0) / n0),
+            std_error=math.sqrt(p1 * (1 - p1) / n1 + p0 * (1 - p0) / n0) or None,
             low=low,
             high=high,
             p_value=p_value,

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats
 
 from drive_eval.errors import DataError
+from drive_eval.models._clusters import equal_clusters, number
 from drive_eval.results import CountTable
 
 if TYPE_CHECKING:
@@ -158,22 +159,27 @@ def bhapkar(table: Array) -> Test:
 
 
 def bhapkar_clustered(before: Codes, after: Codes, groups: Codes) -> Test:
-    """Wald's form of Bhapkar's test on cluster totals, referred to F (Korn and Graubard 1990)."""
+    """Wald's form of Bhapkar's test on cluster totals, referred to F (Korn and Graubard 1990).
+
+    Effective clusters take the place of clusters in F, as they do in t.
+    """
     k = int(max(before.max(), after.max())) + 1
     moves = np.eye(k)[before] - np.eye(k)[after]
     df = _quadratic(moves.sum(axis=0), _null_covariance(_square(before, after, k)))[1]
     if not df:
         return Test(text="nobody changed level, so there is nothing to test.")
-    count = int(groups.max()) + 1
-    if count <= df:
-        return Test(df=df, text=f"{count} clusters are too few for {df} degrees of freedom.")
+    sizes = np.bincount(groups)
+    count, worth = len(sizes), equal_clusters(sizes)
+    if worth < df + 1:
+        said = f"{number(count, worth)} are too few for {df} degrees of freedom."
+        return Test(df=df, text=said)
     totals = np.zeros((count, k))
     np.add.at(totals, groups, moves - moves.mean(axis=0))
     statistic, rank = _quadratic(moves.sum(axis=0), count / (count - 1) * totals.T @ totals)
     if rank < df or not np.isfinite(statistic):
         return Test(df=df, text="the clusters moved too much alike to show a variance.")
-    scaled = statistic * (count - df) / (df * (count - 1))
-    return Test(statistic=statistic, df=df, p_value=float(stats.f.sf(scaled, df, count - df)))
+    scaled = statistic * (worth - df) / (df * (worth - 1))
+    return Test(statistic=statistic, df=df, p_value=float(stats.f.sf(scaled, df, worth - df)))
 
 
 def bowker(table: Array) -> Test:

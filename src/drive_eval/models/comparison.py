@@ -334,7 +334,8 @@ def difference_in_differences(
     df : float, optional
         Degrees of freedom for t; replaces the rule below.
     min_clusters : int
-        Below this number of clusters the variance is bias-reduced and t is used.
+        Below this number of clusters, or half of it in the smaller arm, the variance is
+        bias-reduced and t is used.
     outcome_name, contrast, unit, threshold, subgroup : str
         Labels that every Estimate carries; `outcome_name` is the column's name by default.
 
@@ -354,7 +355,8 @@ def difference_in_differences(
         arm or cluster that does not fit.
     DesignError
         For arms that were measured by different or several reporters, or over windows that
-        differ by more than the tolerance; for under ten clusters that were allocated whole.
+        differ by more than the tolerance, or are unknown for a whole arm; for under ten
+        clusters that were allocated whole.
     UndefinedResultError
         If `scale` asks for a ratio and an arm has nobody with the outcome before.
 
@@ -368,10 +370,12 @@ def difference_in_differences(
     With p the four risks: ratio of ratios (p₁ₐ/p₁ᵦ)/(p₀ₐ/p₀ᵦ), difference (p₁ₐ − p₁ᵦ) −
     (p₀ₐ − p₀ᵦ). Variance: sandwich of the saturated model, squares summed over people or
     clusters, as `geepack` gives with any working correlation. Under `min_clusters` clusters
-    each cluster's residuals are divided by one minus its leverage (Mancl and DeRouen 2001),
-    with t on clusters − 4 degrees of freedom. Where nobody has the outcome after, or nobody
-    in an arm changed, that variance does not exist: the limits are then combined from each
-    arm's Tang/Nam (ratio) or Tango (difference) score limits by MOVER, and p is None.
+    in all, or half of that in the smaller arm, each cluster's residuals are divided by one
+    minus its leverage (Mancl and DeRouen 2001), with t on clusters − 4 or the smaller arm's
+    clusters − 2 degrees of freedom, whichever is less, and at least 1. Where nobody has the
+    outcome after, or nobody in an arm changed, that variance does not exist: the limits are
+    then combined from each arm's Tang/Nam (ratio) or Tango (difference) score limits by
+    MOVER, and p is None.
 
     References
     ----------
@@ -428,11 +432,12 @@ def difference_in_differences(
             )
         )
     count = len(t) if cluster is None else _count_clusters(t, groups)
-    small = count < min_clusters
-    if df is None and small:
-        if count < 5:
+    fewest = _change.smaller_arm(t, groups)
+    small, freedom = _change.small_sample(count, fewest, min_clusters)
+    if df is None:
+        if count < min(5, min_clusters):
             raise DesignError(f"{count} clusters cannot carry four risks; at least 5 are needed.")
-        df = count - 4
+        df = freedom
     law = Effect(df=df)
     clustered = "people" if cluster is None else "clusters"
     how = ", so the variance is bias-reduced and t is used" if small else ""
@@ -441,7 +446,7 @@ def difference_in_differences(
             name="clusters",
             statistic=count,
             threshold=min_clusters,
-            text=f"{count} {clustered}{how}.",
+            text=f"{count} {clustered}, {fewest} in the smaller arm{how}.",
         )
     )
 
@@ -698,7 +703,17 @@ def instrumental(
         off = int((d[arm] != wanted).sum())
         text = f"{off} of {int(arm.sum())} people assigned to the {group} were not treated so."
         checks.append(Check(name="not_as_assigned", statistic=off, group=group, text=text))
-    if found.numbers["iv_anderson_rubin"].low is None:
+    still = [term for term, number in found.numbers.items() if number.std_error is None]
+    still.remove("iv_anderson_rubin")  # it never has one
+    if still:
+        checks.append(
+            Check(
+                name="no_variance",
+                text=f"{', '.join(still)}: nothing differs within the arms, so there is no "
+                "standard error and no interval.",
+            )
+        )
+    if found.numbers["iv_anderson_rubin"].low is None and "itt" not in still:
         text = (
             "the effects that the Anderson–Rubin test cannot rule out are not one bounded "
             "interval: the assignment moved the delivery too little."
@@ -708,13 +723,16 @@ def instrumental(
         estimates=tuple(estimates),
         checks=tuple(checks),
         assumptions=(
-            "itt: the arms as assigned are comparable; people count where they were assigned.",
-            "as_treated: people were sorted into what they got by their circumstances; this is "
+            "As allocated: the arms are comparable as they were assigned; people count where they "
+            "were assigned.",
+            "As delivered: people were sorted into what they got by their circumstances; this is "
             "not protected by randomisation and shows an association only.",
-            "iv, exclusion: the assignment changes the outcome through the delivery only.",
-            "iv, monotonicity: nobody gets the programme because it was not assigned, or misses "
-            "it because it was.",
-            "iv, relevance: the assignment moves the delivery; the effect is of those it moved.",
+            "Instrumental variable: the assignment changes the outcome through the delivery only "
+            "(exclusion).",
+            "Instrumental variable: nobody gets the programme because it was not assigned, or "
+            "misses it because it was (monotonicity).",
+            "Instrumental variable: the assignment moves the delivery, and the effect is of those "
+            "it moved (relevance).",
         ),
         provenance=Provenance(call="comparison.instrumental"),
     )
@@ -774,7 +792,7 @@ def _cluster_check(count: int, wanted: int) -> Check:
 def _sandwich(groups: Codes | None, law: Effect, *, reduced: bool = False) -> str:
     name = "HC1 sandwich" if groups is None else "cluster sandwich"
     name += " (Mancl–DeRouen)" if reduced else ""
-    return name if law.df is None else f"{name}, t with {law.df:g} df"
+    return name if law.df is None else f"{name}, t with {round(law.df, 1):g} df"
 
 
 def _critical(law: Effect, conf_level: float) -> float:

@@ -71,7 +71,7 @@ def paired_counts(
         How many clustered pairs say as much as one independent pair; `design_effects` reads
         them off a clustered result. Counts are divided by it in intervals and tests.
     df : float or mapping of measure to float, optional
-        Degrees of freedom of a t quantile (clusters − 1) instead of the normal one.
+        Degrees of freedom of a t quantile (effective clusters − 1) instead of the normal one.
     group, unit, reporter, threshold, subgroup, contrast : str
         Labels that are passed on to every estimate.
 
@@ -103,7 +103,8 @@ def paired_counts(
     estimate of the probability of "before only". Proportions have Wilson limits. The P value
     is McNemar's mid-P, and the score test ``(b − c)/√((b + c)·design effect)`` once pairs are
     clustered. Checked against R in ``tests/reference``. ``std_error`` is Wald's, for ratios
-    on the log scale; intervals do not use it.
+    on the log scale, and None where that is 0 (a share of 0 or 1, no pair changed); intervals
+    do not use it.
 
     References
     ----------
@@ -181,7 +182,8 @@ def paired_change(
     conf_level : float, between 0 and 1
         Coverage of the intervals.
     min_clusters : int
-        With fewer clusters a DesignWarning is given and the Check ``clusters`` fails.
+        With fewer effective clusters a DesignWarning is given and the Check ``clusters``
+        fails.
     group, unit, reporter, threshold, subgroup, contrast : str
         Labels that are passed on to every estimate.
 
@@ -189,21 +191,20 @@ def paired_change(
     -------
     ResultSet
         As `paired_counts`. With `cluster` also one Check ``design_effect`` a measure, whose
-        ``statistic`` and ``df`` (clusters − 1) make up the intervals; see `design_effects`.
+        ``statistic`` and ``df`` make up the intervals; see `design_effects`. With one
+        cluster only there are points, and no intervals or P values.
 
     Raises
     ------
     DataError
         If a column is missing, incomplete or not true or false.
-    DesignError
-        If all rows belong to one cluster.
     UndefinedResultError
         If the table has no rows.
 
     Warns
     -----
     DesignWarning
-        If there are fewer than `min_clusters` clusters.
+        If there are fewer than `min_clusters` effective clusters.
 
     Notes
     -----
@@ -211,14 +212,19 @@ def paired_change(
     points were recorded whatever happened. No comparison group.
 
     With `cluster`, every interval is the score interval on counts divided by the design
-    effect of its own contrast, with a t quantile on clusters − 1 degrees of freedom. The
-    design effect is the cluster-robust variance ``G/(G − 1)·Σ_g(Σ_i u_i)²`` over that of
-    independent rows, ``n/(n − 1)·Σu_i²``, with u = after − before − δ for the difference,
-    after − φ·before for the ratio, and the residual within the domain for proportions; for
-    cessation and onset G counts the clusters of the domain. It is never cut off at 1. Where
-    nothing varies (no pair changed, nobody after) it is ``Σm²/Σm`` over cluster sizes m, as
-    if rows of a cluster were copies of each other. The P value is that of the score
-    statistic, so it agrees with the interval.
+    effect of its own contrast, with a t quantile on effective clusters − 1 degrees of freedom
+    (at least 1). Clusters of m rows are worth ``(Σm)²/Σm²`` equal ones: G if they are equal,
+    few if one holds most rows. The design effect is the cluster-robust variance
+    ``G/(G − 1)·Σ_g(Σ_i u_i)²`` over that of independent rows, ``n/(n − 1)·Σu_i²``, with
+    u = after − before − δ for the difference, after − φ·before for the ratio, and the
+    residual within the domain for proportions; for cessation and onset G and m count the
+    domain alone. It is never below 1. Where u itself does not vary (no pair changed, nobody
+    after) it is ``Σm²/Σm``, as if rows of a cluster were copies of each other. The P value is
+    that of the score statistic, so it agrees with the interval.
+
+    Where few large clusters hold most rows and these agree closely, intervals remain too
+    narrow: with five clusters of 20 beside 45 single rows and a correlation of 0.6, 95 %
+    intervals held the truth in 90 % of samples for the difference and 81 % for the ratio.
 
     References
     ----------
@@ -299,7 +305,8 @@ def severity_shift(
         Coverage of the intervals; `probability_improved` and `probability_worsened` (with the
         unchanged as third) hold it together.
     min_clusters : int
-        With fewer clusters a DesignWarning is given and the Check ``clusters`` fails.
+        With fewer effective clusters a DesignWarning is given and the Check ``clusters``
+        fails.
     group, unit, reporter, threshold, subgroup, contrast : str
         Labels that are passed on to every estimate.
 
@@ -317,15 +324,13 @@ def severity_shift(
     ------
     DataError
         If a column is missing, incomplete or holds something that is not in `levels`.
-    DesignError
-        If all rows belong to one cluster.
     UndefinedResultError
         If the table has no rows.
 
     Warns
     -----
     DesignWarning
-        If there are fewer than `min_clusters` clusters.
+        If there are fewer than `min_clusters` effective clusters.
 
     Notes
     -----
@@ -336,9 +341,10 @@ def severity_shift(
     Maxwell's statistic is S = d′V⁻d and Bhapkar's is S/(1 − S/n), both on as many degrees of
     freedom as V has rank: one less than the levels in use, fewer where nobody moved between
     groups of levels. With `cluster`, Bhapkar's test takes the covariance of cluster totals
-    and refers to F; the tests that need independent rows are not computed. Improved and
-    worsened have Goodman–Wilson limits, their difference Tango's limits with the sign
-    test's mid-P, all on counts divided by their design effects (see `paired_change`).
+    and refers to F with effective clusters; the tests that need independent rows are not
+    computed. Improved and worsened have Goodman–Wilson limits, their difference Tango's
+    limits with the sign test's mid-P, all on counts divided by their design effects (see
+    `paired_change`).
 
     References
     ----------

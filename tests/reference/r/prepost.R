@@ -135,7 +135,11 @@ deff <- function(res, in_domain = rep(TRUE, n)) {
   robust / (vcovHC(fit, type = "HC0")[1, 1] * m / (m - 1))
 }
 x <- c(sum(one & two), sum(one & !two), sum(!one & two), sum(!one & !two))
-t <- qt(.975, G - 1)
+# t takes effective clusters: as many as equal ones would say as much.
+effective <- function(cl) { m <- table(cl); sum(m)^2 / sum(m^2) }
+df <- effective(g) - 1
+say("clusters", "df", df)
+t <- qt(.975, df)
 d <- deff(two - one - mean(two - one)); r <- deff(two - sum(two) / sum(one) * one)
 say("clusters", "deff_risk_difference", d); say("clusters", "deff_risk_ratio", r)
 say("clusters", "deff_prevalence_before", deff(one - mean(one)))
@@ -144,9 +148,9 @@ say("clusters", "deff_cessation", stop)
 i <- tango(x / d, t); say("clusters", "tango_low", i[1]); say("clusters", "tango_high", i[2])
 i <- tang(x / r, t); say("clusters", "tang_low", i[1]); say("clusters", "tang_high", i[2])
 say("clusters", "p_risk_difference",
-    2 * pt(-abs(x[3] - x[2]) / sqrt((x[3] + x[2]) * d), G - 1))
-kG <- length(unique(g[one == 1])); nn <- sum(one); xx <- x[2] / stop; nd <- nn / stop
-t2 <- qt(.975, kG - 1); mid <- (xx + t2^2 / 2) / (nd + t2^2)
+    2 * pt(-abs(x[3] - x[2]) / sqrt((x[3] + x[2]) * d), df))
+df_stop <- effective(g[one == 1]) - 1; say("clusters", "df_cessation", df_stop); nn <- sum(one); xx <- x[2] / stop; nd <- nn / stop
+t2 <- qt(.975, df_stop); mid <- (xx + t2^2 / 2) / (nd + t2^2)
 reach <- t2 * sqrt(xx * (nd - xx) / nd + t2^2 / 4) / (nd + t2^2)
 say("clusters", "cessation_low", mid - reach); say("clusters", "cessation_high", mid + reach)
 
