@@ -49,10 +49,11 @@ def study_of(programme, comparison) -> Study:
     return Study(tables=validate(tables), source="made by hand")
 
 
-def released(programme, comparison, policy="opensafely"):
+def released(programme, comparison, policy="opensafely", unit="person"):
     plan = Plan.model_validate(
         {
             **BODY,
+            "design": {"kind": "comparison_group", "unit": unit},
             "outcomes": [{"kind": "behaviour", "reporter": "idva", "abuse_types": ["physical"]}],
         }
     )
@@ -148,23 +149,28 @@ def test_with_a_hidden_pairing_the_interval_is_the_widest_over_pairings():
         assert fall.conf_high >= other.conf_high - 1e-9
 
 
-@pytest.mark.parametrize("policy", ["opensafely", "ons_acro"])
+@pytest.mark.filterwarnings("ignore::drive_eval.errors.DesignWarning")
 @pytest.mark.parametrize(
-    "programme", [(2, 30, 3, 12), (0, 15, 4, 9), (5, 60, 2, 1), (0, 40, 0, 0), (9, 9, 9, 9)]
+    ("policy", "unit"),
+    [("opensafely", "person"), ("ons_acro", "person"), ("opensafely", "enrolment")],
 )
-def test_whatever_looks_alike_is_released_alike(policy, programme):
+@pytest.mark.parametrize(
+    "programme",
+    [(2, 30, 3, 12), (0, 15, 4, 9), (5, 60, 2, 1), (20, 71, 0, 5), (0, 40, 0, 0), (9, 9, 9, 9)],
+)
+def test_whatever_looks_alike_is_released_alike(policy, unit, programme):
     """With the intruder's knowledge of every hidden count spanned by the attack on `control`,
 
     it is enough that the released evaluation is a function of the controlled tables: then the
     effects, intervals, tests, checks and words add nothing to what those tables tell.
     """
     comparison = (60, 40, 21, 70)
-    mine = released(programme, comparison, policy)
+    mine = released(programme, comparison, policy, unit)
     alike = 0
     steps = [tuple(d * (i == at) for i in range(4)) for at in range(4) for d in (-1, 1)]
     for change in steps:
         other = tuple(max(0, n + d) for n, d in zip(programme, change, strict=True))
-        theirs = released(other, comparison, policy)
+        theirs = released(other, comparison, policy, unit)
         if theirs.results[NAME].tables == mine.results[NAME].tables and other != programme:
             alike += 1
             assert theirs.results[NAME] == mine.results[NAME]
@@ -231,3 +237,123 @@ def test_a_released_evaluation_is_not_released_twice(site):
     done = release_evaluation(site, "opensafely")
     with pytest.raises(DisclosureError, match="was controlled under opensafely before"):
         release_evaluation(dataclasses.replace(done, policy=""), "opensafely")
+
+
+def plan_with(**sections) -> Plan:
+    outcomes = [{"kind": "behaviour", "reporter": "idva", "abuse_types": ["physical"]}]
+    return Plan.model_validate({**BODY, "outcomes": outcomes, **sections})
+
+
+class TestAdjusted:
+    """A contrast adjusted for covariates does not follow from the counts."""
+
+    def study(self, rare):
+        study = study_of((40, 60, 30, 40), (60, 40, 30, 40))
+        cases = study.tables["cases"]
+        sex = ["female" if i % rare == 0 else "male" for i in range(len(cases))]
+        tables = {**study.tables, "cases": cases.assign(sex=sex)}
+        return dataclasses.replace(study, tables=tables)
+
+    def both(self, rare):
+        exact = run(plan_with(comparison={"covariates": ["sex"]}), self.study(rare))
+        return exact.results[NAME], release_evaluation(exact, "opensafely").results[NAME]
+
+    def after(self, result):
+        return next(
+            e
+            for e in result.estimates
+            if e.measure == "risk_difference" and not e.group and e.contrast.endswith("after")
+        )
+
+    def test_it_is_released_to_two_digits(self):
+        exact, done = self.both(rare=3)
+        assert self.after(done).estimate == float(f"{self.after(exact).estimate:.2g}")
+        assert self.after(done).std_error is None
+        assert "two digits" not in done.summary()
+
+    def test_it_stays_inside_when_a_category_has_few_people(self):
+        exact, done = self.both(rare=40)
+        assert self.after(exact).estimate is not None
+        hidden = [e for e in done.estimates if e.measure == "risk_difference" and not e.group]
+        assert all(e.estimate is None for e in hidden)
+        assert "below_floor" in {c.name for c in done.checks}
+        assert done.one(measure="ratio_of_ratios").estimate is not None
+
+
+def test_a_second_threshold_on_the_same_ratings_is_withheld():
+    block = {"kind": "behaviour", "reporter": "idva", "abuse_types": ["physical"]}
+    plan = plan_with(outcomes=[block, {**block, "threshold": "high"}])
+    exact = run(plan, study_of((40, 160, 16, 90), (60, 40, 21, 70)))
+    done = release_evaluation(exact, "opensafely")
+    second = done.results["physical:idva:intake-exit:high"]
+    assert all(e.estimate is None for e in second.estimates)
+    assert all(c.count is None for t in second.tables for c in t.cells)
+    assert "the same ratings are counted from another severity" in second.checks[0].text
+    assert done.results[NAME].one(measure="risk_ratio", group="programme").estimate is not None
+    assert any(r["reason"] == "withheld whole" for r in hidden_reasons(exact, done))
+
+
+RANDOMISED = {"kind": "randomised", "unit": "person", "max_missing_share": 0.1}
+
+
+class TestClaims:
+    def study(self, missing):
+        study = study_of((40, 60, 30, 40), (60, 40, 30, 40))
+        cases, ratings = study.tables["cases"], study.tables["assessments"]
+        lost = cases["case_id"].iloc[:: 340 // missing] if missing else []
+        gone = ratings["case_id"].isin(lost) & (ratings["time_point"] == "exit")
+        tables = {
+            "cases": cases.assign(allocated_arm=cases["arm"]),
+            "assessments": ratings[~gone],
+        }
+        return dataclasses.replace(study, tables=tables)
+
+    def claim(self, study, **sections):
+        exact = run(plan_with(**{"design": RANDOMISED, **sections}), study)
+        done = release_evaluation(exact, "opensafely")
+        return tuple(r.results[NAME].one(measure="ratio_of_ratios").claim for r in (exact, done))
+
+    def test_release_never_raises_a_claim(self):
+        order = ["associational", "causal"]
+        for missing in (0, 10, 17, 30, 35, 40, 60):
+            exact, done = self.claim(self.study(missing))
+            assert order.index(done) <= order.index(exact), missing
+        assert self.claim(self.study(0)) == ("causal", "causal")
+
+    def test_leaving_cases_out_is_not_completeness(self):
+        study = self.study(0)
+        excluded = dataclasses.replace(
+            study, excluded=80, excluded_by_arm={"programme": 40, "comparison": 40}
+        )
+        assert self.claim(excluded, cohort={"exclude": ["X"]}) == ("associational",) * 2
+
+    @pytest.mark.filterwarnings("ignore::drive_eval.errors.DesignWarning")
+    def test_enrolments_came_after_allocation(self):
+        design = {**RANDOMISED, "unit": "enrolment"}
+        assert self.claim(self.study(0), design=design) == ("associational",) * 2
+
+
+def test_windows_that_differ_refuse_both_contrasts():
+    study = study_of((40, 60, 30, 40), (60, 40, 30, 40))
+    ratings, cases = study.tables["assessments"], study.tables["cases"]
+    arm = ratings["case_id"].map(cases.set_index("case_id")["arm"])
+    weeks = arm.map({"programme": 26, "comparison": 104}).where(ratings["time_point"] == "exit", 0)
+    dated = ratings.assign(
+        date=pd.Timestamp("2024-01-01") + pd.to_timedelta(weeks.astype(int) * 7, unit="D")
+    )
+    study = dataclasses.replace(study, tables={**study.tables, "assessments": dated})
+    exact = run(plan_with(), study)
+    for result in (exact.results[NAME], release_evaluation(exact, "opensafely").results[NAME]):
+        between = [e for e in result.estimates if not e.group]
+        assert between
+        assert all(e.estimate is None and e.claim == "associational" for e in between)
+    text = release_evaluation(exact, "opensafely").results[NAME].check("suppressed_contrast").text
+    assert "the time between their two measures differs" in text
+
+
+def test_nobody_at_intake_in_one_arm_leaves_the_difference_standing():
+    exact = run(plan_with(), study_of((0, 0, 30, 70), (20, 30, 15, 35)))
+    for result in (exact.results[NAME], release_evaluation(exact, "opensafely").results[NAME]):
+        gap = result.one(measure="difference_in_differences")
+        assert gap.estimate == pytest.approx(0.45, abs=0.02)
+        assert result.one(measure="ratio_of_ratios").estimate is None

@@ -48,10 +48,10 @@ CHANGE = (
     ("percent_reduction", "ratio"),
     ("difference_in_differences", ""),
 )
+#: The lines that count who has no outcome.
+MISSING_LINES = ("only before", "only after", "never", "not judged")
 #: What stands for the policy of a table of which nothing is released.
 WITHHELD = "withheld"
-#: Clusters are told in tens.
-CLUSTERS_TO = 10
 CLUSTERED = (
     "Not released: people are clustered, so the result does not follow from the counts shown."
 )
@@ -92,8 +92,8 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
     **Assumptions.** Tables of different outcomes are controlled one by one: nobody knows how
     they go together. The same ratings counted from another severity would be linked by a
     subtraction, so only the first such block of a plan is released. Where people are clustered,
-    the design effect passes rounded up to a quarter and the number of clusters rounded down to
-    ten. Under a policy that hides and rounds nothing, the exact results pass unchanged.
+    the design effect passes rounded up to a quarter and the clusters as twentieths of the
+    released total. Under a policy that hides and rounds nothing, the exact results pass unchanged.
     """
     plan = Plan.model_validate(dict(evaluation.plan))
     rules = disclosure.policy(policy, public_source=plan.data.public_source)
@@ -193,27 +193,23 @@ def _behaviour(
         controlled = tables[group] = _control(table, rules)
         parts.append(ResultSet(tables=(controlled,)))
         counts, how = _pair_counts(controlled)
-        clusters = largest_design_effect(result, group)["df"]
-        few = clusters is not None and clusters + 1 < CLUSTERS_TO
-        if counts is None or not sum(counts.values()) or few:
+        total = sum(counts.values()) if counts is not None else 0
+        if counts is None or not total:
             parts.append(_hidden_arm(controlled, here, level))
         else:
             usable[group] = counts
-            design = _design(result, group, shift=False)
+            design = _design(result, group, total, shift=False)
             found = prepost.paired_counts(**{**counts, **design, **here}, conf_level=level)
             found = dataclasses.replace(found, tables=())
             parts.append(_from_margins(found) if how == "margins" else found)
-        parts.append(_severity(controlled, result, here, level, few=few))
-        if few:
-            continue
-        widening = _coarse(largest_design_effect(result, group))
+        parts.append(_severity(controlled, result, here, level))
         parts.append(
             denominator_results(
                 controlled,
                 labels=here,
                 conf_level=level,
-                widening=widening,
-                counts=usable.get(group),
+                widening=_coarse(result, group, total),
+                counts=counts,
             )
         )
     if len(tables) == 2 and plan.design.kind != "before_after":
@@ -342,51 +338,48 @@ def _empty(measure: str, labels: Mapping[str, Any], level: float, term: str = ""
 
 
 def _severity(
-    table: CountTable,
-    result: ResultSet,
-    labels: Mapping[str, Any],
-    level: float,
-    *,
-    few: bool,
+    table: CountTable, result: ResultSet, labels: Mapping[str, Any], level: float
 ) -> ResultSet:
     lines = {name: table["change", name] for name in ("improved", "same", "worsened")}
     shown = {name: count for name, count in lines.items() if count is not None}
-    if few or len(shown) < len(lines) or not sum(shown.values()):
+    if len(shown) < len(lines) or not sum(shown.values()):
         check = Check(name="suppressed_change", group=str(labels["group"]), text=HIDDEN)
         return ResultSet(
             estimates=tuple(_empty(name, labels, level) for name in SHIFT), checks=(check,)
         )
-    design = _design(result, str(labels["group"]), shift=True)
+    design = _design(result, str(labels["group"]), sum(shown.values()), shift=True)
     found = prepost.shift_counts(**{**shown, **design, **labels}, conf_level=level)
     return dataclasses.replace(found, tables=())
 
 
-def _design(result: ResultSet, group: str, *, shift: bool) -> dict[str, Any]:
+def _design(result: ResultSet, group: str, total: int, *, shift: bool) -> dict[str, Any]:
     """Return the design effects of one arm: those of the severity shift, or of the pairs."""
-    sizes, freedom = prepost.design_effects(result, group=group)
-    wanted = [m for m in sizes if (m in SHIFT) == shift]
+    sizes, _freedom = prepost.design_effects(result, group=group)
+    wanted = {m: _quarter(size) for m, size in sizes.items() if (m in SHIFT) == shift}
     if not wanted:
         return {}
-    coarse = {m: _coarse({"design_effect": sizes[m], "df": freedom.get(m)}) for m in wanted}
-    whole = _coarse(largest_design_effect(result, group))["df"]
-    return {
-        "design_effect": {m: coarse[m]["design_effect"] for m in wanted},
-        # Those of one domain, such as who stopped, would tell how many people are in it.
-        "df": dict.fromkeys(wanted, whole),
-    }
+    # Clusters of one domain, such as those who stopped, would tell how many are in it.
+    df = _coarse(result, group, total)["df"]
+    return {"design_effect": wanted, "df": dict.fromkeys(wanted, df)}
 
 
-def _coarse(widening: Mapping[str, float | None]) -> dict[str, Any]:
-    """Round a design effect up to a quarter and its clusters down to ten.
+def _coarse(result: ResultSet, group: str, total: int) -> dict[str, Any]:
+    """Return an arm's design effect rounded up to a quarter, and clusters for a released total.
 
-    Exact ones depend on rows, and could be solved for a count that is not shown.
+    Exact ones depend on rows, and could be solved for a count that is not shown: clusters are
+    given as twentieths of the released total, rounded down.
     """
-    size, df = widening["design_effect"], widening["df"]
-    clusters = None if df is None else math.floor((df + 1) / CLUSTERS_TO) * CLUSTERS_TO
-    return {
-        "design_effect": math.ceil(4 * max(1.0, size or 1.0) - 1e-9) / 4,
-        "df": None if clusters is None else max(clusters - 1, 1),
-    }
+    exact = largest_design_effect(result, group)
+    clusters = None
+    if exact["df"] is not None:
+        people = result.one(measure="prevalence_before", group=group, subgroup="").n or 1
+        share = math.floor(20 * min(1.0, (exact["df"] + 1) / people) + 1e-9) / 20
+        clusters = max(math.floor(share * total) - 1, 1)
+    return {"design_effect": _quarter(exact["design_effect"] or 1.0), "df": clusters}
+
+
+def _quarter(size: float) -> float:
+    return math.ceil(4 * max(1.0, size) - 1e-9) / 4
 
 
 def _contrasts(
@@ -410,7 +403,7 @@ def _contrasts(
         )
         return ResultSet(estimates=rows, checks=(check,))
     claim, check = _claim(plan, tables, rules, "referred", "measured at both")
-    widening = [_coarse(largest_design_effect(result, group)) for group in ARMS.codes]
+    widening = [_coarse(result, group, sum(usable[group].values())) for group in ARMS.codes]
     clusters = [wide["df"] + 1 for wide in widening if wide["df"] is not None]
     change = null_result(
         lambda: comparison.difference_in_differences(
@@ -579,8 +572,7 @@ def _claim(
     Rounding may hide that a limit was passed; the claim is causal only if it would be for
     every count behind the rounded ones.
     """
-    # A released total may be a sum of so many rounded cells, each off by half the base.
-    slack = 7 * (rules.round_to // 2) if rules.round_to > 1 else 0
+    half = rules.round_to // 2 if rules.round_to > 1 else 0
     shares, worst = {}, {}
     if plan.cohort.exclude and plan.design.kind == "randomised":
         text = (
@@ -597,7 +589,13 @@ def _claim(
             )
             return "associational", Check(name="claim", text=text)
         shares[group] = max(0.0, 1 - measured / total)
-        worst[group] = max(0.0, 1 - (measured - slack) / (total + slack))
+        lines = [c.count for c in table.cells if c.key[-1] in MISSING_LINES]
+        if None in lines:
+            # A released total may be a sum of seven rounded cells, each off by half the base.
+            most = total - measured + 14 * half
+        else:
+            most = sum(count + half for count in lines if count)
+        worst[group] = max(0.0, most / max(most + measured - 4 * half, 1))
     claim, check = between_arms_claim(plan, shares)
     if claim == "causal" and between_arms_claim(plan, worst)[0] != "causal":
         text = (
