@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shlex
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -13,11 +16,10 @@ import typer
 from drive_eval import __version__
 from drive_eval.errors import (
     DataError,
-    DesignError,
     DesignWarning,
     DisclosureError,
     DriveEvalError,
-    PlanError,
+    ResultError,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ __all__ = ["app", "main"]
 
 #: Exit codes for scripts; printed by --help.
 EXIT_OK, EXIT_FAILED, EXIT_REFUSED = 0, 1, 2
+#: What other programs expect of one that Ctrl-C, or a request to end, has stopped.
+EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
 
 app = typer.Typer(
     name="drive-eval",
@@ -41,13 +45,26 @@ app = typer.Typer(
         "  drive-eval check analyses/drive_pilot          would it run? writes nothing\n\n"
         "  drive-eval init my_evaluation                  a folder that runs as it stands\n\n"
         "  drive-eval simulate --preset site my_data      synthetic tables with known truth\n\n"
-        "Exit codes: 0 done; 2 the plan, the data or an option was refused (the message says why); "
+        "Exit codes: 0 done; 2 the plan, the data, a folder or an option was refused (the message "
+        "says why); 130 stopped with Ctrl-C (143 by the system), and nothing was changed; "
         "1 anything else."
     ),
 )
 
+
+def _named_path(text: str) -> Path:
+    """Refuse an empty name, which would otherwise mean the folder one stands in."""
+    if not text.strip():
+        raise typer.BadParameter("the name is empty. Leave the option out, or name a folder.")
+    return Path(text)
+
+
 PlanArgument = Annotated[
-    Path, typer.Argument(help="The plan (evaluation.toml), or the folder that holds it.")
+    Path,
+    typer.Argument(
+        parser=_named_path,
+        help="The plan (evaluation.toml), or the folder that holds it.",
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing folder.")]
@@ -58,7 +75,12 @@ def run(
     plan: PlanArgument,
     outputs: Annotated[
         Path | None,
-        typer.Option("--outputs", help="Outputs folder. [default: outputs/ beside the plan]"),
+        typer.Option(
+            "--outputs",
+            parser=_named_path,
+            metavar="FOLDER",
+            help="Outputs folder. [default: outputs/ beside the plan]",
+        ),
     ] = None,
     policy: Annotated[
         str | None,
@@ -71,6 +93,7 @@ def run(
 
     Example: drive-eval run analyses/drive_pilot --overwrite
     """
+    from drive_eval.data.folders import check_writable, sweep
     from drive_eval.evaluation import check_target, write_report
     from drive_eval.evaluation import run as evaluate
     from drive_eval.plan import load_plan
@@ -78,8 +101,12 @@ def run(
     with _progress(quiet) as (step, say):
         declared = load_plan(plan)
         target = outputs or declared.folder / "outputs"
+        sweep(target)
         check_target(target, overwrite=overwrite)
-        _known_policy(policy or declared.release.policy, declared.data.public_source)
+        check_writable(target, error=ResultError)
+        if policy is None:
+            policy = declared.release.policy
+        _known_policy(policy, declared.data.public_source)
         step("Reading the tables")(0, 1, "")
         from drive_eval.data.study import load_study
 
@@ -89,7 +116,7 @@ def run(
         report = write_report(
             evaluation, target, policy, overwrite=overwrite, progress=step("Writing the report")
         )
-    say(f"Policy: {policy or declared.release.policy}. Unit: {declared.design.unit}.")
+    say(f"Policy: {policy}. Unit: {declared.design.unit}.")
     say(f"Report:     {_shown(report)}")
     say(f"Restricted: {_shown(target / 'restricted')} (exact figures; not for release)")
 
@@ -104,15 +131,18 @@ def check(plan: PlanArgument, quiet: QuietOption = False) -> None:
     from drive_eval.evaluation import check as try_out
     from drive_eval.plan import load_plan
 
-    declared = load_plan(plan)
-    study = load_study(declared)
-    counts = try_out(declared, study)
+    with _notes(quiet):
+        declared = load_plan(plan)
+        study = load_study(declared)
+        counts = try_out(declared, study)
     if quiet:
         return
     typer.echo(f"Plan:     {declared.evaluation.title} (unit {declared.design.unit})")
     typer.echo(f"Design:   {declared.design.kind}; disclosure policy {declared.release.policy}")
     for name, table in study.tables.items():
         typer.echo(f"Table:    {name}, {len(table):,} rows")
+    for name in study.unread:
+        typer.echo(f"Not read: {name} (not named after a table, nor named in [data.tables])")
     for name, count in counts.items():
         typer.echo(f"Outcome:  {name}, {count:,} in the figures")
     typer.echo("Plan and tables are in order.")
@@ -120,7 +150,10 @@ def check(plan: PlanArgument, quiet: QuietOption = False) -> None:
 
 @app.command()
 def simulate(
-    folder: Annotated[Path, typer.Argument(help="New folder for the tables.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(parser=_named_path, help="New folder for the tables."),
+    ],
     preset: Annotated[
         str, typer.Option("--preset", help="Which synthetic world: drive_pilot or site.")
     ] = "drive_pilot",
@@ -132,10 +165,14 @@ def simulate(
 
     Example: drive-eval simulate --preset site --seed 7 my_data
     """
-    from drive_eval.data.study import save_tables
+    from drive_eval.data.folders import check_writable, sweep
+    from drive_eval.data.study import check_folder, save_tables
     from drive_eval.data.synthetic import companion_files, synthetic_study
 
     with _progress(quiet) as (step, say):
+        sweep(folder)
+        check_folder(folder, overwrite=overwrite)
+        check_writable(folder, error=DataError)
         advance = step("Drawing cases")
         study = synthetic_study(preset, seed, progress=lambda done, of: advance(done, of, ""))
         save_tables(
@@ -147,7 +184,9 @@ def simulate(
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="NAME", help="New analysis folder.")],
+    folder: Annotated[
+        Path, typer.Argument(parser=_named_path, metavar="NAME", help="New analysis folder.")
+    ],
     quiet: QuietOption = False,
 ) -> None:
     """Make an analysis folder that runs as it stands, on synthetic tables to be replaced.
@@ -159,7 +198,7 @@ def init(
     make_starter(folder)
     if not quiet:
         typer.echo(f"Made {_shown(folder)}: evaluation.toml, protocol.md, run.py, data/.")
-        typer.echo(f"Next: drive-eval run {_shown(folder)}")
+        typer.echo(f"Next: drive-eval run {_typed(folder)}")
         typer.echo("Then put your own tables in data/ and write your own protocol.")
 
 
@@ -175,8 +214,15 @@ def _options(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug",
+            help="Show where in the program an unexpected fault arose (also DRIVE_EVAL_DEBUG=1).",
+        ),
+    ] = False,
 ) -> None:
-    del version
+    del version, debug  # main() looks for --debug itself, so that it may stand anywhere
 
 
 def _known_policy(name: str, public_source: str) -> None:
@@ -196,6 +242,12 @@ def _shown(path: Path) -> str:
     with contextlib.suppress(ValueError):
         return str(path.resolve().relative_to(Path.cwd()))
     return str(path)
+
+
+def _typed(path: Path) -> str:
+    """Return a path as it must be typed: quoted where the shell would split or read it."""
+    shown = _shown(path)
+    return shlex.quote(f"./{shown}" if shown.startswith("-") else shown)
 
 
 @contextlib.contextmanager
@@ -232,10 +284,16 @@ def _progress(
         if not quiet:
             typer.echo(words)
 
+    with _notes(quiet), bars:
+        yield step, say
+
+
+@contextlib.contextmanager
+def _notes(quiet: bool) -> Iterator[None]:
+    """Print what the design does not quite support, once each, when the work is done."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DesignWarning)
-        with bars:
-            yield step, say
+        yield
     seen = dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, DesignWarning))
     for message in seen:
         if not quiet:
@@ -244,23 +302,51 @@ def _progress(
 
 def main() -> None:
     """Run the command line; every refusal is a sentence on standard error and exit code 2."""
+    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1 or os.environ.get("DRIVE_EVAL_DEBUG") == "1"
+    _end_cleanly_when_asked()
     try:
-        app()
-    except (PlanError, DataError, DesignError, DisclosureError, DriveEvalError) as refusal:
+        app(arguments)
+    except DriveEvalError as refusal:
         lines = str(refusal).splitlines()
         for line in lines[:40]:
             sys.stderr.write(f"{line}\n")
         if len(lines) > 40:
             sys.stderr.write(f"… and {len(lines) - 40} more.\n")
         raise SystemExit(EXIT_REFUSED) from None
-    except KeyboardInterrupt:
-        sys.stderr.write("Stopped. Nothing was changed.\n")
-        raise SystemExit(EXIT_FAILED) from None
+    except SystemExit as ending:
+        if ending.code in (EXIT_INTERRUPTED, EXIT_TERMINATED):
+            sys.stderr.write("Stopped. Nothing was changed.\n")
+        raise
     except OSError as error:
+        if debug:
+            raise
         reason = error.strerror or type(error).__name__
         name = Path(str(error.filename)).name if error.filename else "a file"
         sys.stderr.write(f"{name} could not be read or written: {reason}.\n")
         raise SystemExit(EXIT_FAILED) from None
+    except Exception as error:  # the last resort: a traceback may show a row
+        if debug:
+            raise
+        sys.stderr.write(
+            f"{type(error).__name__}: this is a fault in drive_eval, not in your plan or data. "
+            "Nothing was changed. Run again with --debug to see where, and report what it shows "
+            "without any person's data.\n"
+        )
+        raise SystemExit(EXIT_FAILED) from None
+
+
+def _end_cleanly_when_asked() -> None:
+    """Let a request to end unwind the run, so that no draft with exact figures is left."""
+
+    def end(number: int, frame: object) -> None:
+        del number, frame
+        raise SystemExit(EXIT_TERMINATED)
+
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP; nohup ignores it
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
+import stat
 import subprocess
 import sys
 import time
@@ -67,6 +70,25 @@ def refused(study: Path, *words: str) -> str:
     return done.stderr
 
 
+def drafts(study: Path) -> list[Path]:
+    return [*study.glob(".outputs-*"), *study.glob("outputs/.outputs-*")]
+
+
+def started(study: Path, *words: str, wait: bool = True) -> subprocess.Popen[str]:
+    """Start a run and, if asked, return only when it has begun to write its draft."""
+    running = subprocess.Popen(
+        [sys.executable, "-m", "drive_eval.cli", "run", str(study), "-q", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while wait and time.monotonic() < deadline:
+        if any((draft / "new" / "release").exists() for draft in drafts(study)):
+            break
+        time.sleep(0.002)
+    return running
+
+
 class TestRun:
     def test_it_writes_a_report_and_says_where(self, study):
         done = drive_eval("run", study)
@@ -110,19 +132,67 @@ class TestRun:
         assert "drive_eval did not write" in done.stderr
         assert (study / "outputs" / "thesis.docx").exists()
 
-    def test_a_killed_run_leaves_what_was_there(self, study):
+    @pytest.mark.parametrize("inside", ["release/notes.docx", "restricted/mine/rows.csv"])
+    def test_other_peoples_files_are_found_however_deep(self, study, inside):
+        drive_eval("run", study, "-q")
+        mine = study / "outputs" / inside
+        mine.parent.mkdir(exist_ok=True)
+        mine.write_text("years of work", encoding="utf-8")
+        done = drive_eval("run", study, "-q", "--overwrite")
+        assert done.returncode == 2
+        assert "files or folders that drive_eval did not write, such as" in done.stderr
+        assert mine.exists()
+
+    def test_a_folder_of_tables_is_not_called_results(self, study):
+        done = drive_eval("run", study, "-q", "--outputs", study / "extract")
+        assert done.returncode == 2
+        assert 'did not write, such as "assessments.csv"' in done.stderr
+        assert "already holds results" not in done.stderr
+
+    def test_a_killed_run_leaves_what_was_there_and_is_swept_up(self, study):
         drive_eval("run", study, "-q")
         before = (study / "outputs" / "release" / "report.html").read_bytes()
-        running = subprocess.Popen(
-            [sys.executable, "-m", "drive_eval.cli", "run", str(study), "-q", "--overwrite"]
-        )
-        deadline = time.monotonic() + 60
-        while not list(study.glob(".outputs-*")) and time.monotonic() < deadline:
-            time.sleep(0.002)
+        running = started(study, "--overwrite")
         running.kill()
-        running.wait()
+        running.communicate()
         report = study / "outputs" / "release" / "report.html"
         assert report.read_bytes() == before
+        assert drafts(study) != []
+        assert drive_eval("run", study, "-q", "--overwrite").returncode == 0
+        assert drafts(study) == []
+
+    @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+    def test_a_run_that_is_stopped_leaves_nothing_and_says_so(self, study, number, code):
+        running = started(study)
+        running.send_signal(number)
+        said = running.communicate()[1]
+        assert running.returncode == code
+        assert said == "Stopped. Nothing was changed.\n"
+        assert drafts(study) == []
+        assert not (study / "outputs").exists()
+
+    def test_of_two_runs_at_once_one_is_refused(self, study):
+        both = [started(study, wait=False) for _ in range(2)]
+        said = [one.communicate()[1] for one in both]
+        codes = [one.returncode for one in both]
+        assert sorted(codes) == [0, 2], said
+        assert re.search("already holds results|cannot be written", said[codes.index(2)])
+        assert (study / "outputs" / "release" / "report.html").exists()
+
+    @pytest.mark.skipif(os.name == "nt", reason="rights of POSIX")
+    def test_exact_figures_can_be_opened_by_their_owner_alone(self, study):
+        drive_eval("run", study, "-q")
+        mode = stat.S_IMODE((study / "outputs" / "restricted").stat().st_mode)
+        assert mode == 0o700
+
+    def test_an_empty_policy_or_folder_is_refused(self, study):
+        done = drive_eval("run", study, "--policy", "")
+        assert done.returncode == 2
+        assert "policy" in done.stderr
+        done = drive_eval("run", study, "--outputs", "")
+        assert done.returncode == 2
+        assert "the name is empty. Leave the option out, or name a folder." in done.stderr
 
     def test_an_unknown_policy_is_refused_before_the_work(self, study):
         done = drive_eval("run", study, "--policy", "opensafly")
@@ -236,6 +306,48 @@ class TestOtherCommands:
         assert {"cases.csv", "assessments.csv", "truth.json", "codebook.md"} <= names
         again = drive_eval("simulate", "--preset", "site", tmp_path / "new")
         assert again.returncode == 2
+        assert "--overwrite" in again.stderr
+        assert "Drawing" not in again.stderr
+        again = drive_eval("simulate", "--preset", "site", tmp_path / "new", "--overwrite")
+        assert again.returncode == 0
+
+    def test_simulate_never_replaces_tables_that_may_be_real(self, study):
+        done = drive_eval("simulate", "--preset", "site", study / "extract", "--overwrite")
+        assert done.returncode == 2
+        assert "they may be of real people" in done.stderr
+        assert (study / "extract" / "cases.csv").read_text(encoding="utf-8").count("\n") == 13
+
+    def test_a_fault_of_the_program_is_one_sentence_or_a_traceback(self, study):
+        script = (
+            "import sys; from drive_eval import cli, evaluation\n"
+            "def broken(*a, **k): raise KeyError('a value from a row')\n"
+            "evaluation.check = broken\n"
+            f"sys.argv = ['drive-eval', 'check', {str(study)!r}, *sys.argv[1:]]\n"
+            "cli.main()"
+        )
+
+        def run(*words, **env):
+            return subprocess.run(
+                [sys.executable, "-c", script, *words],
+                capture_output=True, text=True, check=False, env={**os.environ, **env},
+            )  # fmt: skip
+
+        done = run()
+        assert done.returncode == 1
+        assert done.stderr.startswith("KeyError: this is a fault in drive_eval")
+        assert "--debug" in done.stderr
+        assert "a value from a row" not in done.stderr
+        assert "Traceback" in run("--debug").stderr
+        assert "Traceback" in run(DRIVE_EVAL_DEBUG="1").stderr
+
+    def test_init_quotes_what_must_be_typed_next(self, tmp_path):
+        done = drive_eval("init", "it is new", cwd=tmp_path)
+        assert "Next: drive-eval run 'it is new'\n" in done.stdout
+        assert drive_eval("init", "", cwd=tmp_path).returncode == 2
+
+    def test_check_names_the_files_that_it_did_not_read(self, study):
+        (study / "extract" / "notes.csv").write_text("a\n", encoding="utf-8")
+        assert "Not read: notes.csv" in drive_eval("check", study).stdout
 
     def test_simulate_refuses_an_unknown_preset(self, tmp_path):
         done = drive_eval("simulate", "--preset", "sight", tmp_path / "new")

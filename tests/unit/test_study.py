@@ -447,15 +447,13 @@ def test_saved_columns_stand_in_the_order_of_the_dictionary(tiny_tables, tmp_pat
 
 def test_a_folder_is_not_overwritten_unasked(tiny_study, tiny_folder, tmp_path):
     before = {p.name: p.read_bytes() for p in tiny_folder.iterdir()}
-    with pytest.raises(DataError, match=r"is not empty\. Choose another, or ask for it to be over"):
+    with pytest.raises(DataError, match=r"is not empty\. Choose another, or allow .* --overwrite"):
         save_tables(tiny_study.tables, tiny_folder)
     (tiny_folder / "thesis.docx").write_bytes(b"years of work")
     with pytest.raises(DataError, match="holds 1 other files, which overwriting would lose"):
         save_tables(tiny_study.tables, tiny_folder, overwrite=True)
     (tiny_folder / "thesis.docx").unlink()
     assert before == {p.name: p.read_bytes() for p in tiny_folder.iterdir()}
-    save_tables({"cases": tiny_study.tables["cases"]}, tiny_folder, overwrite=True)
-    assert [p.name for p in tiny_folder.iterdir()] == ["cases.csv"]
     with pytest.raises(DataError, match=r"is a file\. Give a folder\."):
         save_tables(tiny_study.tables, tiny_folder / "cases.csv")
     with pytest.raises(DataError, match=r'no table is called "case"\. Nearest: "cases"\.'):
@@ -463,10 +461,35 @@ def test_a_folder_is_not_overwritten_unasked(tiny_study, tiny_folder, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"extract"}
 
 
+@pytest.mark.parametrize("beside", [{}, {"truth.json": "{}", "codebook.md": "Our real cases."}])
+def test_tables_that_may_be_of_real_people_are_never_overwritten(tiny_study, tiny_folder, beside):
+    for name, text in beside.items():
+        (tiny_folder / name).write_text(text, encoding="utf-8")
+    before = {p.name: p.read_bytes() for p in tiny_folder.iterdir()}
+    with pytest.raises(DataError, match=r"do not say that they are synthetic .* are not replaced"):
+        save_tables(tiny_study.tables, tiny_folder, overwrite=True)
+    assert before == {p.name: p.read_bytes() for p in tiny_folder.iterdir()}
+
+
+def test_synthetic_tables_may_be_overwritten(tiny_study, tmp_path):
+    beside = {"truth.json": "{}", "codebook.md": "Invented: no real person is described here."}
+    folder = tmp_path / "made"
+    save_tables(tiny_study.tables, folder, other_files=beside)
+    (folder / ".DS_Store").write_bytes(b"")
+    save_tables({"cases": tiny_study.tables["cases"]}, folder, other_files=beside, overwrite=True)
+    assert {p.name for p in folder.iterdir()} == {"cases.csv", *beside, ".DS_Store"}
+
+
 def test_nothing_is_left_behind_when_writing_fails(tiny_study, tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(DataError, match=r"cannot be written: No such file .* Nothing was changed"):
         save_tables(tiny_study.tables, tmp_path / "saved", other_files={"no/such/place.txt": ""})
     assert [p.name for p in tmp_path.iterdir()] == ["extract"]
+
+
+def test_files_that_look_like_tables_and_are_not_read_are_named(tiny_folder):
+    (tiny_folder / "notes.csv").write_text("a,b\n", encoding="utf-8")
+    (tiny_folder / "README.md").write_text("a", encoding="utf-8")
+    assert read_study(tiny_folder).unread == ("notes.csv",)
 
 
 # The flow

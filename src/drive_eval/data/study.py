@@ -6,8 +6,6 @@ import contextlib
 import csv
 import difflib
 import json
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +15,7 @@ import pandas as pd
 
 from drive_eval.data._cells import as_text
 from drive_eval.data._files import ENDINGS, Files, source_name
+from drive_eval.data.folders import draft, held
 from drive_eval.data.schema import TABLES, validate
 from drive_eval.errors import DataError, did_you_mean
 from drive_eval.results import CountTable
@@ -27,9 +26,19 @@ if TYPE_CHECKING:
 
     from drive_eval.plan import Plan
 
-__all__ = ["Study", "cohort_flow", "first_enrolments", "load_study", "read_study", "save_tables"]
+__all__ = [
+    "Study",
+    "check_folder",
+    "cohort_flow",
+    "first_enrolments",
+    "load_study",
+    "read_study",
+    "save_tables",
+]
 
-_TRUTH = "truth.json"
+_TRUTH, _CODEBOOK = "truth.json", "codebook.md"
+#: What the codebook of synthetic tables says, and no other file does.
+_NOBODY = "no real person is described"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,6 +62,8 @@ class Study:
         Enrolments that the plan left out.
     excluded_by_arm : mapping of str to int
         The same by arm; ``not_recorded`` where the row named no arm.
+    unread : tuple of str
+        Files in the folder that look like tables and were not read.
     """
 
     tables: Mapping[str, pd.DataFrame] = field(repr=False)
@@ -61,6 +72,7 @@ class Study:
     truth: Mapping[str, Any] | None = field(default=None, repr=False)
     excluded: int = 0
     excluded_by_arm: Mapping[str, int] = field(default_factory=dict, repr=False)
+    unread: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         for name in ("tables", "hashes", "excluded_by_arm"):
@@ -191,6 +203,7 @@ def read_study(
         truth=truth,
         excluded=sum(by_arm.values()),
         excluded_by_arm=by_arm,
+        unread=_unread(root, {path for path, _ in found.values()}),
     )
 
 
@@ -208,11 +221,12 @@ def save_tables(
     tables : mapping of table name to DataFrame
         Columns are written in the order of the data dictionary, then the others.
     folder : path
-        Made whole or not at all: everything is written beside it first.
+        Made whole or not at all: everything is written to a draft first.
     other_files : mapping of file name to text, optional
         Texts to stand beside the tables, such as ``truth.json``.
     overwrite : bool
-        Replace a folder that holds nothing but files of these kinds.
+        Replace a folder of synthetic tables; tables that do not say that they are synthetic
+        are never replaced.
 
     Raises
     ------
@@ -236,13 +250,9 @@ def save_tables(
     for name in tables:
         if name not in TABLES:
             raise DataError(f'no table is called "{name}".{did_you_mean(name, TABLES)}')
-    written = {f"{name}.csv" for name in TABLES} | set(texts)
-    _check_target(target, written, overwrite=overwrite)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        new = beside / "new"
-        new.mkdir()
+    with draft(
+        target, check=lambda place: check_folder(place, overwrite=overwrite), error=DataError
+    ) as new:
         for name, table in tables.items():
             known = [column.name for column in TABLES[name].columns if column.name in table]
             order = known + [column for column in table.columns if column not in known]
@@ -251,9 +261,46 @@ def save_tables(
                 rows.to_csv(stream, index=False, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
         for file_name, text in texts.items():
             (new / file_name).write_text(text, encoding="utf-8", newline="\n")
-        _put_in_place(new, target, beside / "old")
-    finally:
-        shutil.rmtree(beside)
+
+
+def check_folder(folder: str | Path, *, overwrite: bool) -> None:
+    """Refuse a folder for synthetic tables that holds something which may not be lost.
+
+    Raises
+    ------
+    DataError
+        If the folder is a file or holds something; with ``overwrite``, unless it holds
+        tables whose codebook says that no real person is described.
+    """
+    target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise DataError(f"{target} is a file. Give a folder.")
+    names = held(target)
+    if not names:
+        return
+    if not overwrite:
+        raise DataError(
+            f"the folder {target} is not empty. Choose another, or allow replacing synthetic "
+            "tables with --overwrite (overwrite=True in Python)."
+        )
+    others = set(names) - {f"{name}.csv" for name in TABLES} - {_TRUTH, _CODEBOOK}
+    if others:
+        raise DataError(
+            f"the folder {target} holds {len(others)} other files, which overwriting would lose. "
+            "Choose another folder."
+        )
+    if not _is_synthetic(target):
+        raise DataError(
+            f"the folder {target} holds tables that do not say that they are synthetic "
+            f"({_TRUTH}, and {_CODEBOOK} with that sentence), so they may be of real people. "
+            "They are not replaced. Choose another folder."
+        )
+
+
+def _is_synthetic(folder: Path) -> bool:
+    if not (folder / _TRUTH).is_file() or not (folder / _CODEBOOK).is_file():
+        return False
+    return _NOBODY in (folder / _CODEBOOK).read_text(encoding="utf-8", errors="replace")
 
 
 def first_enrolments(cases: pd.DataFrame) -> pd.Series[bool]:
@@ -417,9 +464,7 @@ def _find_tables(
 ) -> dict[str, tuple[Path, str]]:
     """Return the file, and for a workbook the sheet, of every table that there is."""
     found: dict[str, tuple[Path, str]] = {}
-    here = sorted(
-        p for p in root.iterdir() if p.suffix.lower() in ENDINGS and p.name[0] not in "~."
-    )
+    here = _table_files(root)
     for name, file_name in named.items():
         path = root / file_name
         if name not in TABLES:
@@ -465,6 +510,16 @@ def _find_tables(
     return found
 
 
+def _table_files(root: Path) -> list[Path]:
+    return sorted(
+        p for p in root.iterdir() if p.suffix.lower() in ENDINGS and p.name[0] not in "~."
+    )
+
+
+def _unread(root: Path, used: set[Path]) -> tuple[str, ...]:
+    return tuple(path.name for path in _table_files(root) if path not in used)
+
+
 def _read_truth(content: bytes) -> dict[str, Any]:
     try:
         truth = json.loads(content)
@@ -473,33 +528,6 @@ def _read_truth(content: bytes) -> dict[str, Any]:
     if not isinstance(truth, dict):
         raise DataError(f"{_TRUTH} is not a JSON object. Remove it, or simulate the study again.")
     return truth
-
-
-def _check_target(target: Path, written: set[str], *, overwrite: bool) -> None:
-    if target.exists() and not target.is_dir():
-        raise DataError(f"{target} is a file. Give a folder.")
-    held = {path.name for path in target.iterdir()} if target.is_dir() else set()
-    if held and not overwrite:
-        raise DataError(
-            f"the folder {target} is not empty. Choose another, or ask for it to be overwritten."
-        )
-    if held - written:
-        raise DataError(
-            f"the folder {target} holds {len(held - written)} other files, which overwriting "
-            "would lose. Choose another folder."
-        )
-
-
-def _put_in_place(new: Path, target: Path, old: Path) -> None:
-    """Rename the new folder to the target; what stood there comes back if that fails."""
-    if target.exists():
-        target.rename(old)
-    try:
-        new.rename(target)
-    except OSError:
-        if old.exists():
-            old.rename(target)
-        raise
 
 
 @contextlib.contextmanager

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import shutil
-import tempfile
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drive_eval.errors import DesignError, DriveEvalError, ResultError
+from drive_eval.errors import DesignError, ResultError
 from drive_eval.results import Evaluation, Provenance, library_versions
 
 if TYPE_CHECKING:
@@ -19,8 +17,16 @@ if TYPE_CHECKING:
 
     from drive_eval.data.study import Study
     from drive_eval.plan import Plan
+    from drive_eval.results import CountTable
 
 __all__ = ["check", "load_results", "run", "write_report"]
+
+#: All that a run writes, and so all that a run may replace.
+_OUR_FOLDERS = re.compile(r"release(/charts)?|restricted")
+_OUR_FILES = re.compile(
+    r"release/(report\.html|results\.json|charts/[^/]+\.(png|csv))"
+    r"|restricted/(results\.json|hidden_counts\.csv)"
+)
 
 
 def check(plan: Plan, study: Study) -> dict[str, int]:
@@ -114,7 +120,6 @@ def run(
     >>> plan = de.load_plan("analyses/drive_pilot")  # doctest: +SKIP
     >>> evaluation = de.run(plan, de.load_study(plan))  # doctest: +SKIP
     """
-    from drive_eval.data.study import cohort_flow
     from drive_eval.evaluation.behaviours import evaluate_behaviours, evaluate_perceived_change
     from drive_eval.evaluation.binary import evaluate_binary
     from drive_eval.evaluation.flow import flow_table
@@ -151,7 +156,7 @@ def run(
         results=results,
         tables=(
             flow_table(plan, study, units),
-            cohort_flow(_as_grouped(study, column), first_only=plan.design.unit == "person"),
+            *_dated_flow(plan, study, column),
         ),
         provenance=Provenance(
             call="drive_eval.run", inputs=dict(study.hashes), versions=library_versions()
@@ -184,6 +189,16 @@ def _units(plan: Plan, study: Study) -> pd.DataFrame:
         unit=plan.design.unit,
         group=arm_column(plan, cases),
     )
+
+
+def _dated_flow(plan: Plan, study: Study, column: str) -> tuple[CountTable, ...]:
+    """Return the cohort's flow by dates; nothing where the data have no dates."""
+    from drive_eval.data.study import cohort_flow
+
+    if plan.data.index_date == "not_public":
+        return ()
+    grouped = _as_grouped(study, column)
+    return (cohort_flow(grouped, first_only=plan.design.unit == "person"),)
 
 
 def _as_grouped(study: Study, column: str) -> Study:
@@ -238,79 +253,81 @@ def write_report(
     Raises
     ------
     ResultError
-        If the folder exists and ``overwrite`` is False, or cannot be written; then nothing
-        has been changed.
+        If the folder holds results and ``overwrite`` is False, holds anything that drive_eval
+        did not write, or cannot be written; then nothing has been changed.
     DisclosureError
         If the policy does not exist or may not be used with these data.
 
     Notes
     -----
-    Everything is written to a temporary folder beside the target, which is put in place at
-    the end: a failed or killed run leaves what was there before.
+    Everything is written to a draft folder first, which is put in place at the end: a failed
+    or killed run leaves what was there before, and the next one sweeps its draft away.
+    ``restricted/`` can be opened by its owner alone.
     """
     import pandas as pd
 
+    from drive_eval.data.folders import draft
     from drive_eval.evaluation.release import hidden_reasons, release_evaluation
     from drive_eval.report.document import write_bundle
 
-    target = Path(folder)
-    check_target(target, overwrite=overwrite)
     if evaluation.policy:
         raise ResultError(
             f"this evaluation has already been through the gate ({evaluation.policy}); "
             "give write_report the exact one that drive_eval.run returned."
         )
-    released = release_evaluation(evaluation, policy or evaluation.plan["release"]["policy"])
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        (draft / "release").mkdir()
-        write_bundle(released, draft / "release", progress=progress)
+    target = Path(folder)
+    with draft(
+        target, check=lambda place: check_target(place, overwrite=overwrite), error=ResultError
+    ) as new:
+        if policy is None:
+            policy = evaluation.plan["release"]["policy"]
+        released = release_evaluation(evaluation, policy)
+        (new / "release").mkdir()
+        write_bundle(released, new / "release", progress=progress)
         if restricted:
-            (draft / "restricted").mkdir()
+            # Exact figures: nobody but their owner opens them, whatever the folder allows.
+            (new / "restricted").mkdir(mode=0o700)
             text = evaluation.to_json()
-            (draft / "restricted" / "results.json").write_text(text, encoding="utf-8")
+            (new / "restricted" / "results.json").write_text(text, encoding="utf-8")
             reasons = pd.DataFrame(
                 hidden_reasons(evaluation, released), columns=["outcome", "table", "key", "reason"]
             )
-            reasons.to_csv(draft / "restricted" / "hidden_counts.csv", index=False)
-        _put_in_place(draft, target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+            reasons.to_csv(new / "restricted" / "hidden_counts.csv", index=False)
     return target / "release" / "report.html"
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
     """Refuse a folder that holds something and may not be replaced."""
+    from drive_eval.data.folders import held
+
     if target.exists() and not target.is_dir():
         raise ResultError(f"{target} is a file, not a folder. Choose another outputs folder.")
-    if target.is_dir() and any(target.iterdir()):
-        if not overwrite:
-            raise ResultError(
-                f"{target} already holds results. Move them, choose another folder, or allow "
-                "replacing them with --overwrite (overwrite=True in Python)."
-            )
-        foreign = [p.name for p in target.iterdir() if p.name not in ("release", "restricted")]
-        if foreign:
-            raise ResultError(
-                f"{target} holds {len(foreign)} files or folders that drive_eval did not write, so "
-                "it will not be replaced. Choose another outputs folder."
-            )
+    foreign = _foreign(target, held(target))
+    if foreign:
+        raise ResultError(
+            f"{target} holds {len(foreign)} files or folders that drive_eval did not write, such "
+            f'as "{foreign[0]}", so it will not be replaced. Choose another outputs folder.'
+        )
+    if held(target) and not overwrite:
+        raise ResultError(
+            f"{target} already holds results. Move them, choose another folder, or allow "
+            "replacing them with --overwrite (overwrite=True in Python)."
+        )
 
 
-def _put_in_place(draft: Path, target: Path) -> None:
-    draft.chmod(0o755)
-    if not target.exists():
-        draft.rename(target)
-        return
-    old = draft.with_name(draft.name + "-old")
-    target.rename(old)
-    try:
-        draft.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+def _foreign(target: Path, names: list[str]) -> list[str]:
+    """Return what stands in an outputs folder, at any depth, and was not written by a run."""
+    from drive_eval.data.folders import SYSTEM_FILES
+
+    found = []
+    for name in names:
+        for path in (target / name, *(target / name).rglob("*")):
+            shown = path.relative_to(target).as_posix()
+            known = _OUR_FOLDERS if path.is_dir() else _OUR_FILES
+            ours = path.name in SYSTEM_FILES or known.fullmatch(shown)
+            if path.is_symlink() or not ours:
+                found.append(shown)
+    return found
 
 
 def load_results(path: str | Path) -> Evaluation:

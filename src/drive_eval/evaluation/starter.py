@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from importlib import resources
 from pathlib import Path
 
 from drive_eval.errors import PlanError
 
 __all__ = ["make_starter"]
+
+#: What must not travel along when the folder is shared: people's rows, exact figures, drafts.
+_GITIGNORE = "data/\noutputs*/\n.*-*/\n"
 
 
 def make_starter(folder: str | Path) -> None:
@@ -23,27 +24,33 @@ def make_starter(folder: str | Path) -> None:
     Raises
     ------
     PlanError
-        If there is something in the way.
+        If there is something in the way, or the name holds characters that are not printed.
     """
+    from drive_eval.data.folders import draft
     from drive_eval.data.study import save_tables
     from drive_eval.data.synthetic import companion_files, synthetic_study
 
     target = Path(folder)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise PlanError(f"{target} already exists and is not empty. Choose another name.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
+    name = target.resolve().name
+    if not name.isprintable():
+        raise PlanError(
+            "the name of the new folder holds a line break or another character that cannot be "
+            "printed. Choose a name of letters, digits, spaces and dashes."
+        )
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    with draft(target, check=_check_free, error=PlanError) as new:
         source = resources.files("drive_eval.evaluation").joinpath("starter_files")
-        for name in ("evaluation.toml", "protocol.md", "run.py"):
-            text = source.joinpath(f"{name}.txt").read_text(encoding="utf-8")
-            (draft / name).write_text(text.replace("{name}", target.name), encoding="utf-8")
-        (draft / ".gitignore").write_text("outputs/\n", encoding="utf-8")
+        for file in ("evaluation.toml", "protocol.md", "run.py"):
+            text = source.joinpath(f"{file}.txt").read_text(encoding="utf-8")
+            text = text.replace("{name}", name).replace("{quoted}", quoted)
+            (new / file).write_text(text, encoding="utf-8")
+        (new / ".gitignore").write_text(_GITIGNORE, encoding="utf-8")
         study = synthetic_study("site", 1)
-        save_tables(study.tables, draft / "data", other_files=companion_files("site", 1))
-        if target.exists():
-            target.rmdir()
-        draft.chmod(0o755)
-        draft.rename(target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        save_tables(study.tables, new / "data", other_files=companion_files("site", 1))
+
+
+def _check_free(target: Path) -> None:
+    from drive_eval.data.folders import held
+
+    if target.exists() and (not target.is_dir() or held(target)):
+        raise PlanError(f"{target} already exists and is not empty. Choose another name.")
