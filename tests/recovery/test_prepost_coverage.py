@@ -120,7 +120,7 @@ def unequal(rng, sizes, p, correlation):
     [
         # With clusters - 1 degrees of freedom: 0.59, 0.58, 0.64, 0.59.
         ([60] + [1] * 40, {"risk_difference": 0.95, "risk_ratio": 0.95, "cessation": 0.95}),
-        # With clusters - 1: 0.89, 0.76, 0.74, 0.89. Better, and not good: the documentation says so.
+        # With clusters - 1: 0.89, 0.76, 0.74, 0.89. Better, not good: the documentation says so.
         ([20] * 5 + [1] * 45, {"risk_difference": 0.89, "risk_ratio": 0.79, "cessation": 0.81}),
     ],
     ids=["one of 60", "five of 20"],
