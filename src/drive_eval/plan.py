@@ -9,11 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from drive_eval.errors import PlanError, did_you_mean
 from drive_eval.vocabulary import (
@@ -54,6 +63,17 @@ DESIGN_KINDS: dict[str, str] = {
 }
 
 
+#: Columns of cases that no comparison may be adjusted for, and why.
+_NO_COVARIATES: dict[str, str] = {
+    **dict.fromkeys(("case_id", "perpetrator_id", "victim_survivor_id"), "an id"),
+    **dict.fromkeys(("arm", "allocated_arm"), "the arm itself"),
+    **dict.fromkeys(
+        ("index_date", "referral_date", "start_date", "exit_date", "data_end_date"), "a date"
+    ),
+    "exit_reason": "known only at the end",
+}
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,6 +87,33 @@ def _listed(codes: CodeList) -> Any:
     return check
 
 
+def _day(value: Any) -> Any:
+    """Let a date of TOML or of a results file pass, and nothing that holds a time."""
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, date) or isinstance(value, datetime):
+        # pydantic collects a ValueError and lets a TypeError through
+        raise ValueError("must be a date without a time, such as 2026-11-21.")  # noqa: TRY004
+    return value
+
+
+def _covariate(value: str) -> str:
+    if value in _NO_COVARIATES:
+        raise ValueError(
+            f"is {_NO_COVARIATES[value]}, so nothing can be adjusted for it. Choose a column of "
+            "cases that was known at the start, such as age."
+        )
+    return value
+
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Flag = Annotated[bool, Field(strict=True)]
+Day = Annotated[date, BeforeValidator(_day)]
+
+
 class EvaluationSection(_Section):
     """What is evaluated, by whom, and how far the work has come."""
 
@@ -75,14 +122,12 @@ class EvaluationSection(_Section):
     programme: str = Field("the programme", description="Name of the programme, as in a sentence.")
     place: str = Field("", description="Where it ran.")
     authors: tuple[str, ...] = Field((), description="Who evaluated it.")
-    report_date: date | None = Field(
-        None, description="Date on the report (nothing reads a clock)."
-    )
-    review_by: date | None = Field(None, description="When the report should be looked at again.")
+    report_date: Day | None = Field(None, description="Date on the report (nothing reads a clock).")
+    review_by: Day | None = Field(None, description="When the report should be looked at again.")
     status: Literal["draft", "checked"] = Field(
         "draft", description="Draft, or checked by another."
     )
-    data_cut: date | None = Field(None, description="Last date up to which data are complete.")
+    data_cut: Day | None = Field(None, description="Last date up to which data are complete.")
 
 
 class DataSection(_Section):
@@ -111,13 +156,16 @@ class DesignSection(_Section):
     allocation: str = Field("", description="How allocation was done, in one sentence.")
     comparator: str = Field("", description="What the comparison arm received.")
     unit: Unit = Field(description="What one count is: person, enrolment or dyad.")
-    max_missing_share: float = Field(
+    max_missing_share: Number = Field(
         0.1,
         ge=0,
-        le=1,
-        description="Largest share of either arm without an outcome for a causal sentence.",
+        le=0.2,
+        description="Largest share of either arm without an outcome for a causal sentence; "
+        "at most 0.2.",
     )
-    conf_level: float = Field(0.95, gt=0, lt=1, description="Coverage of every interval.")
+    conf_level: Number = Field(
+        0.95, ge=0.8, lt=1, description="Coverage of every interval; at least 0.8."
+    )
 
 
 class CohortSection(_Section):
@@ -129,11 +177,13 @@ class CohortSection(_Section):
 class ComparisonSection(_Section):
     """How programme and comparison arm are set against each other."""
 
-    tolerance_days: float = Field(
+    tolerance_days: Number = Field(
         30, ge=0, description="Largest difference between the arms in median days between measures."
     )
-    covariates: tuple[str, ...] = Field(
-        (), description="Columns of cases to adjust a comparison of risks for."
+    covariates: tuple[Annotated[str, AfterValidator(_covariate)], ...] = Field(
+        (),
+        description="Columns of cases to adjust a comparison of risks for: known at the start, and "
+        "no ids, dates or arms.",
     )
 
 
@@ -141,16 +191,15 @@ class BehaviourOutcome(_Section):
     """Severity by abuse type at two time points, as one reporter rated it."""
 
     kind: Literal["behaviour"] = Field("behaviour", description="Kind of outcome.")
-    abuse_types: tuple[str, ...] = Field(ABUSE_TYPES.codes, description="Which abuse types.")
+    abuse_types: tuple[Annotated[str, AfterValidator(_listed(ABUSE_TYPES))], ...] = Field(
+        ABUSE_TYPES.codes, description="Which abuse types.", min_length=1
+    )
     reporter: str = Field(description="Whose ratings; reporters are never pooled.")
     before: str = Field("intake", description="First time point.")
     after: str = Field("exit", description="Second time point.")
     threshold: str = Field("standard", description="Severity from which a behaviour counts.")
-    primary: bool = Field(True, description="Whether these outcomes were declared primary.")
+    primary: Flag = Field(True, description="Whether these outcomes were declared primary.")
 
-    _types = field_validator("abuse_types")(
-        lambda values: tuple(_listed(ABUSE_TYPES)(value) for value in values)
-    )
     _reporter = field_validator("reporter")(_listed(REPORTERS))
     _before = field_validator("before", "after")(_listed(TIME_POINTS))
 
@@ -175,7 +224,7 @@ class PerceivedChangeOutcome(_Section):
     kind: Literal["perceived_change"] = Field("perceived_change", description="Kind of outcome.")
     reporter: str = Field("idva", description="Whose judgement.")
     time_point: str = Field("exit", description="When it was made.")
-    primary: bool = Field(False, description="Whether it was declared primary.")
+    primary: Flag = Field(False, description="Whether it was declared primary.")
 
     _reporter = field_validator("reporter")(_listed(REPORTERS))
     _time = field_validator("time_point")(_listed(TIME_POINTS))
@@ -190,7 +239,7 @@ class BinaryOutcome(_Section):
     column: str = Field(description="Boolean column of cases.")
     reporter: str = Field("", description="Whose record it is.")
     horizon: str = Field("", description="Within what time, in words.")
-    primary: bool = Field(True, description="Whether it was declared primary.")
+    primary: Flag = Field(True, description="Whether it was declared primary.")
 
     @field_validator("reporter")
     @classmethod
@@ -209,10 +258,10 @@ class PublishedFigure(_Section):
     outcome: str = Field(description="Name of the outcome.")
     term: str = Field(description="Term of our estimate: itt, as_treated, first_stage, iv …")
     label: str = Field(description="What the publication calls it.")
-    estimate: float = Field(description="As printed, in the publication's own direction.")
-    std_error: float | None = Field(None, description="As printed.")
+    estimate: Number = Field(description="As printed, in the publication's own direction.")
+    std_error: Number | None = Field(None, description="As printed.")
     kind: str = Field("classical", description="Kind of standard error: classical, HC0 …")
-    reversed: bool = Field(
+    reversed: Flag = Field(
         False, description="Whether the publication takes the difference the other way round."
     )
     source: str = Field(description="Citation.")
@@ -260,15 +309,38 @@ class Plan(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Plan:
+        faults = []
         if self.release.policy == "public_data" and not self.data.public_source.strip():
-            raise ValueError(
-                "release.policy is public_data, so data.public_source must name the public source"
+            faults.append(
+                "release.policy is public_data, so data.public_source must name the public source."
             )
-        seen: set[str] = set()
-        for name in (name for outcome in self.outcomes for name in outcome_names(outcome)):
-            if name in seen:
-                raise ValueError(f'the outcome "{name}" is declared twice')
-            seen.add(name)
+        names = [name for outcome in self.outcomes for name in outcome_names(outcome)]
+        faults += [
+            f'the outcome "{name}" is declared twice.'
+            for name in dict.fromkeys(names)
+            if names.count(name) > 1
+        ]
+        for number, figure in enumerate(self.published, start=1):
+            if figure.outcome not in names:
+                faults.append(
+                    f'"published[{number}].outcome" names "{figure.outcome}", which no '
+                    f"[[outcomes]] block declares.{did_you_mean(figure.outcome, names)}"
+                )
+        for outcome in self.outcomes:
+            if not isinstance(outcome, BinaryOutcome):
+                continue
+            if self.design.unit == "dyad":
+                faults.append(
+                    f'the outcome "{outcome.name}" stands in cases, one value a case, so it cannot '
+                    'be counted by dyad. Use unit = "person" or "enrolment".'
+                )
+            if outcome.column in self.comparison.covariates:
+                faults.append(
+                    f'the column "{outcome.column}" is an outcome, so it cannot be a covariate of '
+                    "the comparison as well."
+                )
+        if faults:
+            raise ValueError("\n".join(faults))
         return self
 
     @property
@@ -339,6 +411,11 @@ def load_plan(path: str | Path) -> Plan:
         near = sorted(p.name for p in file.parent.glob("*.toml")) if file.parent.is_dir() else []
         hint = did_you_mean(file.name, near) or " Make one with: drive-eval init NAME."
         raise PlanError(f"no plan at {path}.{hint}")
+    if file.suffix.lower() in (".csv", ".xlsx", ".parquet"):
+        raise PlanError(
+            f"{file.name} is a table, not a plan. Give the plan (evaluation.toml), or the folder "
+            "that holds it."
+        )
     try:
         body = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
@@ -355,8 +432,12 @@ def load_plan(path: str | Path) -> Plan:
         faults = error.errors()
         # A list whose items are all faulty is reported as too short as well: keep the cause.
         inner = {fault["loc"][0] for fault in faults if len(fault["loc"]) > 1}
-        faults = [f for f in faults if f["type"] != "too_short" or f["loc"][0] not in inner]
-        sentences = [_sentence(file.name, fault) for fault in faults]
+        faults = [
+            f
+            for f in faults
+            if f["type"] != "too_short" or len(f["loc"]) > 1 or f["loc"][0] not in inner
+        ]
+        sentences = [line for fault in faults for line in _sentences(file.name, fault)]
         raise PlanError("\n".join(dict.fromkeys(sentences))) from None
     folder = (plan.folder / plan.data.folder).resolve()
     data = plan.data.model_copy(update={"folder": folder})
@@ -367,8 +448,38 @@ def _keys(model: type[BaseModel]) -> list[str]:
     return [name for name in model.model_fields if name != "path"]
 
 
-def _sentence(file: str, fault: Any) -> str:
+#: What would be right, by pydantic's name of the fault; ``{...}`` is filled from its context.
+_WRONG: dict[str, str] = {
+    "string_type": 'must be text in quotation marks, such as "exit"',
+    "path_type": 'must be text in quotation marks, such as "data"',
+    "float_type": "must be a number without quotation marks",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false, without quotation marks",
+    "tuple_type": 'must be a list, such as ["physical", "sexual"]',
+    "dict_type": 'must be a table of names, such as {{ cases = "extract.csv" }}',
+    "model_type": "must be a section of keys, not a single value",
+    "model_attributes_type": "must be a section of keys, not a single value",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "less_than": "must be less than {lt:g}",
+    "too_short": "must not be an empty list",
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": (
+        "must be a short name of small letters, digits and underscores that begins with a letter, "
+        "such as reassault_6m"
+    ),
+}
+
+
+def _sentences(file: str, fault: Any) -> list[str]:
     """Turn one pydantic fault into: file, place, what is wrong, what would be right."""
+    if not fault["loc"]:
+        lines = str(fault["msg"]).removeprefix("Value error, ").splitlines()
+        return [f"{file}: {line.removesuffix('.')}." for line in lines]
+    return [_sentence(file, fault)]
+
+
+def _sentence(file: str, fault: Any) -> str:
     place = [
         part for part in fault["loc"] if part not in ("behaviour", "perceived_change", "binary")
     ]
@@ -391,9 +502,12 @@ def _sentence(file: str, fault: Any) -> str:
         known = [part.strip("' ") for part in str(fault["ctx"]["expected"]).split(" or ")]
         known = [name.strip("' ") for part in known for name in part.split(",")]
         return f'{file}: "{where}" cannot be "{given}".{did_you_mean(given, known)}'
-    message = str(fault["msg"]).removeprefix("Value error, ").removesuffix(".")
-    given = f' "{fault["input"]}"' if isinstance(fault["input"], str) else ""
-    return f'{file}: "{where}"{given} {message}.' if where else f"{file}: {message}."
+    if fault["type"] == "value_error":
+        message = str(fault["msg"]).removeprefix("Value error, ").removesuffix(".")
+        given = f' "{fault["input"]}"' if isinstance(fault["input"], str) else ""
+        return f'{file}: "{where}"{given} {message}.'
+    wrong = _WRONG.get(fault["type"], "holds what a plan cannot hold; see docs/reference/plan.md")
+    return f'{file}: "{where}" {wrong.format(**fault.get("ctx", {}))}.'
 
 
 def _model_at(place: list[Any], kinds: list[Any]) -> type[BaseModel]:
@@ -464,6 +578,8 @@ def _default(value: Any) -> str:
 
 
 def _kind(annotation: Any) -> str:
+    if get_origin(annotation) is Annotated:
+        return _kind(get_args(annotation)[0])
     choices = get_args(annotation)
     if choices and all(isinstance(choice, str) for choice in choices):
         return ", ".join(f"`{choice}`" for choice in choices)

@@ -106,6 +106,175 @@ def test_every_fault_has_its_sentence(tmp_path, old, new, message):
     assert "\nTraceback" not in str(caught.value)
 
 
+BINARY = """
+[[outcomes]]
+kind = "binary"
+name = "again"
+column = "again"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (
+            '"A trial plan"',
+            "7",
+            '"evaluation.title" must be text in quotation marks, such as "exit"',
+        ),
+        ('"A trial plan"', '""', '"evaluation.title" must not be empty'),
+        ('"tables"', "7", '"data.folder" must be text in quotation marks, such as "data"'),
+        (
+            "[data]",
+            "authors = 'me'\n[data]",
+            '"evaluation.authors" must be a list, such as ["physical", "sexual"]',
+        ),
+        (
+            "[data]",
+            "authors = ['me', 7]\n[data]",
+            '"evaluation.authors[2]" must be text in quotation marks, such as "exit"',
+        ),
+        (
+            "[data]",
+            "data_cut = 2026-11-21T10:00:00\n[data]",
+            '"evaluation.data_cut" must be a date without a time, such as 2026-11-21',
+        ),
+        (
+            "[data]",
+            "data_cut = '21/11/2026'\n[data]",
+            '"evaluation.data_cut" "21/11/2026" must be a date without a time, such as 2026-11-21',
+        ),
+        (
+            "[design]",
+            "tables = 'cases.csv'\n[design]",
+            '"data.tables" must be a table of names, such as { cases = "extract.csv" }',
+        ),
+        (
+            '[data]\nfolder = "tables"\n',
+            "",
+            'the key "data" is missing. See docs/reference/plan.md',
+        ),
+        (
+            '[[outcomes]]\nkind = "behaviour"\nreporter = "idva"',
+            "[outcomes]",
+            '"outcomes" must be a list, such as ["physical", "sexual"]',
+        ),
+        (
+            "[[outcomes]]",
+            "max_missing_share = 0.3\n[[outcomes]]",
+            '"design.max_missing_share" must be at most 0.2',
+        ),
+        (
+            "[[outcomes]]",
+            "max_missing_share = -1\n[[outcomes]]",
+            '"design.max_missing_share" must be at least 0',
+        ),
+        (
+            "[[outcomes]]",
+            "max_missing_share = nan\n[[outcomes]]",
+            '"design.max_missing_share" must be a finite number',
+        ),
+        (
+            "[[outcomes]]",
+            "conf_level = 0.5\n[[outcomes]]",
+            '"design.conf_level" must be at least 0.8',
+        ),
+        (
+            "[[outcomes]]",
+            "conf_level = 1\n[[outcomes]]",
+            '"design.conf_level" must be less than 1',
+        ),
+        (
+            "[[outcomes]]",
+            "conf_level = true\n[[outcomes]]",
+            '"design.conf_level" must be a number without quotation marks',
+        ),
+        (
+            "[[outcomes]]",
+            "conf_level = '0.9'\n[[outcomes]]",
+            '"design.conf_level" must be a number without quotation marks',
+        ),
+        (
+            'reporter = "idva"',
+            'reporter = "idva"\nprimary = "yes"',
+            '"outcomes[1].primary" must be true or false, without quotation marks',
+        ),
+        (
+            'reporter = "idva"',
+            'reporter = "idva"\nabuse_types = []',
+            '"outcomes[1].abuse_types" must not be an empty list',
+        ),
+        (
+            'reporter = "idva"',
+            'reporter = "idva"\nabuse_types = ["sexual", "physcal"]',
+            '"outcomes[1].abuse_types[2]" "physcal" is not in the code list. Nearest: "physical"',
+        ),
+        (
+            'reporter = "idva"',
+            'reporter = "idva"' + BINARY.replace('"again"', '"Re-assault"', 1),
+            '"outcomes[2].name" must be a short name of small letters, digits and underscores that '
+            "begins with a letter, such as reassault_6m",
+        ),
+        (
+            "[[outcomes]]",
+            "[comparison]\ncovariates = ['age', 'perpetrator_id']\n[[outcomes]]",
+            '"comparison.covariates[2]" "perpetrator_id" is an id, so nothing can be adjusted for '
+            "it. Choose a column of cases that was known at the start, such as age",
+        ),
+        (
+            "[[outcomes]]",
+            "[comparison]\ncovariates = ['index_date']\n[[outcomes]]",
+            '"comparison.covariates[1]" "index_date" is a date, so nothing can be adjusted for it. '
+            "Choose a column of cases that was known at the start, such as age",
+        ),
+        (
+            "[[outcomes]]",
+            "[comparison]\ncovariates = ['again']\n" + BINARY + "[[outcomes]]",
+            'the column "again" is an outcome, so it cannot be a covariate of the comparison as '
+            "well",
+        ),
+        (
+            'kind = "randomised"\nunit = "person"\n',
+            'kind = "randomised"\nunit = "dyad"\n' + BINARY,
+            'the outcome "again" stands in cases, one value a case, so it cannot be counted by '
+            'dyad. Use unit = "person" or "enrolment"',
+        ),
+        (
+            "[data]",
+            "[[published]]\noutcome = 'physical:idva:intake-exitt'\nterm = 'itt'\nlabel = 'x'\n"
+            "estimate = 1\nsource = 'x'\n[data]",
+            '"published[1].outcome" names "physical:idva:intake-exitt", which no [[outcomes]] '
+            'block declares. Nearest: "physical:idva:intake-exit"',
+        ),
+    ],
+)
+def test_a_wrong_value_has_one_sentence_in_our_own_words(tmp_path, old, new, sentence):
+    assert old in GOOD
+    with pytest.raises(PlanError) as caught:
+        load_plan(write(tmp_path, GOOD.replace(old, new, 1)))
+    assert str(caught.value) == f"evaluation.toml: {sentence}."
+
+
+def test_an_outcome_that_is_no_block_is_refused(tmp_path):
+    text = "outcomes = [7]\n" + GOOD.partition("[[outcomes]]")[0]
+    sentence = r'"outcomes\[1\]" must be a section of keys, not a single value\.'
+    with pytest.raises(PlanError, match=sentence):
+        load_plan(write(tmp_path, text))
+
+
+def test_a_results_file_gives_its_plan_back(tmp_path):
+    plan = load_plan(write(tmp_path, GOOD.replace("[data]", "data_cut = 2026-11-21\n[data]")))
+    again = type(plan).model_validate(plan.to_dict())
+    assert again.evaluation.data_cut == plan.evaluation.data_cut
+
+
+def test_a_table_is_not_a_plan(tmp_path):
+    table = tmp_path / "cases.csv"
+    table.write_text("case_id,arm\n", encoding="utf-8")
+    with pytest.raises(PlanError, match=r"cases.csv is a table, not a plan\. Give the plan"):
+        load_plan(table)
+
+
 def test_the_key_path_is_not_for_users(tmp_path):
     with pytest.raises(PlanError, match='unknown key "path"'):
         load_plan(write(tmp_path, 'path = "x"\n' + GOOD))
