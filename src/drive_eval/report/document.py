@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import io
 from typing import TYPE_CHECKING, Any
 
 from drive_eval.plan import BehaviourOutcome, BinaryOutcome, Plan, outcome_names
@@ -44,11 +43,11 @@ def write_bundle(
     (folder / "charts").mkdir()
     pictures = {}
     for done, chart in enumerate(drawn, start=1):
-        picture = _png(chart)
+        picture, untitled = charts.pictures(chart)
         (folder / "charts" / f"{chart.name}.png").write_bytes(picture)
         csv = chart.data.to_csv(index=False, lineterminator="\n")
         (folder / "charts" / f"{chart.name}.csv").write_text(csv, encoding="utf-8", newline="")
-        pictures[chart.name] = base64.b64encode(picture).decode("ascii")
+        pictures[chart.name] = base64.b64encode(untitled).decode("ascii")
         if progress is not None:
             progress(done, total, chart.name)
     page = _page(evaluation, sections, pictures)
@@ -58,13 +57,6 @@ def write_bundle(
     (folder / "results.json").write_text(evaluation.to_json(), encoding="utf-8", newline="")
     if progress is not None:
         progress(total, total, "results.json")
-
-
-def _png(chart: Chart) -> bytes:
-    buffer = io.BytesIO()
-    # No library, date or path in the picture's metadata: the file must say nothing but the chart.
-    chart.figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def _page(evaluation: Evaluation, sections: list[dict[str, Any]], pictures: dict[str, str]) -> str:
@@ -252,14 +244,16 @@ def _severity(
 
 
 def _risks(evaluation: Evaluation, plan: Plan, labels: dict[str, str]) -> dict[str, Any]:
-    drawn, shown, points = [], [], []
+    drawn: list[Chart] = []
+    shown, points = [], []
     for outcome in plan.outcomes:
         if isinstance(outcome, BehaviourOutcome):
             continue
         name = outcome_names(outcome)[0]
         title = _risk_title(outcome)
         chart = charts.risk_chart(evaluation, [name], {name: title}, labels)
-        drawn.append(chart)
+        before = sum(other.name.startswith("perceived_change") for other in drawn)
+        drawn.append(_numbered(chart, before if chart.name == "perceived_change" else 0))
         points += sentences.risk_sentences(evaluation.results[name], title, labels)
         for table in evaluation.results[name].tables:
             shown.append(tables.counts_table(table, f"{title}: {table.title.lower()}", labels))
@@ -302,5 +296,8 @@ def _effects(
     return _section(
         "effects",
         "All effects with their uncertainty",
-        tables_=[tables.effects_table(evaluation, labels)],
+        tables_=[
+            tables.main_effects_table(evaluation, labels),
+            tables.effects_table(evaluation, labels),
+        ],
     )

@@ -21,7 +21,7 @@ from drive_eval.vocabulary import ARMS, REPORTERS, SEVERITY, label
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from drive_eval.results import Check, CountTable, Estimate, Evaluation, ResultSet
+    from drive_eval.results import Cell, Check, CountTable, Estimate, Evaluation, ResultSet
 
 __all__ = [
     "Table",
@@ -32,10 +32,12 @@ __all__ = [
     "effects_table",
     "front_box",
     "headline_table",
+    "main_effects_table",
     "provenance_table",
     "published_table",
     "reductions_table",
     "severity_table",
+    "stages_first",
 ]
 
 HIDDEN = "[c]"
@@ -252,13 +254,29 @@ def severity_table(
 
 def counts_table(table: CountTable, caption: str, labels: Mapping[str, str]) -> Table:
     """Any released count table, one line each."""
+    cells = stages_first(table) if table.name in ("flow", "cohort_flow") else table.cells
     rows = [
         (*[_key_text(part, labels) for part in cell.key], _count(cell.count))
-        for cell in table.cells
+        for cell in cells
         if cell.shown
     ]
     heads = tuple(name.replace("_", " ").capitalize() for name in table.dimensions)
     return Table(caption=caption, header=(*heads, "Count"), rows=tuple(rows), note=table.note)
+
+
+def stages_first(table: CountTable) -> list[Cell]:
+    """Order a flow as people pass it: each stage, then those who left before the next."""
+    order: list[int] = []
+    for group in dict.fromkeys(cell.key[0] for cell in table.cells):
+        here = [i for i, cell in enumerate(table.cells) if cell.key[0] == group]
+        stages = sorted(
+            (i for i in here if table.cells[i].parts), key=lambda i: -len(table.cells[i].parts)
+        )
+        for number, stage in enumerate(stages, start=1):
+            inner = table.cells[stages[number]].parts if number < len(stages) else ()
+            order += [stage, *sorted(set(table.cells[stage].parts) - set(inner))]
+        order += [i for i in here if i not in order]
+    return [table.cells[i] for i in order]
 
 
 def denominators_table(
@@ -348,6 +366,42 @@ def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
             "group, or of the programme group for a contrast. [c]: too few people to show. [x]: "
             "cannot be computed; the checks say why."
         ),
+    )
+
+
+def main_effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
+    """One line for each outcome: the groups set against each other, or the one group's change."""
+    rows = []
+    programme = f"{arm_label('programme', labels)} group alone"
+    for name, result in evaluation.results.items():
+        whole = [e for e in result.estimates if not e.subgroup]
+        wanted = [
+            *[
+                e
+                for e in whole
+                if (e.measure, e.term, e.group) == ("percent_reduction", "ratio", "")
+            ],
+            *[e for e in whole if (e.measure, e.term, e.group) == ("risk_difference", "", "")],
+            *[e for e in whole if e.measure == "percent_reduction" and e.group == "programme"],
+            *[e for e in whole if e.measure == "share_reduced" and e.group == "programme"],
+        ]
+        for e in wanted[:1]:
+            what = BETWEEN.get((e.measure, e.term), "") if not e.group else ""
+            rows.append(
+                (
+                    _outcome_label(evaluation, name),
+                    what or f"{MEASURES[e.measure]}; {programme}",
+                    value_text(e),
+                    interval_text(e),
+                    e.claim,
+                )
+            )
+    level = f"{100 * evaluation.plan['design']['conf_level']:g}% interval"
+    return Table(
+        caption="The main effect on each outcome",
+        header=("Outcome", "Measure", "Estimate", level, "May be read as"),
+        rows=tuple(rows),
+        note="[c]: too few people to show. [x]: cannot be computed; the checks say why.",
     )
 
 

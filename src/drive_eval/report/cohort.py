@@ -1,0 +1,293 @@
+"""Charts of who is in the figures and who is not: the flow, and who was never measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import pandas as pd
+
+from drive_eval.report.drawing import (
+    ARM_COLOURS,
+    DARK_BLUE,
+    DARK_GREY,
+    DARK_PINK,
+    STYLE,
+    TURQUOISE,
+    WIDTH,
+    Chart,
+    headings,
+    hidden_bar,
+    hidden_patch,
+    legend_patch,
+    new_figure,
+    part,
+    place,
+    row_lines,
+    shown_count,
+    wrapped,
+)
+from drive_eval.report.sentences import arm_label, percent_text
+from drive_eval.report.tables import stages_first
+from drive_eval.vocabulary import ARMS, EXIT_REASONS, label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from drive_eval.results import CountTable, Evaluation, ResultSet
+
+__all__ = ["MISSING_COLOURS", "find_table", "flow_chart", "missing_chart"]
+
+#: Key of the count, words, fill and ink, in the order in which they meet.
+MISSING_COLOURS = {
+    "measured at both": ("all", "both", DARK_BLUE, "#FFFFFF"),
+    "only before": ("missing", "before only", TURQUOISE, "#000000"),
+    "only after": ("missing", "after only", DARK_PINK, "#FFFFFF"),
+    "never": ("missing", "neither", "#FFFFFF", "#000000"),
+}
+
+#: About the width of the bars, in inches.
+PANEL = 6.6
+
+
+def find_table(result: ResultSet, name: str) -> CountTable | None:
+    """Return a count table of a result, or None."""
+    return next((table for table in result.tables if table.name == name), None)
+
+
+def missing_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[str, str]) -> Chart:
+    """Draw, for each abuse type and arm, how many were measured at both points and how many not.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Released.
+    names : sequence of str
+        Outcome names.
+    labels : dict
+        Names of the arms.
+
+    Returns
+    -------
+    Chart
+        What may not be shown is dotted, with words.
+    """
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        for group in ARMS.codes:
+            table = find_table(evaluation.results[name], f"pairs:{group}")
+            if table is not None:
+                row: dict[str, Any] = {"abuse_type": name.split(":")[0], "group": group}
+                row.update({kind: table[key, kind] for kind, (key, *_) in MISSING_COLOURS.items()})
+                row["referred"] = table["all", "referred"]
+                rows.append(row)
+    headline = _missing_headline(rows)
+    subtitle = "People in the cohort by whether severity was rated before, after, or both"
+    places = place(rows, max(0.44, 0.17 * (row_lines(rows, labels) + 1) + 0.08))
+    with mpl.rc_context(STYLE):
+        figure, title = new_figure(headline, subtitle, 0.85 + places.height)
+        axes = figure.subplots()
+        for row, y in zip(rows, places.rows, strict=True):
+            _missing_bar(axes, row, y)
+        axes.set_yticks(
+            places.rows,
+            [
+                f"{wrapped(arm_label(row['group'], labels))}\n(n = {shown_count(row['referred'])})"
+                for row in rows
+            ],
+            fontsize=9,
+        )
+        headings(axes, places)
+        axes.set_xlim(0, 100)
+        axes.set_xlabel("of 100 people in the cohort")
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        signs = [legend_patch(fill, words) for _, words, fill, _ink in MISSING_COLOURS.values()]
+        axes.legend(
+            handles=[*signs, hidden_patch()], loc="lower left", bbox_to_anchor=(-0.02, 1.0),
+            ncols=5, frameon=False, fontsize=9, title="Rated:", title_fontsize=9, alignment="left",
+            columnspacing=1.2, handlelength=1.4,
+        )  # fmt: skip
+    said = []
+    for row in rows:
+        who = f"{label(row['abuse_type'])}, {arm_label(row['group'], labels).lower()}"
+        both = row["measured at both"]
+        if both is None or not row["referred"]:
+            said.append(f"{who}: how many were rated at both points is too few to show.")
+        else:
+            share = percent_text(both, row["referred"])
+            said.append(f"{who}: {share} of 100 were rated at both points.")
+    return Chart(
+        name="missing",
+        headline=headline,
+        subtitle=subtitle,
+        figure=figure,
+        title_height=title,
+        data=pd.DataFrame(rows),
+        alt_text="Stacked bars. " + " ".join(said),
+        caption=(
+            "The numbers in the bars are people, rounded where the disclosure policy asks for it. "
+            "Dotted, [c]: too few people to show."
+        ),
+    )
+
+
+def _missing_bar(axes: Any, row: dict[str, Any], y: float) -> None:
+    counts = {kind: row[kind] for kind in MISSING_COLOURS}
+    known = [count for count in counts.values() if count is not None]
+    hidden, shown, total = len(known) < len(counts), sum(known), row["referred"]
+    if total == 0:
+        axes.text(50, y, "nobody in the cohort", ha="center", va="center", fontsize=9)
+        return
+    if not total or not shown:
+        hidden_bar(axes, y, 0, height=0.3, panel=PANEL, words=["[c] too few people to show"])
+        return
+    # Rounded one by one, the parts can fill the bar although one is hidden: leave it a place.
+    scale = min(100 / total, 97.5 / shown) if hidden else 100 / shown
+    start = 0.0
+    for kind, (_key, words, fill, ink) in MISSING_COLOURS.items():
+        count = counts[kind]
+        if not count:
+            continue
+        part(
+            axes, y, start, count * scale, height=0.3, panel=PANEL, fill=fill, ink=ink,
+            words=[f"{words} {count:,}", f"{count:,}"],
+        )  # fmt: skip
+        start += count * scale
+    if hidden:
+        hidden_bar(axes, y, start, height=0.3, panel=PANEL, words=["[c] too few to show", "[c]"])
+
+
+def _missing_headline(rows: Sequence[dict[str, Any]]) -> str:
+    known = [row for row in rows if row["referred"] and row["measured at both"] is not None]
+    if not known:
+        return "How many were measured at both points is too few to show"
+    if any(row["measured at both"] < 0.7 * row["referred"] for row in known):
+        return "Many people were never measured: the figures describe those who were"
+    if len(known) < len(rows):
+        return "Most people were measured at both points, where that can be shown"
+    return "Most people were measured at both points"
+
+
+def flow_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart:
+    """Draw the flow from the cohort to those in the figures, with the ways out.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Released.
+    labels : dict
+        Names of the arms.
+
+    Returns
+    -------
+    Chart
+        As high as it has stages.
+    """
+    table = evaluation.table("flow")
+    groups = [arm for arm in ARMS.codes if any(cell.key[0] == arm for cell in table.cells)]
+    stages = _stages(table, groups)
+    headline = "Who is in the figures, and who is not"
+    heads = {group: wrapped(arm_label(group, labels), 30) for group in groups}
+    out = {
+        (group, stage): _ways_out(table, group, ways) for group in groups for stage, ways in stages
+    }
+    # From the top, in inches: the names, then boxes, each step as high as its ways out need.
+    tops = [0.36 + 0.2 * max([head.count("\n") + 1 for head in heads.values()], default=1)]
+    for stage, _ in stages[:-1]:
+        lines = max(out[group, stage].count("\n") + 1 for group in groups)
+        tops.append(tops[-1] + max(0.95, 0.18 * lines + 0.68))
+    height = tops[-1] + 0.42
+    with mpl.rc_context(STYLE):
+        figure, title = new_figure(headline, table.note, height)
+        axes = figure.subplots()
+        axes.set_axis_off()
+        axes.set_xlim(0, WIDTH)
+        axes.set_ylim(height, 0)
+        for column, group in enumerate(groups):
+            middle = column * WIDTH / 2 + 1.15
+            axes.text(
+                middle, 0.02, heads[group], ha="center", va="top", fontweight="bold", fontsize=11,
+                linespacing=1.25,
+            )  # fmt: skip
+            for (stage, _), y in zip(stages, tops, strict=True):
+                axes.text(
+                    middle,
+                    y,
+                    f"{label(stage)}\n{shown_count(table[group, stage])}",
+                    ha="center",
+                    va="center",
+                    fontsize=10,
+                    bbox={
+                        "boxstyle": "round,pad=0.45",
+                        "facecolor": "white",
+                        "edgecolor": ARM_COLOURS[group],
+                        "linewidth": 2,
+                    },
+                )
+            for (stage, _), y, below in zip(stages, tops, tops[1:], strict=False):
+                axes.annotate(
+                    "",
+                    (middle, below - 0.26),
+                    xytext=(middle, y + 0.26),
+                    arrowprops={"arrowstyle": "-|>", "color": DARK_GREY, "linewidth": 1.4},
+                )
+                axes.text(
+                    middle + 0.2, (y + below) / 2, out[group, stage], ha="left", va="center",
+                    fontsize=9, linespacing=1.2,
+                )  # fmt: skip
+    said = []
+    for group in groups:
+        steps = ", ".join(f"{stage} {shown_count(table[group, stage])}" for stage, _ in stages)
+        said.append(f"{arm_label(group, labels)}: {steps}.")
+    return Chart(
+        name="flow",
+        headline=headline,
+        subtitle=table.note,
+        figure=figure,
+        title_height=title,
+        data=_flow_data(table),
+        alt_text="Flow diagram. " + " ".join(said),
+        caption=(
+            "[c]: too few people to show. A total is the sum of the rounded counts shown, so it "
+            "can differ by a few from the same total elsewhere on this page."
+        ),
+    )
+
+
+def _flow_data(table: CountTable) -> pd.DataFrame:
+    rows = [(*cell.key, cell.count) for cell in stages_first(table) if cell.shown]
+    data = pd.DataFrame(rows, columns=["group", "stage", "count"])
+    data["count"] = data["count"].astype("Int64")
+    return data
+
+
+def _stages(table: CountTable, groups: Sequence[str]) -> list[tuple[str, list[str]]]:
+    keys = [cell.key[1] for cell in table.cells if cell.key[0] in groups]
+    measured = next(
+        (key for key in keys if key.startswith("measured at ") and "both" not in key), ""
+    )
+    if not measured:
+        return [("allocated", [])]
+    lost = [key for key in dict.fromkeys(keys) if key.startswith("no ")]
+    before = f"no {measured.removeprefix('measured at ')} measure"
+    return [
+        ("in the cohort", [before]),
+        (measured, [key for key in lost if key != before]),
+        ("measured at both", []),
+    ]
+
+
+def _ways_out(table: CountTable, group: str, ways: Sequence[str]) -> str:
+    """Return who left between two stages and why, reasons beneath a common heading."""
+    keys = {cell.key for cell in table.cells}
+    here = [way for way in ways if (group, way) in keys and table[group, way] != 0]
+    heads = {way.partition(": ")[0] for way in here}
+    lines = []
+    for way in here:
+        head, _, reason = way.partition(": ")
+        words = f"  {EXIT_REASONS.label(reason)}" if reason else label(head)
+        lines.append(f"{words}: {shown_count(table[group, way])}")
+    if here and all(": " in way for way in here):
+        lines.insert(0, f"{label(heads.pop())}:")
+    return "\n".join(lines)

@@ -1,0 +1,156 @@
+"""The chart of yes/no outcomes: how often in each arm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import pandas as pd
+
+from drive_eval.report.drawing import (
+    ARM_COLOURS,
+    ARM_MARKERS,
+    DARK_GREY,
+    STYLE,
+    TOO_FEW,
+    Chart,
+    beside,
+    new_figure,
+    percent,
+    whole,
+    wrapped,
+)
+from drive_eval.report.sentences import UNITS, arm_label, out_of_100
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+    from drive_eval.results import Evaluation, ResultSet
+
+__all__ = ["risk_chart"]
+
+
+def risk_chart(
+    evaluation: Evaluation, names: Sequence[str], titles: dict[str, str], labels: dict[str, str]
+) -> Chart:
+    """Draw how often a yes/no outcome happened in each arm, with its interval.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Released.
+    names : sequence of str
+        Outcome names.
+    titles : dict
+        Outcome name to plain words.
+    labels : dict
+        Names of the arms.
+
+    Returns
+    -------
+    Chart
+        An arm with too few people has its row, with words in place of a bar. The name is that
+        of the first outcome, so that each has a file of its own.
+    """
+    rows = [row for name in names for row in _risk_rows(name, evaluation.results[name])]
+    headline = _risk_headline(evaluation.results[names[0]], titles[names[0]], rows, labels)
+    level = evaluation.plan["design"]["conf_level"]
+    people = UNITS[evaluation.plan["design"]["unit"]]
+    subtitle = f"Share of {people} in each group, with its {100 * level:g}% interval"
+    words = [
+        wrapped(arm_label(row["group"], labels))
+        + ("" if row["n"] is None else f"\n(n = {row['n']:,})")
+        + (f"\n{wrapped(titles[row['outcome']])}" if len(names) > 1 else "")
+        for row in rows
+    ]
+    height = max([0.62, *[0.17 * (text.count("\n") + 1) + 0.12 for text in words]])
+    with mpl.rc_context(STYLE):
+        figure, title = new_figure(headline, subtitle, 0.75 + height * max(len(rows), 1))
+        axes = figure.subplots()
+        known = [row for row in rows if row["percent"] is not None]
+        top = max([row["conf_high"] or row["percent"] for row in known], default=60)
+        end = min(max(top * 1.45, 30), 140)
+        axes.set_xlim(0, end)
+        for y, row in enumerate(rows):
+            if row["percent"] is None:
+                axes.text(end / 2, y, TOO_FEW, ha="center", va="center", color=DARK_GREY)
+            else:
+                _risk_bar(axes, row, y)
+        if not rows:
+            axes.text(end / 2, 0, "nobody was measured", ha="center", va="center")
+        axes.set_yticks(range(len(rows)), words)
+        axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
+        axes.set_xticks([t for t in axes.get_xticks() if t <= 100])
+        axes.set_xlabel(f"of 100 people (line: {100 * level:g}% interval)")
+        axes.tick_params(axis="y", length=0)
+    said = [
+        f"{titles[row['outcome']]}, {arm_label(row['group'], labels).lower()}: {_risk_words(row)}."
+        for row in rows
+    ]
+    return Chart(
+        name="perceived_change" if ":" in names[0] else f"risks-{names[0]}",
+        headline=headline,
+        subtitle=subtitle,
+        figure=figure,
+        title_height=title,
+        data=pd.DataFrame(rows),
+        alt_text="Bars with intervals. " + " ".join(said or ["Nobody was measured."]),
+        caption="The line on each bar is the interval of that group alone, not of the difference.",
+    )
+
+
+def _risk_rows(name: str, result: ResultSet) -> list[dict[str, Any]]:
+    measures = {"risk_treated": "programme", "risk_comparison": "comparison", "share_reduced": ""}
+    return [
+        {
+            "outcome": name,
+            "group": measures[e.measure] or e.group,
+            "events": e.n_events,
+            "n": e.n,
+            "percent": percent(e.estimate),
+            "conf_low": percent(e.conf_low),
+            "conf_high": percent(e.conf_high),
+        }
+        for e in result.estimates
+        if e.measure in measures and not e.subgroup
+    ]
+
+
+def _risk_bar(axes: Axes, row: dict[str, Any], y: float) -> None:
+    colour = ARM_COLOURS[row["group"]]
+    axes.barh(
+        y, row["percent"], height=0.52, facecolor="white", edgecolor=colour, linewidth=2, zorder=0
+    )
+    if row["conf_low"] is not None and row["conf_high"] is not None:
+        axes.plot([row["conf_low"], row["conf_high"]], [y, y], color=colour, linewidth=2.4)
+    axes.plot([row["percent"]], [y], marker=ARM_MARKERS[row["group"]], color=colour, markersize=8)
+    end = max(row["conf_high"] or 0, row["percent"])
+    beside(axes, end, y, 1, _risk_words(row).replace(" (interval ", "  ("))
+
+
+def _risk_words(row: dict[str, Any]) -> str:
+    if row["percent"] is None:
+        return TOO_FEW
+    words = f"{out_of_100(row['percent'] / 100)} of 100"
+    if row["conf_low"] is None or row["conf_high"] is None:
+        return words
+    return f"{words} (interval {whole(row['conf_low'])} to {whole(row['conf_high'])})"
+
+
+def _risk_headline(
+    result: ResultSet, title: str, rows: Sequence[dict[str, Any]], labels: dict[str, str]
+) -> str:
+    """Say in which group it happened more often, as far as the interval of the difference goes."""
+    if all(row["percent"] is None for row in rows):
+        return f"{title}: {TOO_FEW}"
+    found = [e for e in result.estimates if e.measure == "risk_difference"]
+    gap = next((e for e in found if not (e.subgroup or e.term or e.group)), None)
+    if gap is None or gap.conf_low is None or gap.conf_high is None:
+        one = len({row["group"] for row in rows}) == 1
+        return title if one else f"{title}: the groups cannot be set against each other here"
+    if gap.conf_low <= 0 <= gap.conf_high:
+        return f"{title}: no clear difference between the groups"
+    side = "less" if gap.conf_high < 0 else "more"
+    return f"{title}: {side} often in the {arm_label('programme', labels).lower()} group"
