@@ -35,6 +35,7 @@ from drive_eval.vocabulary import (
 )
 
 __all__ = [
+    "NO_COVARIATES",
     "BehaviourOutcome",
     "BinaryOutcome",
     "CohortSection",
@@ -64,7 +65,7 @@ DESIGN_KINDS: dict[str, str] = {
 
 
 #: Columns of cases that no comparison may be adjusted for, and why.
-_NO_COVARIATES: dict[str, str] = {
+NO_COVARIATES: dict[str, str] = {
     **dict.fromkeys(("case_id", "perpetrator_id", "victim_survivor_id"), "an id"),
     **dict.fromkeys(("arm", "allocated_arm"), "the arm itself"),
     **dict.fromkeys(
@@ -101,9 +102,9 @@ def _day(value: Any) -> Any:
 
 
 def _covariate(value: str) -> str:
-    if value in _NO_COVARIATES:
+    if value in NO_COVARIATES:
         raise ValueError(
-            f"is {_NO_COVARIATES[value]}, so nothing can be adjusted for it. Choose a column of "
+            f"is {NO_COVARIATES[value]}, so nothing can be adjusted for it. Choose a column of "
             "cases that was known at the start, such as age."
         )
     return value

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drive_eval.errors import DesignError, ResultError
+from drive_eval.errors import DesignError, DesignWarning, ResultError, did_you_mean
 from drive_eval.results import Evaluation, Provenance, library_versions
+from drive_eval.vocabulary import ARMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "load_results", "run", "write_report"]
 
+_BY_CASE = (
+    "perceived change is judged by case, so it cannot be counted by dyad. "
+    'Use unit = "person" or "enrolment".'
+)
 #: All that a run writes, and so all that a run may replace.
 _OUR_FOLDERS = re.compile(r"release(/charts)?|restricted")
 _OUR_FILES = re.compile(
@@ -46,8 +52,20 @@ def check(plan: Plan, study: Study) -> dict[str, int]:
     Raises
     ------
     DesignError
-        With one sentence for every outcome that the study cannot carry.
+        With one sentence for everything that the study cannot carry.
+
+    Warns
+    -----
+    DesignWarning
+        If some of the outcomes would run and not be released.
     """
+    for note in _unreleased(plan):
+        warnings.warn(note, DesignWarning, stacklevel=2)
+    return _tried_out(plan, study)
+
+
+def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
+    """Return the units in the figures of each outcome, or refuse with all reasons."""
     from drive_eval.measures.case_table import (
         behaviour_rows,
         binary_rows,
@@ -57,7 +75,7 @@ def check(plan: Plan, study: Study) -> dict[str, int]:
 
     units = _units(plan, study)
     found: dict[str, int] = {}
-    faults: list[str] = []
+    faults = _arm_faults(plan, study) + _covariate_faults(plan, study)
     for outcome in plan.outcomes:
         for number, name in enumerate(outcome_names(outcome)):
             try:
@@ -73,6 +91,9 @@ def check(plan: Plan, study: Study) -> dict[str, int]:
                     )
                     found[name] = len(rows.dropna(subset=["used_before", "used_after"]))
                 elif isinstance(outcome, PerceivedChangeOutcome):
+                    if plan.design.unit == "dyad":
+                        faults.append(_BY_CASE)
+                        continue
                     rows = perceived_change_rows(
                         units,
                         _needed(study, "risk_reviews", outcome.kind),
@@ -83,11 +104,86 @@ def check(plan: Plan, study: Study) -> dict[str, int]:
                 else:
                     rows = binary_rows(units, column=outcome.column)
                     found[name] = int(rows["outcome"].notna().sum())
+                    if not found[name]:
+                        faults.append(
+                            f'the outcome "{name}" has nothing to count: the column '
+                            f'"{outcome.column}" of cases is blank in every row. Fill it, or take '
+                            "the outcome out of the plan."
+                        )
             except DesignError as fault:
                 faults.append(str(fault))
+    if found and not faults and not any(found.values()):
+        faults.append(
+            f"there is nothing to show: no {plan.design.unit} has what any outcome of the plan "
+            "needs (for a behaviour, a severity at both time points). Look whether severity is "
+            "filled in, and whether the plan names the right reporter and time points."
+        )
     if faults:
         raise DesignError("\n".join(dict.fromkeys(faults)))
     return found
+
+
+def _arm_faults(plan: Plan, study: Study) -> list[str]:
+    """Say where the arms that there are do not fit the kind of design."""
+    cases = study.tables["cases"]
+    column = arm_column(plan, cases)
+    sizes = cases[column].value_counts()
+    arms = [arm for arm in ARMS.codes if sizes.get(arm, 0)]
+    kind = plan.design.kind
+    if kind == "before_after" and "comparison" in arms:
+        return [
+            f"the plan says before_after, which has nobody to compare with, but "
+            f"{sizes['comparison']} of {len(cases)} cases are in the comparison arm. Use "
+            'kind = "comparison_group", or leave these cases out with [cohort] exclude.'
+        ]
+    if kind != "before_after" and len(arms) == 1:
+        return [
+            f"the plan says {kind}, which needs two arms, but {column} is {arms[0]} in all "
+            f"{len(cases)} cases. Add the cases of the other arm, or use "
+            'kind = "before_after".'
+        ]
+    return []
+
+
+def _covariate_faults(plan: Plan, study: Study) -> list[str]:
+    """Name the covariates that the comparison would stumble over."""
+    from drive_eval.plan import NO_COVARIATES
+
+    cases = study.tables["cases"]
+    faults = []
+    for name in plan.comparison.covariates:
+        if name not in cases:
+            usable = [str(c) for c in cases if c not in NO_COVARIATES]
+            faults.append(
+                f'the covariate "{name}" is no column of cases.{did_you_mean(name, usable)} '
+                "Mend [comparison] covariates, or add the column."
+            )
+        elif cases[name].isna().all():
+            faults.append(
+                f'the covariate "{name}" is blank in every row of cases. Fill it, or take it out '
+                "of [comparison] covariates."
+            )
+    return faults
+
+
+def _unreleased(plan: Plan) -> list[str]:
+    """Name the outcomes that would be run and, where counts are hidden, not released."""
+    from drive_eval.plan import BehaviourOutcome, outcome_names
+
+    first: dict[tuple[str, ...], str] = {}
+    notes = []
+    for outcome in plan.outcomes:
+        if not isinstance(outcome, BehaviourOutcome):
+            continue
+        for kind, name in zip(outcome.abuse_types, outcome_names(outcome), strict=True):
+            before = first.setdefault((kind, outcome.reporter, outcome.before, outcome.after), name)
+            if before != name:
+                notes.append(
+                    f'"{name}" counts the same ratings as "{before}" from another severity. Under '
+                    "a policy that hides counts only the first is released, because the difference "
+                    "of the two would be a count of its own."
+                )
+    return notes
 
 
 def run(
@@ -125,6 +221,7 @@ def run(
     from drive_eval.evaluation.flow import flow_table
     from drive_eval.plan import BehaviourOutcome, PerceivedChangeOutcome, outcome_names
 
+    _tried_out(plan, study)
     total = sum(len(outcome_names(outcome)) for outcome in plan.outcomes)
     done = 0
 

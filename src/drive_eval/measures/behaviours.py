@@ -147,14 +147,20 @@ def perceived_change(
         raise DesignError(
             f'"{time_point}" is no time point.{did_you_mean(time_point, TIME_POINTS.codes)}'
         )
-    rows = risk_reviews[
-        (risk_reviews["reporter"] == reporter)
-        & (risk_reviews["time_point"] == time_point)
-        & risk_reviews["perceived_change"].notna()
-    ]
-    if rows.empty:
+    if "perceived_change" not in risk_reviews:
         raise DesignError(
-            f'no judgement of perceived change by "{reporter}" at {time_point} in risk_reviews.'
+            "risk_reviews has no column perceived_change, which an outcome of that kind needs. Add "
+            "the column, or take the outcome out of the plan."
+        )
+    judged = risk_reviews[risk_reviews["perceived_change"].notna()]
+    rows = judged[(judged["reporter"] == reporter) & (judged["time_point"] == time_point)]
+    if rows.empty:
+        here = judged[["reporter", "time_point"]].drop_duplicates().sort_values("reporter")
+        known = ", ".join(f"{who} at {when}" for who, when in here.itertuples(index=False))
+        raise DesignError(
+            f'no judgement of perceived change by "{reporter}" at {time_point} in risk_reviews. '
+            f"Judgements there: {known or 'none at all'}. Choose one of these in the plan, or take "
+            "the outcome out."
         )
     rank = {code: position for position, code in enumerate(PERCEIVED_CHANGES.codes)}
     ranks = rows["perceived_change"].astype(object).map(rank).astype("int64")
