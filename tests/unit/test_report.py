@@ -152,7 +152,7 @@ class TestCharts:
         wanted = chart.data.dropna(subset=["percent_reduction"])
         assert len(wanted) < len(chart.data), "the small site hides something"
         for row in wanted.itertuples():
-            assert (max(row.conf_low, -125.0), row.conf_high) in [
+            assert (max(row.conf_low, right.get_xlim()[0]), row.conf_high) in [
                 (float(a), float(b)) for a, b in intervals
             ]
 

@@ -41,6 +41,7 @@ from drive_eval.report.risks import risk_chart
 from drive_eval.report.sentences import (
     UNITS,
     arm_label,
+    group_words,
     out_of_100,
     percent_text,
     reductions_headline,
@@ -213,6 +214,7 @@ def _dumbbell(axes: Axes, row: dict[str, Any], y: float) -> None:
         axes.plot(
             [value],
             [y],
+            color=colour,
             marker=marker,
             markersize=8.5,
             markerfacecolor=colour if which == "after" else "white",
@@ -297,6 +299,7 @@ def _rise(value: float) -> str:
 def _legend(axes: Axes) -> None:
     style: dict[str, Any] = {
         "linestyle": "none",
+        "color": DARK_GREY,
         "markeredgecolor": DARK_GREY,
         "markeredgewidth": 1.8,
     }
@@ -313,7 +316,7 @@ def _legend(axes: Axes) -> None:
 
 
 def _reduction_words(row: dict[str, Any], labels: dict[str, str]) -> str:
-    who = f"{label(row['abuse_type'])}, {arm_label(row['group'], labels).lower()}"
+    who = f"{label(row['abuse_type'])}, {group_words(row['group'], labels)}"
     before, after = row["percent_before"], row["percent_after"]
     if before is None and after is None:
         return f"{who}: {TOO_FEW}."
@@ -517,7 +520,7 @@ def _diverge(axes: Axes, row: dict[str, Any], y: float) -> None:
 
 def _severity_words(row: dict[str, Any], labels: dict[str, str]) -> str:
     total = row["changes_shown"]
-    who = f"{label(row['abuse_type'])}, {arm_label(row['group'], labels).lower()}"
+    who = f"{label(row['abuse_type'])}, {group_words(row['group'], labels)}"
     kinds = {"improved": "improved", "same": "stayed the same", "worsened": "got worse"}
     if total == 0:
         return f"{who}: nobody was measured."

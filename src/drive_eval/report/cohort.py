@@ -27,7 +27,7 @@ from drive_eval.report.drawing import (
     shown_count,
     wrapped,
 )
-from drive_eval.report.sentences import arm_label, percent_text
+from drive_eval.report.sentences import arm_label, group_words, percent_text
 from drive_eval.report.tables import stages_first
 from drive_eval.vocabulary import ARMS, EXIT_REASONS, label
 
@@ -110,7 +110,7 @@ def missing_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[str
         )  # fmt: skip
     said = []
     for row in rows:
-        who = f"{label(row['abuse_type'])}, {arm_label(row['group'], labels).lower()}"
+        who = f"{label(row['abuse_type'])}, {group_words(row['group'], labels)}"
         both = row["measured at both"]
         if both is None or not row["referred"]:
             said.append(f"{who}: how many were rated at both points is too few to show.")
@@ -188,7 +188,7 @@ def flow_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart:
     groups = [arm for arm in ARMS.codes if any(cell.key[0] == arm for cell in table.cells)]
     stages = _stages(table, groups)
     headline = "Who is in the figures, and who is not"
-    heads = {group: wrapped(arm_label(group, labels), 30) for group in groups}
+    heads = {group: wrapped(arm_label(group, labels), 26) for group in groups}
     out = {
         (group, stage): _ways_out(table, group, ways) for group in groups for stage, ways in stages
     }
@@ -205,7 +205,7 @@ def flow_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart:
         axes.set_xlim(0, WIDTH)
         axes.set_ylim(height, 0)
         for column, group in enumerate(groups):
-            middle = column * WIDTH / 2 + 1.15
+            middle = column * WIDTH / 2 + 1.25
             axes.text(
                 middle, 0.02, heads[group], ha="center", va="top", fontweight="bold", fontsize=11,
                 linespacing=1.25,

@@ -20,7 +20,7 @@ from drive_eval.report.drawing import (
     whole,
     wrapped,
 )
-from drive_eval.report.sentences import UNITS, arm_label, out_of_100
+from drive_eval.report.sentences import UNITS, arm_label, group_words, out_of_100
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +86,7 @@ def risk_chart(
         axes.set_xlabel(f"of 100 people (line: {100 * level:g}% interval)")
         axes.tick_params(axis="y", length=0)
     said = [
-        f"{titles[row['outcome']]}, {arm_label(row['group'], labels).lower()}: {_risk_words(row)}."
+        f"{titles[row['outcome']]}, {group_words(row['group'], labels)}: {_risk_words(row)}."
         for row in rows
     ]
     return Chart(
@@ -153,4 +153,4 @@ def _risk_headline(
     if gap.conf_low <= 0 <= gap.conf_high:
         return f"{title}: no clear difference between the groups"
     side = "less" if gap.conf_high < 0 else "more"
-    return f"{title}: {side} often in the {arm_label('programme', labels).lower()} group"
+    return f"{title}: {side} often in the {group_words('programme', labels)} group"
