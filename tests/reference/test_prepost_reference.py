@@ -507,3 +507,46 @@ def test_text_ids_make_as_many_clusters_as_people():
     assert found["pid"].check("clusters").statistic == 111
     text, number = (f.one(term="post").std_error for f in found.values())
     assert text == number == approx(0.20957843497604783, abs=1e-6)
+
+
+def test_every_interval_on_offer_is_the_one_that_r_gives():
+    from drive_eval.models.prepost import compare_intervals
+
+    found = compare_intervals(both=1, before_only=7, after_only=1, neither=12)
+    # methods by Fagerland, Lydersen and Laake's contingencytables; airway data of Bentur 2009
+    expected = {
+        ("risk_difference", "Tango score"): (-0.517232, -0.026003),
+        ("risk_difference", "Newcombe square-and-add"): (-0.506920, -0.025559),
+        ("risk_difference", "Bonett–Price"): (-0.508359, -0.013380),
+        ("risk_ratio", "Tang/Nam score"): (0.065279, 0.906881),
+        ("risk_ratio", "Bonett–Price"): (0.067734, 0.922727),
+        ("risk_ratio", "MOVER–Wilson"): (0.068649, 0.869455),
+        ("prevalence_after", "Wilson"): (0.026519, 0.301026),
+        ("prevalence_before", "Clopper–Pearson"): (0.181072, 0.615662),
+    }
+    for (measure, method), (low, _high) in expected.items():
+        e = found.one(measure=measure, method=method)
+        assert round(e.conf_low, 6) == low
+        if measure.startswith("risk"):
+            assert round(e.conf_high, 6) == expected[measure, method][1]
+    p = {check.name: check.p_value for check in found.checks}
+    assert abs(p["mcnemar_mid_p"] - 0.0390625) < 1e-9
+    assert abs(p["mcnemar_exact"] - 0.0703125) < 1e-9
+    assert abs(p["mcnemar_asymptotic"] - 0.033895) < 1e-6
+
+
+def test_comparing_intervals_survives_every_corner():
+    import pytest
+
+    from drive_eval.errors import UndefinedResultError
+    from drive_eval.models.prepost import compare_intervals
+
+    nobody = compare_intervals(both=0, before_only=0, after_only=3, neither=9)
+    assert not [e for e in nobody.estimates if e.measure == "risk_ratio"]
+    assert "nobody showed this behaviour" in nobody.check("risk_ratio_undefined").text
+    for cells in ((0, 8, 0, 12), (8, 0, 0, 12), (0, 1, 0, 0), (5, 0, 0, 0)):
+        names = ("both", "before_only", "after_only", "neither")
+        found = compare_intervals(**dict(zip(names, cells, strict=True)))
+        assert len(found.estimates) == 16
+    with pytest.raises(UndefinedResultError, match="all four counts are 0"):
+        compare_intervals(both=0, before_only=0, after_only=0, neither=0)

@@ -36,7 +36,7 @@ _NO_PAIR = (
     "{outcome}: there is no pair, so nothing can be said about change. Check that both time "
     "points were recorded for the same people."
 )
-_FROM_NOTHING = "nobody showed this behaviour at intake: a reduction from nothing is not defined."
+FROM_NOTHING = "nobody showed this behaviour at intake: a reduction from nothing is not defined."
 
 
 def results(
@@ -215,7 +215,7 @@ def _ratio(
     about |= {"method": _method("Tang/Nam score", "McNemar", design)}
     if y == 0:
         return Estimate(estimate=None, **about), [
-            _note("risk_ratio_undefined", labels, _FROM_NOTHING)
+            _note("risk_ratio_undefined", labels, FROM_NOTHING)
         ]
     z = design.critical(conf_level)
     if z is None:

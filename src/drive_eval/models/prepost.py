@@ -18,7 +18,7 @@ from drive_eval.errors import (
     UndefinedResultError,
     did_you_mean,
 )
-from drive_eval.models import _clusters, _gee, _paired, _regression, _severity
+from drive_eval.models import _clusters, _gee, _intervals, _paired, _regression, _severity
 from drive_eval.models._clusters import Effect, effect
 from drive_eval.results import Check, Estimate, Provenance, ResultSet
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "compare_intervals",
     "design_effects",
     "paired_change",
     "paired_counts",
@@ -147,6 +148,142 @@ def paired_counts(
         contrast=contrast,
         conf_level=conf_level,
         call="prepost.paired_counts",
+    )
+
+
+def compare_intervals(
+    *,
+    both: int,
+    before_only: int,
+    after_only: int,
+    neither: int,
+    outcome: str = "",
+    conf_level: float = 0.95,
+) -> ResultSet:
+    """How much does the answer depend on which interval is used?
+
+    Parameters
+    ----------
+    both, before_only, after_only, neither : int
+        Pairs, as in `paired_counts`.
+    outcome : str
+        Name used in results.
+    conf_level : float, between 0 and 1
+        Coverage of the intervals.
+
+    Returns
+    -------
+    ResultSet
+        One Estimate per measure and method, told apart by ``method``: ``prevalence_before``
+        and ``prevalence_after`` by Wilson, Agresti–Coull, Jeffreys, mid-P and Clopper–Pearson;
+        ``risk_difference`` by Tango, Newcombe and Bonett–Price; ``risk_ratio`` by Tang/Nam,
+        Bonett–Price and MOVER–Wilson (none if nobody used it before). P values by McNemar's
+        mid-P, exact and asymptotic test stand in Checks.
+
+    Raises
+    ------
+    DataError
+        If a count is negative or not whole.
+    UndefinedResultError
+        If there is no pair.
+
+    Notes
+    -----
+    **Assumptions.** Pairs are independent. The first method of each measure is the one that
+    `paired_counts` reports; the others show how far a conclusion hangs on it. Choosing among
+    them after seeing the result is not an analysis.
+
+    References
+    ----------
+    Fagerland MW, Lydersen S, Laake P (2014). Recommended tests and confidence intervals for
+    paired binomial proportions. Statistics in Medicine 33, 2850.
+
+    Newcombe RG (1998). Two-sided confidence intervals for the single proportion: comparison of
+    seven methods. Statistics in Medicine 17, 857.
+
+    Examples
+    --------
+    >>> found = compare_intervals(both=1, before_only=7, after_only=1, neither=12)
+    >>> for e in found.estimates:
+    ...     if e.measure == "risk_ratio":
+    ...         print(f"{e.method}: {e.conf_low:.3f} to {e.conf_high:.3f}")
+    Tang/Nam score: 0.065 to 0.907
+    Bonett–Price: 0.068 to 0.923
+    MOVER–Wilson: 0.069 to 0.869
+    """
+    given = {
+        "both": both,
+        "before_only": before_only,
+        "after_only": after_only,
+        "neither": neither,
+    }
+    counts = {name: _whole(name, count) for name, count in given.items()}
+    _refuse_conf_level(conf_level)
+    n = sum(counts.values())
+    if n == 0:
+        raise UndefinedResultError("all four counts are 0, so there is no pair to compare.")
+    x, y = counts["both"] + counts["after_only"], counts["both"] + counts["before_only"]
+    estimates: list[Estimate] = []
+
+    def add(measure: str, point: float, limits: tuple[Any, Any], method: str) -> None:
+        estimates.append(
+            Estimate(
+                outcome=outcome,
+                measure=measure,
+                estimate=point,
+                conf_low=float(limits[0]),
+                conf_high=float(limits[1]),
+                conf_level=conf_level,
+                n=n,
+                n_events=y if measure == "prevalence_before" else x,
+                method=method,
+            )
+        )
+
+    one_sample = {
+        "Wilson": _intervals.wilson,
+        "Agresti–Coull": _intervals.agresti_coull,
+        "Jeffreys": _intervals.jeffreys,
+        "mid-P": _intervals.mid_p,
+        "Clopper–Pearson": _intervals.clopper_pearson,
+    }
+    differences = {
+        "Tango score": _intervals.tango_difference,
+        "Newcombe square-and-add": _intervals.newcombe_paired_difference,
+        "Bonett–Price": _intervals.bonett_price_difference,
+    }
+    ratios = {
+        "Tang/Nam score": _intervals.nam_tang_ratio,
+        "Bonett–Price": _intervals.bonett_price_ratio,
+        "MOVER–Wilson": _intervals.mover_wilson_ratio,
+    }
+    for measure, events in (("prevalence_before", y), ("prevalence_after", x)):
+        for method, share_limits in one_sample.items():
+            add(measure, events / n, share_limits(x=events, n=n, conf_level=conf_level), method)
+    for method, gap_limits in differences.items():
+        add("risk_difference", (x - y) / n, gap_limits(**counts, conf_level=conf_level), method)
+    checks = []
+    if y:
+        for method, ratio_limits in ratios.items():
+            add("risk_ratio", x / y, ratio_limits(**counts, conf_level=conf_level), method)
+    else:
+        checks.append(
+            Check(name="risk_ratio_undefined", outcome=outcome, text=_paired.FROM_NOTHING)
+        )
+    moved = {name: counts[name] for name in ("before_only", "after_only")}
+    tests = {
+        "mcnemar_mid_p": _intervals.mcnemar_mid_p(**moved),
+        "mcnemar_exact": _intervals.mcnemar_exact(**moved),
+        "mcnemar_asymptotic": _intervals.mcnemar_asymptotic(**moved)[1],
+    }
+    checks += [
+        Check(name=name, p_value=float(p), outcome=outcome, text="did as many stop as start?")
+        for name, p in tests.items()
+    ]
+    return ResultSet(
+        estimates=tuple(estimates),
+        checks=tuple(checks),
+        provenance=Provenance(call="prepost.compare_intervals"),
     )
 
 
