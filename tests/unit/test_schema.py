@@ -254,7 +254,10 @@ def test_a_column_that_stands_twice(tiny_tables):
 
 def test_a_column_without_a_name(tiny_tables):
     cases = tiny_tables["cases"].assign(**{"": "something"})
-    assert "column 11 has values but no name in the first row" in only_fault({"cases": cases})
+    assert only_fault({"cases": cases}) == (
+        "table cases: column 11 has values but no name in the first row. Name it, or remove the "
+        "column."
+    )
 
 
 def test_a_table_without_a_header_shows_none_of_its_first_row(tiny_tables):
@@ -283,6 +286,13 @@ def test_a_header_without_rows(tiny_tables):
     )
 
 
+def test_cases_without_rows_may_not_be_left_out(tiny_tables):
+    assert only_fault({"cases": tiny_tables["cases"].iloc[:0]}) == (
+        "table cases: there is a header and no row beneath it. Export the table again; no study "
+        "can do without it."
+    )
+
+
 def test_a_declaration_in_the_plan_that_cannot_be_kept(tiny_tables):
     columns = {
         "case": {"x": "integer"},
@@ -291,12 +301,14 @@ def test_a_declaration_in_the_plan_that_cannot_be_kept(tiny_tables):
     faults = faults_of({"cases": tiny_tables["cases"]}, columns=columns, index_date="public")
     assert faults == (
         'index_date = "public" is not known. Nearest: "not_public".',
-        '[data.columns] names no table "case". Nearest: "cases".',
-        '[data.columns] cases: "whole" is no type of column. Valid: "boolean", "integer", '
-        '"number", "category".',
-        "[data.columns] cases: age is in the data dictionary already; leave it out of the plan.",
-        'table cases: no column "visits", which the table cases needs. Columns are listed in '
-        "docs/reference/data.md.",
+        'the plan\'s [data.columns] names no table "case". Nearest: "cases". Write '
+        "[data.columns.TABLE] with the name of a table.",
+        'the plan\'s [data.columns] cases: "whole" is no type of column. Valid: "boolean", '
+        '"integer", "number", "category".',
+        "the plan's [data.columns] cases: age is in the data dictionary already; leave it out of "
+        "the plan.",
+        'table cases: no column "visits", which the plan declares under [data.columns.cases]. Add '
+        "it to the file, or take it out of the plan.",
     )
 
 
@@ -352,7 +364,14 @@ DATE_FIX = "Write YYYY-MM-DD"
         ("cases", "arm", "Programme", "arm differs from a code only in capitals, spaces or hyphens "
          "in 1 of 12 rows (row 2). Write programme or comparison."),
         ("cases", "arm", "control", "arm is not in the code list in 1 of 12 rows (row 2). Write "
-         "programme or comparison, or leave the cell blank."),
+         "programme or comparison; every row needs one of them."),
+        ("cases", "index_date", "1900-01-01", "index_date lies outside the range 1950-01-01 to "
+         "2100-12-31 in 1 of 12 rows (row 2). Correct it; every row needs a value here."),
+        ("cases", "index_date", "#N/A", "index_date holds an Excel error (such as #N/A or #REF!) "
+         "in 1 of 12 rows (row 2). Repair the formula; every row needs a value here."),
+        ("cases", "index_date", "unknown", "index_date holds a word for not recorded (such as "
+         "unknown or N/A) in 1 of 12 rows (row 2). Every row needs a value here, so it must be "
+         "found out."),
         ("cases", "case_id", "1.2E+15", "case_id holds an id in scientific notation, so that "
          "digits are lost in 1 of 12 rows (row 2). Export it again with the column as text."),
         ("cases", "case_id", 1.5e300, "case_id holds an id in scientific notation"),

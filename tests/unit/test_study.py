@@ -287,7 +287,10 @@ def test_files_that_the_plan_names_wrongly(tiny_folder):
     (tiny_folder / "notes.txt").write_text("a", encoding="utf-8")
     named = {"case": "cases.csv", "events": "event.csv", "custody": "notes.txt"}
     faults = faults_of(tiny_folder, tables=named)
-    assert faults[0] == '[data.tables] names no table "case". Nearest: "cases".'
+    assert faults[0] == (
+        'the plan\'s [data.tables] names no table "case". Nearest: "cases". Write the name of a '
+        "table on the left and its file on the right."
+    )
     assert faults[1].startswith('no file "event.csv" in ')
     assert faults[1].endswith('where [data.tables] looks. Nearest: "events.csv".')
     assert faults[2] == "notes.txt: only .csv, .xlsx, .parquet files can be read."
@@ -310,10 +313,18 @@ def test_files_that_the_plan_names_wrongly(tiny_folder):
         (b"event_id\n\x81\x8d\n", "events.csv is neither UTF-8 nor Windows-1252 text. In Excel, "
          'save it as "CSV UTF-8".'),
         (b"event_id;perpetrator_id;date;source\nE1;P01;2023-01-01;police\n", "events.csv: the "
-         "cells are separated by something other than commas. Save it as comma-separated CSV."),
-        (b"event_id\tperpetrator_id\nE1\tP01\n", "events.csv: the cells are separated by"),
+         "cells are separated by semicolons, not by commas. Save it as comma-separated CSV."),
+        (b"event_id;harm_days\nE1;1,5\n", "events.csv: the cells are separated by semicolons"),
+        (b"event_id\tperpetrator_id\nE1\tP01\n", "events.csv: the cells are separated by tabs"),
+        (b"\xef\xbb\xbfsep=;\nevent_id;date\n", 'events.csv: the first line begins with "sep=", '
+         "which only Excel understands. Remove that line, and save the table as comma-separated "
+         "CSV."),
+        (b"Events of 2025\nevent_id,perpetrator_id,date,source\n", "events.csv has 4 cells in row "
+         "2, but 1 in row 1. If row 1 is a title, remove it, so that the column names stand first; "
+         "otherwise put text that holds commas in quotation marks."),
         (b"event_id,perpetrator_id,date,source\nE1,P01,2023-01-01,police\n"
-         b"E2,P01,2023-01-01,police,secret\n", "events.csv has 5 cells in row 3, but 4 columns. "
+         b"E2,P01,2023-01-01,police\nE3,P01,2023-01-01,police,secret\n", "events.csv has 5 cells "
+         "in row 4, but 4 columns. "
          "Put text that holds commas in quotation marks."),
         (b'event_id,perpetrator_id,date,source\nE1,P01,2023-01-01,"police\nsecret,,,\n',
          "events.csv cannot be read as CSV: a quotation mark is opened and never closed."),
@@ -331,7 +342,10 @@ def test_csv_files_that_cannot_be_read(tiny_folder, content, sentence):
 def test_a_folder_in_place_of_a_file(tiny_folder):
     (tiny_folder / "events.csv").unlink()
     (tiny_folder / "events.csv").mkdir()
-    assert only_fault(tiny_folder) == "events.csv is a folder, not a file."
+    assert only_fault(tiny_folder) == (
+        "events.csv is a folder, not a file. Put the file itself in its place, or rename the "
+        "folder."
+    )
 
 
 def test_parquet_that_was_cut_short(tiny_folder, tiny_tables):

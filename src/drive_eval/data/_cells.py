@@ -103,6 +103,14 @@ REASONS: dict[str, tuple[str, str]] = {
     ),
 }
 
+#: What to do instead where no cell may be blank.
+FILLED: dict[str, str] = {
+    "not_recorded": "Every row needs a value here, so it must be found out.",
+    "excel_error": "Repair the formula; every row needs a value here.",
+    "outside": "Correct it; every row needs a value here.",
+    "code": "Write {codes}; every row needs one of them.",
+}
+
 
 def encode(cells: pd.Series[Any]) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
     """Return the position of each cell's text among the distinct texts, −1 for blank."""
@@ -156,6 +164,8 @@ def read_column(
         faulty = np.flatnonzero(of_cells == reason)
         if reason and len(faulty):
             what, fix = REASONS[reason]
+            if column.filled:
+                fix = FILLED.get(reason, fix)
             what = f"{column.name} {what.format(limits=limits(column))}"
             faults.append((what, fix.format(codes=_one_of(allowed)), faulty))
     ordered = allowed if column.codes is SEVERITY else ()

@@ -28,6 +28,9 @@ ENDINGS = (".csv", ".xlsx", ".parquet")
 _OLE = b"\xd0\xcf\x11\xe0"
 _MAGIC = (_OLE, b"PK\x03\x04", b"PAR1", b"\x1f\x8b", b"%PDF")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_SEP_LINE = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=', re.IGNORECASE)
+_SEPARATORS = {b";": "semicolons", b"\t": "tabs", b"|": "upright strokes"}
+_TITLE_ROWS = 3  # a title and an empty line may stand above the column names
 _WORKBOOK_ERRORS = (
     zipfile.BadZipFile, zlib.error, ParseError, EOFError, OSError,
     KeyError, IndexError, ValueError, TypeError, AttributeError, RuntimeError, ArithmeticError,
@@ -49,7 +52,10 @@ class Files:
 
     def content(self, path: Path) -> bytes:
         if path.is_dir():
-            raise DataError(f"{path.name} is a folder, not a file.")
+            raise DataError(
+                f"{path.name} is a folder, not a file. Put the file itself in its place, or rename "
+                "the folder."
+            )
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -104,6 +110,18 @@ def _read_csv(content: bytes, name: str) -> pd.DataFrame:
             f"{name} is not a text file, whatever its ending says. Export the table as CSV, or "
             "give an Excel or Parquet file its own ending."
         )
+    if _SEP_LINE.match(content):
+        raise DataError(
+            f'{name}: the first line begins with "sep=", which only Excel understands. Remove that '
+            "line, and save the table as comma-separated CSV."
+        )
+    first_line = content.split(b"\n", 1)[0]
+    other = next((mark for mark in _SEPARATORS if mark in first_line), None)
+    if other and b"," not in first_line:
+        raise DataError(
+            f"{name}: the cells are separated by {_SEPARATORS[other]}, not by commas. Save it as "
+            "comma-separated CSV."
+        )
     try:
         content.decode("utf-8")
         encoding = "utf-8-sig"
@@ -126,11 +144,6 @@ def _read_csv(content: bytes, name: str) -> pd.DataFrame:
     except pd.errors.ParserError as error:
         raise DataError(f"{name} {_csv_fault(str(error))}") from None
     header = cells.iloc[0].fillna("").tolist()
-    if len(header) == 1 and re.search(r"[;\t|]", header[0]):
-        raise DataError(
-            f"{name}: the cells are separated by something other than commas. Save it as "
-            "comma-separated CSV."
-        )
     return cells.iloc[1:].set_axis(header, axis=1).reset_index(drop=True)
 
 
@@ -139,6 +152,12 @@ def _csv_fault(message: str) -> str:
     ragged = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
     if ragged:
         expected, line, seen = ragged.groups()
+        if int(line) <= _TITLE_ROWS:
+            return (
+                f"has {seen} cells in row {line}, but {expected} in row 1. If row 1 is a title, "
+                "remove it, so that the column names stand first; otherwise put text that holds "
+                "commas in quotation marks."
+            )
         return (
             f"has {seen} cells in row {line}, but {expected} columns. Put text that holds commas "
             "in quotation marks."

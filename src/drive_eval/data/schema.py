@@ -220,6 +220,7 @@ TABLES: dict[str, Table] = {
     for table in (_CASES, _VICTIM_SURVIVORS, _ASSESSMENTS, _RISK_REVIEWS, _EVENTS, _CUSTODY)
 }
 
+_DECLARED = "Declared in the plan."
 _DECLARABLE: dict[str, Kind] = {
     "boolean": "boolean",
     "integer": "integer",
@@ -515,21 +516,24 @@ def _declared(
         found["cases"] = dataclasses.replace(found["cases"], columns=columns)
     for name, declared in extra.items():
         if name not in found:
-            faults.append(f'[data.columns] names no table "{name}".{did_you_mean(name, TABLES)}')
+            faults.append(
+                f'the plan\'s [data.columns] names no table "{name}".{did_you_mean(name, TABLES)} '
+                "Write [data.columns.TABLE] with the name of a table."
+            )
             continue
         for column, kind in declared.items():
             if kind not in _DECLARABLE:
                 faults.append(
-                    f'[data.columns] {name}: "{kind}" is no type of column.'
+                    f'the plan\'s [data.columns] {name}: "{kind}" is no type of column.'
                     f"{did_you_mean(kind, _DECLARABLE)}"
                 )
             elif found[name].column(column) is not None:
                 faults.append(
-                    f"[data.columns] {name}: {column} is in the data dictionary already; "
-                    "leave it out of the plan."
+                    f"the plan's [data.columns] {name}: {column} is in the data dictionary "
+                    "already; leave it out of the plan."
                 )
             else:
-                new = Column(column, _DECLARABLE[kind], "Declared in the plan.", required=True)
+                new = Column(column, _DECLARABLE[kind], _DECLARED, required=True)
                 found[name] = dataclasses.replace(found[name], columns=(*found[name].columns, new))
     return found
 
@@ -588,9 +592,10 @@ def _read_table(
     for codes, _ in encoded.values():
         holds |= codes >= 0
     if present and not holds.any() and not table.may_be_empty:
+        spare = ", or leave the file out if the table was not collected"
         faults.append(
-            f"{source}: there is a header and no row beneath it. Export the table again, or "
-            "leave the file out if the table was not collected."
+            f"{source}: there is a header and no row beneath it. Export the table again"
+            f"{'; no study can do without it' if table.required else spare}."
         )
     elif table.required and present and not (holds & kept).any():
         faults.append(f"{source}: [cohort] exclude leaves out every case.")
@@ -633,15 +638,22 @@ def _columns_of(
                 "remove it, or declare it in the plan under [data.columns]."
             )
         elif (encode(raw.iloc[:, at])[0] >= 0).any():
-            faults.append(f"{source}: column {at + 1} has values but no name in the first row.")
+            faults.append(
+                f"{source}: column {at + 1} has values but no name in the first row. Name it, or "
+                "remove the column."
+            )
     for column in table.columns:
         if column.required and column.name not in places:
             near = did_you_mean(column.name, set(found) - set(known) - {""}, label="Nearest there")
             hint = near if near.startswith(" Nearest") else ""
-            faults.append(
-                f'{source}: no column "{column.name}", which the table {table.name} needs.{hint} '
-                "Columns are listed in docs/reference/data.md."
+            wanted, fix = (
+                f"the table {table.name} needs",
+                "Columns are listed in docs/reference/data.md.",
             )
+            if column.meaning == _DECLARED:
+                wanted = f"the plan declares under [data.columns.{table.name}]"
+                fix = "Add it to the file, or take it out of the plan."
+            faults.append(f'{source}: no column "{column.name}", which {wanted}.{hint} {fix}')
     return [(column, places[column.name]) for column in table.columns if column.name in places]
 
 

@@ -468,7 +468,10 @@ def _find_tables(
     for name, file_name in named.items():
         path = root / file_name
         if name not in TABLES:
-            faults.append(f'[data.tables] names no table "{name}".{did_you_mean(name, TABLES)}')
+            faults.append(
+                f'the plan\'s [data.tables] names no table "{name}".{did_you_mean(name, TABLES)} '
+                "Write the name of a table on the left and its file on the right."
+            )
         elif path.suffix.lower() not in ENDINGS:
             faults.append(f"{file_name}: only {', '.join(ENDINGS)} files can be read.")
         elif not path.exists():
