@@ -146,6 +146,15 @@ class TestHiddenParts:
         assert "nearly all" in texts(chart, 0)
         assert "[c]" in texts(chart, 0)
 
+    def test_the_numbers_of_a_bar_with_nothing_hidden_fill_it(self, released):
+        levels = {"none": 10, "standard": 10, "moderate": 10, "high": 15}
+        counts = {("before", code): count for code, count in levels.items()}
+        counts[("all", "measured at both")] = 50
+        changed = with_table(released, NAMES[0], "programme", counts)
+        assert texts(charts.severity_chart(changed, NAMES[:1], LABELS), 0)[:4] == [
+            "22", "22", "22", "33",
+        ]  # fmt: skip
+
     def test_every_hidden_bar_has_words(self, hidden):
         chart = charts.severity_chart(hidden, NAMES, LABELS)
         left, right = chart.figure.axes

@@ -475,12 +475,13 @@ def _stack(axes: Axes, row: dict[str, Any], when: str, y: float) -> None:
         return
     # Rounded one by one, the levels can fill the bar although one is hidden: leave it a place.
     scale = min(100 / total, 97 / shown) if hidden else 100 / shown
+    base = total if hidden else shown
     start = 0.0
     for code, count in known.items():
         if not count:
             continue
         fill, ink = SEVERITY_COLOURS[code]
-        share = count / total
+        share = count / base
         number = "nearly all" if hidden and share > 0.995 else f"{100 * share:.0f}"
         part(
             axes, y, start, count * scale, height=0.29, panel=STACK_PANEL, fill=fill, ink=ink,
