@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 import traceback
 import types
@@ -480,9 +481,20 @@ def test_tables_that_may_be_of_real_people_are_never_overwritten(tiny_study, tin
     for name, text in beside.items():
         (tiny_folder / name).write_text(text, encoding="utf-8")
     before = {p.name: p.read_bytes() for p in tiny_folder.iterdir()}
-    with pytest.raises(DataError, match=r"do not say that they are synthetic .* are not replaced"):
+    with pytest.raises(DataError, match=r"do not say that they are synthetic .* not replaced"):
         save_tables(tiny_study.tables, tiny_folder, overwrite=True)
     assert before == {p.name: p.read_bytes() for p in tiny_folder.iterdir()}
+
+
+def test_real_tables_put_beside_a_synthetic_codebook_are_never_overwritten(tiny_study, tmp_path):
+    beside = {"truth.json": "{}", "codebook.md": "Invented: no real person is described here."}
+    folder = tmp_path / "made"
+    save_tables(tiny_study.tables, folder, other_files=beside)
+    for seconds in (-7200, 7200):
+        written = (folder / "codebook.md").stat().st_mtime
+        os.utime(folder / "cases.csv", (written + seconds, written + seconds))
+        with pytest.raises(DataError, match="or that were changed after the codebook was written"):
+            save_tables(tiny_study.tables, folder, other_files=beside, overwrite=True)
 
 
 def test_synthetic_tables_may_be_overwritten(tiny_study, tmp_path):

@@ -39,6 +39,8 @@ __all__ = [
 _TRUTH, _CODEBOOK = "truth.json", "codebook.md"
 #: What the codebook of synthetic tables says, and no other file does.
 _NOBODY = "no real person is described"
+#: Seconds within which synthetic tables and their codebook are written or copied.
+_WRITTEN_TOGETHER = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -165,6 +167,7 @@ def read_study(
 
     Examples
     --------
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     cases = pd.DataFrame({"case_id": ["01"], "perpetrator_id": ["7"],
     ...                           "arm": ["programme"], "index_date": ["2024-03-05"]})
@@ -236,6 +239,7 @@ def save_tables(
 
     Examples
     --------
+    >>> import tempfile
     >>> custody = pd.DataFrame({"perpetrator_id": ["7"],
     ...                         "start_date": pd.to_datetime(["2024-03-05"]), "end_date": None})
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -292,15 +296,26 @@ def check_folder(folder: str | Path, *, overwrite: bool) -> None:
     if not _is_synthetic(target):
         raise DataError(
             f"the folder {target} holds tables that do not say that they are synthetic "
-            f"({_TRUTH}, and {_CODEBOOK} with that sentence), so they may be of real people. "
-            "They are not replaced. Choose another folder."
+            f"({_TRUTH}, and {_CODEBOOK} with that sentence), or that were changed after the "
+            "codebook was written, so they may be of real people. They are not replaced. Choose "
+            "another folder."
         )
 
 
 def _is_synthetic(folder: Path) -> bool:
-    if not (folder / _TRUTH).is_file() or not (folder / _CODEBOOK).is_file():
+    """Whether the codebook says so, and no table was put there or changed since it was written."""
+    codebook = folder / _CODEBOOK
+    if not (folder / _TRUTH).is_file() or not codebook.is_file():
         return False
-    return _NOBODY in (folder / _CODEBOOK).read_text(encoding="utf-8", errors="replace")
+    if _NOBODY not in codebook.read_text(encoding="utf-8", errors="replace"):
+        return False
+    written = codebook.stat().st_mtime
+    tables = [folder / f"{name}.csv" for name in TABLES]
+    return all(
+        abs(path.stat().st_mtime - written) <= _WRITTEN_TOGETHER
+        for path in tables
+        if path.is_file()
+    )
 
 
 def first_enrolments(cases: pd.DataFrame) -> pd.Series[bool]:
