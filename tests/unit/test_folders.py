@@ -13,13 +13,16 @@ from drive_eval.errors import ResultError
 posix_only = pytest.mark.skipif(os.name == "nt", reason="rights and locks of POSIX")
 
 
-def anything(place):
-    del place
+def anything():
+    return None
 
 
-def nothing(place):
-    if held(place):
-        raise ResultError("taken")
+def refuse_if_held(place):
+    def check():
+        if held(place):
+            raise ResultError("taken")
+
+    return check
 
 
 def fill(target, text="new", check=anything):
@@ -80,9 +83,9 @@ def test_what_was_there_stays_when_writing_fails(tmp_path):
 def test_who_comes_second_is_refused(tmp_path):
     target = tmp_path / "outputs"
     with pytest.raises(ResultError, match="taken"):
-        with draft(target, check=nothing, error=ResultError) as new:
+        with draft(target, check=refuse_if_held(target), error=ResultError) as new:
             (new / "mine").write_text("", encoding="utf-8")
-            fill(target, "theirs", check=nothing)
+            fill(target, "theirs", check=refuse_if_held(target))
     assert [p.name for p in target.iterdir()] == ["part"]
     assert [p.name for p in tmp_path.iterdir()] == ["outputs"]
 

@@ -32,7 +32,7 @@ SYSTEM_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 @contextlib.contextmanager
 def draft(
-    target: Path, *, check: Callable[[Path], None], error: type[DriveEvalError]
+    target: Path, *, check: Callable[[], None], error: type[DriveEvalError]
 ) -> Iterator[Path]:
     """Hand out an empty folder; what stands in it at the end takes the place of the target.
 
@@ -49,7 +49,7 @@ def draft(
     """
     place = target.resolve()
     sweep(place)
-    check(place)
+    check()
     parent = place if place.is_dir() else place.parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def draft(
             new.mkdir()
             old.mkdir()
             yield new
-            check(place)
+            check()
             _put_in_place(new, place, old)
     except OSError as failure:
         raise error(_unwritable(target, failure)) from None

@@ -249,13 +249,13 @@ def save_tables(
     7,2024-03-05,
     <BLANKLINE>
     """
-    target = Path(folder).absolute()
+    target = Path(folder)
     texts = dict(other_files or {})
     for name in tables:
         if name not in TABLES:
             raise DataError(f'no table is called "{name}".{did_you_mean(name, TABLES)}')
     with draft(
-        target, check=lambda place: check_folder(place, overwrite=overwrite), error=DataError
+        target, check=lambda: check_folder(target, overwrite=overwrite), error=DataError
     ) as new:
         for name, table in tables.items():
             known = [column.name for column in TABLES[name].columns if column.name in table]

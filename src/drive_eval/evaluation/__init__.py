@@ -374,7 +374,7 @@ def write_report(
         )
     target = Path(folder)
     with draft(
-        target, check=lambda place: check_target(place, overwrite=overwrite), error=ResultError
+        target, check=lambda: check_target(target, overwrite=overwrite), error=ResultError
     ) as new:
         if policy is None:
             policy = evaluation.plan["release"]["policy"]

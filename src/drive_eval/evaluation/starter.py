@@ -38,7 +38,7 @@ def make_starter(folder: str | Path) -> None:
             "printed. Choose a name of letters, digits, spaces and dashes."
         )
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-    with draft(target, check=_check_free, error=PlanError) as new:
+    with draft(target, check=lambda: _check_free(target), error=PlanError) as new:
         source = resources.files("drive_eval.evaluation").joinpath("starter_files")
         for file in ("evaluation.toml", "protocol.md", "run.py"):
             text = source.joinpath(f"{file}.txt").read_text(encoding="utf-8")
