@@ -231,8 +231,8 @@ class TestSentences:
         result = self.arm(0.6, 0.2, (-0.4, -0.5, -0.3), (55, 78, 66.7))
         said = sentences.arm_sentence(result, "physical:idva:intake-exit", "programme", LABELS)
         assert said == (
-            "In the programme group, 60 in every 100 perpetrators used physical abuse before and 20 "
-            "in every 100 after (40 fewer in every 100, range 30 to 50): a relative fall of 67% "
+            "In the programme group, 60 in every 100 perpetrators used physical abuse before and "
+            "20 in every 100 after (40 fewer in every 100, range 30 to 50): a relative fall of 67% "
             "(range 55% to 78%)."
         )
 
