@@ -57,6 +57,11 @@ def test_a_covariate_that_is_no_column(tiny_study):
     )
 
 
+def test_a_covariate_that_is_blank_in_some_rows(tiny_study):
+    # age is blank in one of the twelve cases
+    assert "is blank in 1 of 12 rows of cases" in refused(plan_with(covariates=["age"]), tiny_study)
+
+
 def test_a_covariate_that_is_blank(tiny_study):
     study = with_cases(tiny_study, age=pd.array([None] * 12, dtype="Int64"))
     assert refused(plan_with(covariates=["age"]), study) == (

@@ -357,3 +357,29 @@ def test_nobody_at_intake_in_one_arm_leaves_the_difference_standing():
         gap = result.one(measure="difference_in_differences")
         assert gap.estimate == pytest.approx(0.45, abs=0.02)
         assert result.one(measure="ratio_of_ratios").estimate is None
+
+
+def test_a_category_coded_as_yes_and_no_is_looked_at_too():
+    study = study_of((40, 60, 10, 90), (60, 40, 20, 90))
+    cases = study.tables["cases"]
+    disabled = pd.array([i < 2 for i in range(len(cases))], dtype="boolean")
+    tables = {**study.tables, "cases": cases.assign(disabled=disabled)}
+    study = dataclasses.replace(study, tables=tables)
+    exact = run(plan_with(comparison={"covariates": ["disabled"]}), study)
+    done = release_evaluation(exact, "opensafely").results[NAME]
+    assert exact.results[NAME].check("covariate_cells").statistic <= 1
+    assert done.one(measure="odds_ratio").estimate is None
+
+
+def test_an_arm_that_was_never_measured_twice_is_not_called_too_small():
+    study = study_of((40, 60, 10, 90), (60, 40, 20, 90))
+    cases, ratings = study.tables["cases"], study.tables["assessments"]
+    other = cases.loc[cases["arm"] == "comparison", "case_id"]
+    gone = ratings["case_id"].isin(other) & (ratings["time_point"] == "exit")
+    study = dataclasses.replace(study, tables={**study.tables, "assessments": ratings[~gone]})
+    done = release_evaluation(run(plan_with(), study), "opensafely").results[NAME]
+    between = [e for e in done.estimates if not e.group]
+    assert {e.measure for e in between} >= {"ratio_of_ratios", "difference_in_differences"}
+    assert all(e.estimate is None for e in between)
+    checks = {c.name: c.text for c in done.checks if c.group == "comparison"}
+    assert checks["undefined"] == "Nobody in this group has both measures."

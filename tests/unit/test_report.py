@@ -13,7 +13,7 @@ from drive_eval.evaluation import run, write_report
 from drive_eval.evaluation.release import release_evaluation
 from drive_eval.plan import Plan
 from drive_eval.report import charts, sentences, tables
-from drive_eval.results import NOT_SHOWN, Check, Estimate, ResultSet
+from drive_eval.results import NOT_SHOWN, Check, Estimate, Evaluation, ResultSet
 
 LABELS = {"programme": "Programme", "comparison": "Comparison"}
 BODY = {
@@ -294,19 +294,21 @@ class TestSentences:
         assert "at least 1190% higher" in sentences.contrast_sentence(result, LABELS)
 
     @pytest.mark.parametrize(
-        ("inside", "between", "words"),
+        ("inside", "other", "between", "words"),
         [
-            ((20, 60), (20, 60), "Fell in the programme group, and by more than in"),
-            ((20, 60), (-60, -20), "Fell in the programme group, but by less than in"),
-            ((-60, -20), (20, 60), "Rose in the programme group, but by less than in"),
-            ((-60, -20), (-60, -20), "Rose in the programme group, and did worse than"),
-            ((-20, 20), (20, 60), "No clear change in the programme group, and did better"),
-            ((-20, 20), (-20, 20), "but not clearly differently from the comparison"),
-            ((20, 60), None, "there is no comparison group to set it against"),
+            ((20, 60), (10, 30), (20, 60), "Fell in the programme group, and by more than in"),
+            ((20, 60), (-60, -9), (20, 60), "Fell in the programme group, and did better than"),
+            ((20, 60), (70, 90), (-60, -20), "Fell in the programme group, but by less than in"),
+            ((-60, -20), (-90, -70), (20, 60), "Rose in the programme group, but by less than"),
+            ((-60, -20), (-9, 9), (20, 60), "Rose in the programme group, but did better than"),
+            ((-60, -20), (-9, 9), (-60, -20), "Rose in the programme group, and did worse than"),
+            ((-20, 20), (-60, -9), (20, 60), "No clear change in the programme group, and did b"),
+            ((-20, 20), (-20, 20), (-20, 20), "but not clearly differently from the comparison"),
+            ((20, 60), (20, 60), None, "there is no comparison group to set it against"),
         ],
     )
-    def test_the_verdict_of_every_pair_of_directions(self, inside, between, words):
-        estimates = [fall(*inside, group="programme")]
+    def test_the_verdict_of_every_pair_of_directions(self, inside, other, between, words):
+        estimates = [fall(*inside, group="programme"), fall(*other, group="comparison")]
         if between is not None:
             estimates.append(fall(*between, term="ratio"))
         assert words in sentences.plain_verdict(ResultSet(estimates=tuple(estimates)), LABELS)
@@ -368,3 +370,59 @@ class TestTables:
             "measured at intake",
             "measured at both",
         }
+
+
+class TestHeadline:
+    """One message for the chart, whatever the directions."""
+
+    def evaluation(self, *pairs):
+        def result(inside, other, between):
+            return ResultSet(
+                estimates=(
+                    fall(*inside, group="programme"),
+                    fall(*other, group="comparison"),
+                    fall(*between, term="ratio"),
+                )
+            )
+
+        results = {f"type{i}:idva:intake-exit": result(*pair) for i, pair in enumerate(pairs)}
+        return Evaluation(plan={}, plan_hash="", results=results)
+
+    DOWN, UP, FLAT, LESS = (20, 60), (-60, -20), (-9, 9), (10, 30)
+
+    @pytest.mark.parametrize(
+        ("pairs", "words"),
+        [
+            ([(DOWN, LESS, DOWN)] * 2, "All types of abuse fell, and by more than in the comp"),
+            ([(DOWN, UP, DOWN)] * 2, "did better than the comparison group on all of them"),
+            (
+                [(DOWN, LESS, DOWN), (DOWN, DOWN, UP)],
+                "better on one type and worse on one type",
+            ),
+            ([(UP, FLAT, UP), (DOWN, LESS, DOWN)], "One type of abuse fell and one type rose"),
+            ([(FLAT, UP, DOWN)] * 2, "No clear change in any type of abuse; did better"),
+            ([(UP, FLAT, UP)], "This abuse rose; did worse than the comparison group on it"),
+            ([(DOWN, DOWN, FLAT)] * 2, "not clearly different from the comparison group"),
+        ],
+    )
+    def test_it_hides_no_harm_and_drops_no_good_news(self, pairs, words):
+        evaluation = self.evaluation(*pairs)
+        headline = sentences.reductions_headline(evaluation, list(evaluation.results))
+        assert words in headline
+
+
+def test_everybody_stopping_in_both_arms_is_not_nobody_before():
+    estimates = (
+        Estimate(measure="percent_reduction", term="ratio", estimate=None),
+        Estimate(
+            measure="difference_in_differences",
+            estimate=-0.02,
+            conf_low=-0.14,
+            conf_high=0.1,
+            claim="causal",
+        ),
+    )
+    said = sentences.contrast_sentence(ResultSet(estimates=estimates), LABELS)
+    assert "Nobody" not in said
+    assert "does not show that the programme makes a difference" in said
+    assert "put down" not in said

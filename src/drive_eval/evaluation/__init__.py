@@ -158,10 +158,11 @@ def _covariate_faults(plan: Plan, study: Study) -> list[str]:
                 f'the covariate "{name}" is no column of cases.{did_you_mean(name, usable)} '
                 "Mend [comparison] covariates, or add the column."
             )
-        elif cases[name].isna().all():
+        elif blank := int(cases[name].isna().sum()):
+            rows = "every row" if blank == len(cases) else f"{blank} of {len(cases)} rows"
             faults.append(
-                f'the covariate "{name}" is blank in every row of cases. Fill it, or take it out '
-                "of [comparison] covariates."
+                f'the covariate "{name}" is blank in {rows} of cases. Fill it, leave those cases '
+                "out, or take it out of [comparison] covariates."
             )
     return faults
 

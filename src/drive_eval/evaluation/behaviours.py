@@ -29,16 +29,29 @@ AFTER = [
     ("percent_reduction", "users"),
     ("odds_ratio", ""),
 ]
+#: What the contrast of the changes reports.
+CHANGE = [
+    ("ratio_of_ratios", ""),
+    ("percent_reduction", "ratio"),
+    ("difference_in_differences", ""),
+]
+NOBODY_JUDGED = "Nobody in this group was judged."
+BOTH_NEEDED = (
+    "nobody of one group has both measures, so there is nothing to set against each other."
+)
 #: What a refusal of the main contrast begins with.
 CHANGES = "The changes of the two groups compared"
 UNADJUSTED = (
     "The comparison of the two changes is not adjusted for covariates; that of the shares after is."
 )
+#: A number with more values than this is a measurement; with fewer it may stand for categories.
+MOST_CODES = 10
 #: Least share of an arm's pairs with dates for the time between measures to be compared.
 LEAST_DATED = 0.5
 
 __all__ = [
     "AFTER",
+    "CHANGE",
     "CHANGES",
     "UNADJUSTED",
     "between_arms_claim",
@@ -51,6 +64,7 @@ __all__ = [
     "missing_share",
     "null_result",
     "pair_table",
+    "refused_rows",
     "smallest_cell",
     "without_lone_arm",
 ]
@@ -174,6 +188,11 @@ def _one_behaviour(
     if len(measured) == 2 and plan.design.kind != "before_after":
         parts.append(_contrasts(plan, rows, measured, labels, cluster, excluded))
         return without_lone_arm(merge(parts, outcome=abuse_type))
+    rated = sum(len(part.tables) for part in parts)
+    if rated == 2 and plan.design.kind != "before_after":
+        check = Check(name="refused", passed=False, text=f"{CHANGES}: {BOTH_NEEDED}")
+        none = refused_rows([*CHANGE, *AFTER], labels, level)
+        parts.append(dataclasses.replace(none, checks=(check,)))
     return merge(parts, outcome=abuse_type)
 
 
@@ -424,11 +443,7 @@ def _contrasts(
             unit=str(labels["unit"]),
             threshold=str(labels["threshold"]),
         ),
-        [
-            ("ratio_of_ratios", ""),
-            ("percent_reduction", "ratio"),
-            ("difference_in_differences", ""),
-        ],
+        CHANGE,
         labels,
         level,
         CHANGES,
@@ -518,7 +533,12 @@ def smallest_cell(rows: pd.DataFrame, covariates: Sequence[str], outcome: str) -
     """
     smallest = len(rows)
     for name in covariates:
-        if name in rows and not pd.api.types.is_numeric_dtype(rows[name]):
+        continuous = (
+            pd.api.types.is_numeric_dtype(rows[name])
+            and not pd.api.types.is_bool_dtype(rows[name])
+            and rows[name].nunique() > MOST_CODES
+        )
+        if not continuous:
             counts = rows.groupby(["group", name, outcome], observed=True).size()
             cells = rows["group"].nunique() * rows[name].nunique() * 2
             smallest = min(smallest, int(counts.min()) if len(counts) == cells else 0)
@@ -578,7 +598,16 @@ def evaluate_perceived_change(
         judged = arm.dropna(subset=["reduced"])
         table = change_table(arm, group=group, unit=plan.design.unit)
         if judged.empty:
-            parts.append(ResultSet(tables=(table,)))
+            nobody = Estimate(
+                measure="share_reduced",
+                estimate=None,
+                conf_level=level,
+                n=0,
+                group=group,
+                **labels,
+            )
+            check = Check(name="undefined", group=group, passed=False, text=NOBODY_JUDGED)
+            parts.append(ResultSet(estimates=(nobody,), checks=(check,), tables=(table,)))
             continue
         shares[group] = missing_share(len(judged), len(arm), excluded, group)
         widening: dict[str, Any] = {}
@@ -634,6 +663,8 @@ def evaluate_perceived_change(
         if plan.comparison.covariates:
             checks = (*checks, smallest_cell(judged, plan.comparison.covariates, "reduced"))
         parts.append(dataclasses.replace(contrast, estimates=kept, checks=checks, tables=()))
+    elif (rows["group"].nunique() == 2) and plan.design.kind != "before_after":
+        parts.append(refused_rows([("risk_difference", ""), ("risk_ratio", "")], labels, level))
     return merge(parts, outcome="perceived_change")
 
 

@@ -10,11 +10,12 @@ from drive_eval.evaluation.behaviours import (
     merge,
     missing_share,
     null_result,
+    refused_rows,
     smallest_cell,
 )
 from drive_eval.measures.case_table import binary_rows
-from drive_eval.models import comparison
-from drive_eval.results import CountTable, ResultSet
+from drive_eval.models import comparison, prepost
+from drive_eval.results import Check, CountTable, ResultSet
 from drive_eval.vocabulary import ARMS
 
 if TYPE_CHECKING:
@@ -77,6 +78,9 @@ def binary_estimates(
     labels: dict[str, Any] = {"unit": plan.design.unit, "reporter": outcome.reporter}
     named = {**labels, "outcome": outcome.name}
     claim, check = between_arms_claim(plan, missing_shares)
+    alone = [arm for arm in ARMS.codes if (followed["group"] == arm).any()]
+    if len(alone) < 2:
+        return _one_arm(outcome, followed, alone, named, level)
     allocated = null_result(
         lambda: comparison.risk_contrast(
             followed,
@@ -102,7 +106,8 @@ def binary_estimates(
     if plan.comparison.covariates:
         checks = (*checks, smallest_cell(followed, plan.comparison.covariates, "outcome"))
     parts = [dataclasses.replace(allocated, estimates=raised, checks=checks)]
-    if "delivered" in followed and (followed["assigned"] != followed["delivered"]).any():
+    compliance = plan.design.kind == "randomised" and "delivered" in followed
+    if compliance and (followed["assigned"] != followed["delivered"]).any():
         kinds = ["HC2", *dict.fromkeys(figure.kind for figure in plan.published)]
         for kind in dict.fromkeys(kinds):
             result = null_result(
@@ -133,6 +138,37 @@ def binary_estimates(
             )
             checks = result.checks if kind == "HC2" else ()
             parts.append(dataclasses.replace(result, estimates=estimates, checks=checks, tables=()))
+    return dataclasses.replace(merge(parts, outcome=outcome.name), tables=())
+
+
+def _one_arm(
+    outcome: BinaryOutcome,
+    followed: pd.DataFrame,
+    alone: list[str],
+    labels: dict[str, Any],
+    level: float,
+) -> ResultSet:
+    """Give the one arm with outcomes its share, and the contrast its empty rows."""
+    measures = {"programme": "risk_treated", "comparison": "risk_comparison"}
+    parts = []
+    for arm, measure in measures.items():
+        if arm in alone:
+            hits = followed.loc[followed["group"] == arm, "outcome"]
+            parts.append(
+                prepost.proportion(
+                    events=int(hits.sum()),
+                    n=len(hits),
+                    measure=measure,
+                    conf_level=level,
+                    **labels,
+                )
+            )
+        else:
+            text = f"Nobody in the {arm} group has this outcome recorded."
+            check = Check(name="undefined", group=arm, passed=False, text=text)
+            rows = refused_rows([(measure, "")], labels, level)
+            parts.append(dataclasses.replace(rows, checks=(check,)))
+    parts.append(refused_rows([("risk_difference", ""), ("risk_ratio", "")], labels, level))
     return dataclasses.replace(merge(parts, outcome=outcome.name), tables=())
 
 

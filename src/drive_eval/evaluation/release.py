@@ -15,6 +15,7 @@ import pandas as pd
 from drive_eval import disclosure
 from drive_eval.evaluation.behaviours import (
     AFTER,
+    CHANGE,
     CHANGES,
     UNADJUSTED,
     between_arms_claim,
@@ -43,15 +44,27 @@ SHIFT = ("probability_improved", "probability_worsened", "improved_minus_worsene
 #: What is given up first when hiding small counts alone would not protect them. The four
 #: kinds of pair cost least: without them an effect still follows from its margins.
 PRIORITY = {"pairs": 1, "missing": 2, "before": 3, "after": 4, "change": 5, "users": 6, "all": 7}
-CHANGE = (
-    ("ratio_of_ratios", ""),
-    ("percent_reduction", "ratio"),
-    ("difference_in_differences", ""),
+#: The rows of one arm.
+WITHIN = (
+    "prevalence_before",
+    "prevalence_after",
+    "risk_difference",
+    "risk_ratio",
+    "percent_reduction",
+    "cessation",
+    "onset",
 )
+NOBODY_TWICE = "Nobody in this group has both measures."
 #: The lines that count who has no outcome.
 MISSING_LINES = ("only before", "only after", "never", "not judged")
 #: What stands for the policy of a table of which nothing is released.
 WITHHELD = "withheld"
+EXCLUDED = Check(
+    name="claim",
+    passed=False,
+    text="The contrast of the arms is associational: allocation was by chance, but cases were left "
+    "out by the plan.",
+)
 CLUSTERED = (
     "Not released: people are clustered, so the result does not follow from the counts shown."
 )
@@ -195,7 +208,7 @@ def _behaviour(
         counts, how = _pair_counts(controlled)
         total = sum(counts.values()) if counts is not None else 0
         if counts is None or not total:
-            parts.append(_hidden_arm(controlled, here, level))
+            parts.append(_hidden_arm(controlled, result, here, level))
         else:
             usable[group] = counts
             design = _design(result, group, total, shift=False)
@@ -236,13 +249,15 @@ def _second_threshold(
     estimates, tables = [], []
     for table in result.tables:
         group = table.name.removeprefix("pairs:")
-        for measure in ("risk_difference", "risk_ratio", "percent_reduction"):
-            estimates.append(_empty(measure, {**labels, "group": group}, plan.design.conf_level))
+        here = {**labels, "group": group}
+        estimates += [_empty(measure, here, plan.design.conf_level) for measure in WITHIN]
         cells = tuple(
             dataclasses.replace(c, count=None, status="suppressed" if c.shown else "withheld")
             for c in table.cells
         )
         tables.append(dataclasses.replace(table, cells=cells, policy=WITHHELD))
+    if len(tables) == 2 and plan.design.kind != "before_after":
+        estimates += _no_contrast(labels, plan.design.conf_level)
     text = (
         "Not released: the same ratings are counted from another severity above, and the "
         "difference of the two would be a count of its own."
@@ -312,7 +327,9 @@ def _without_numbers(e: Estimate) -> Estimate:
     )
 
 
-def _hidden_arm(table: CountTable, labels: Mapping[str, Any], level: float) -> ResultSet:
+def _hidden_arm(
+    table: CountTable, result: ResultSet, labels: Mapping[str, Any], level: float
+) -> ResultSet:
     """Return the rows of an arm whose users before or after are hidden; shares that pass stay."""
     total = table["all", "measured at both"]
     estimates = []
@@ -322,13 +339,30 @@ def _hidden_arm(table: CountTable, labels: Mapping[str, Any], level: float) -> R
             estimates.append(_empty(measure, labels, level))
             continue
         share = prepost.proportion(
-            events=min(users, total), n=total, measure=measure, conf_level=level, **labels
+            events=min(users, total),
+            n=total,
+            measure=measure,
+            conf_level=level,
+            **_coarse(result, str(labels["group"]), total),
+            **labels,
         )
         estimates += share.estimates
-    for measure in ("risk_difference", "risk_ratio", "percent_reduction", "cessation", "onset"):
-        estimates.append(_empty(measure, labels, level))
+    estimates += [_empty(measure, labels, level) for measure in WITHIN[2:]]
+    if total == 0:
+        # Zero is shown: nobody was measured twice, which is another reason than too few.
+        rows = tuple(dataclasses.replace(e, method="") for e in estimates)
+        check = Check(name="undefined", group=str(labels["group"]), text=NOBODY_TWICE)
+        return ResultSet(estimates=rows, checks=(check,))
     check = Check(name="suppressed", group=str(labels["group"]), text=HIDDEN)
     return ResultSet(estimates=tuple(estimates), checks=(check,))
+
+
+def _no_contrast(labels: Mapping[str, Any], level: float) -> list[Estimate]:
+    """Return the rows of the contrasts, none of them shown."""
+    return [
+        dataclasses.replace(_empty(m, labels, level, term), claim="associational")
+        for m, term in [*CHANGE, *AFTER]
+    ]
 
 
 def _empty(measure: str, labels: Mapping[str, Any], level: float, term: str = "") -> Estimate:
@@ -397,11 +431,7 @@ def _contrasts(
         windows = any("tolerance" in c.text for c in refused)
         text = WINDOWS if windows else CANNOT if refused else HIDDEN
         check = Check(name="suppressed_contrast", passed=False if refused else None, text=text)
-        rows = tuple(
-            dataclasses.replace(_empty(m, labels, level, term), claim="associational")
-            for m, term in [*CHANGE, *AFTER]
-        )
-        return ResultSet(estimates=rows, checks=(check,))
+        return ResultSet(estimates=tuple(_no_contrast(labels, level)), checks=(check,))
     claim, check = _claim(plan, tables, rules, "referred", "measured at both")
     widening = [_coarse(result, group, sum(usable[group].values())) for group in ARMS.codes]
     clusters = [wide["df"] + 1 for wide in widening if wide["df"] is not None]
@@ -557,7 +587,9 @@ def _model_based(
         )
         for e in found
     )
-    return ResultSet(estimates=kept)
+    there = {(e.measure, e.term) for e in kept}
+    rest = tuple(_empty(m, labels, level, t) for m, t in measures if (m, t) not in there)
+    return ResultSet(estimates=kept + rest)
 
 
 def _two_digits(value: float | None) -> float | None:
@@ -575,11 +607,7 @@ def _claim(
     half = rules.round_to // 2 if rules.round_to > 1 else 0
     shares, worst = {}, {}
     if plan.cohort.exclude and plan.design.kind == "randomised":
-        text = (
-            "The contrast of the arms is associational: allocation was by chance, but cases were "
-            "left out by the plan."
-        )
-        return "associational", Check(name="claim", passed=False, text=text)
+        return "associational", EXCLUDED
     for group, table in tables.items():
         total, measured = _line(table, whole), _line(table, part)
         if not total or measured is None:
@@ -765,4 +793,7 @@ def _binary(plan: Plan, outcome: BinaryOutcome, result: ResultSet, rules: Policy
     if plan.cohort.exclude:
         shares = dict.fromkeys(shares, 1.0)
     found = binary_estimates(plan, outcome, rows, shares)
+    if plan.cohort.exclude and plan.design.kind == "randomised":
+        kept = tuple(EXCLUDED if c.name == "claim" else c for c in found.checks)
+        found = dataclasses.replace(found, checks=kept)
     return dataclasses.replace(found, tables=(controlled,))

@@ -45,6 +45,7 @@ __all__ = [
     "verdict",
     "verdict_between",
     "verdict_within",
+    "why_hidden",
 ]
 
 Verdict = Literal["fell", "rose", "cannot tell", "not shown", "undefined", "absent"]
@@ -187,12 +188,22 @@ def plain_verdict(result: ResultSet, labels: Mapping[str, str]) -> str:
         "undefined": f"No change can be given for the {one} group",
         "absent": f"Not measured in the {one} group",
     }[inside]
+    if inside == "not shown" and why_hidden(result, "programme") != SUPPRESSED:
+        return "Not shown, for another reason than too few people (see the checks)"
     if inside in ("not shown", "absent", "undefined"):
         return first
+    # "More" and "less" compare two changes of one direction; else one group did better.
+    same = verdict_within(result, "comparison") == inside
+    better, worse = (
+        f", and did better than the {two} group",
+        f", but did worse than the {two} group",
+    )
     more = {
-        ("fell", "fell"): f", and by more than in the {two} group",
-        ("fell", "rose"): f", but by less than in the {two} group",
-        ("rose", "fell"): f", but by less than in the {two} group",
+        ("fell", "fell"): f", and by more than in the {two} group" if same else better,
+        ("fell", "rose"): f", but by less than in the {two} group" if same else worse,
+        ("rose", "fell"): f", but by less than in the {two} group"
+        if same
+        else (f", but did better than the {two} group"),
         ("rose", "rose"): f", and did worse than the {two} group",
         ("cannot tell", "fell"): f", and did better than the {two} group",
         ("cannot tell", "rose"): f", and did worse than the {two} group",
@@ -231,6 +242,13 @@ def fall_between_arms(result: ResultSet) -> Estimate | None:
     return next((e for e in found if e.term == "ratio"), None)
 
 
+def why_hidden(result: ResultSet, group: str) -> str:
+    """Return the reason why an arm's numbers are not there; too few people unless said."""
+    names = ("suppressed", "second_threshold", "undefined")
+    found = [c for c in result.checks if c.name in names and c.group in ("", group)]
+    return found[0].text if found else SUPPRESSED
+
+
 def how_sure(result: ResultSet, labels: Mapping[str, str]) -> str:
     """Say between which changes the truth is likely to lie, alone and beside the other group."""
     inside = _how_sure_inside(result, group_words("programme", labels))
@@ -254,7 +272,7 @@ def _how_sure_inside(result: ResultSet, one: str) -> str:
     if fall is None:
         return "Not measured."
     if kind == "not shown":
-        return SUPPRESSED
+        return why_hidden(result, "programme")
     if kind == "undefined" or fall.conf_low is None or fall.conf_high is None:
         return "No range can be given."
     if kind == "fell" and fall.estimate is not None:
@@ -307,7 +325,8 @@ def arm_sentence(result: ResultSet, name: str, group: str, labels: Mapping[str, 
     str
     """
     who = f"In the {group_words(group, labels)} group"
-    hidden = f"{SUPPRESSED[:1].lower()}{SUPPRESSED[1:]}"
+    reason = why_hidden(result, group)
+    hidden = f"{reason[:1].lower()}{reason[1:]}"
     before = _one(result, "prevalence_before", group)
     after = _one(result, "prevalence_after", group)
     change, fall = _one(result, "risk_difference", group), fall_within_arm(result, group)
@@ -370,13 +389,19 @@ def contrast_sentence(result: ResultSet, labels: Mapping[str, str]) -> str:
         )
     kind = verdict_between(result)
     if kind in ("not shown", "undefined"):
-        reasons = [c.text for c in result.checks if c.name in ("suppressed_contrast", "refused")]
+        names = ("suppressed_contrast", "second_threshold", "refused")
+        reasons = [c.text for c in result.checks if c.name in names]
         return " ".join(["The two groups cannot be set against each other here.", *reasons[:1]])
     if verdict(best) == "undefined" and gap is not None:
+        last = (
+            "This does not show that the programme makes a difference, nor that it does not."
+            if kind == "cannot tell"
+            else claim_sentence(gap.claim)
+        )
         return (
-            f"Nobody of one group used it before, so the groups are compared in people per 100: "
-            f"set against the {other} group's change, the {programme} group's was {_fewer(gap)}. "
-            f"{claim_sentence(best.claim)}"
+            "The two relative changes cannot be divided by each other, so the groups are compared "
+            f"in people per 100: set against the {other} group's change, the {programme} group's "
+            f"was {_fewer(gap)}. {last}"
         )
     if kind == "cannot tell":
         return (
@@ -441,7 +466,8 @@ def risk_sentences(result: ResultSet, title: str, labels: Mapping[str, str]) -> 
             continue
         who = f"{title}, {group_words(group, labels)} group"
         if e.estimate is None:
-            words.append(f"{who}: {SUPPRESSED[:1].lower()}{SUPPRESSED[1:]}")
+            reason = why_hidden(result, group)
+            words.append(f"{who}: {reason[:1].lower()}{reason[1:]}")
         else:
             words.append(
                 f"{who}: {out_of_100(e.estimate)} in every 100 "
@@ -497,34 +523,33 @@ def reductions_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
     elif fell:
         first = f"{_types(fell)} of abuse fell, of {len(inside)}"
     elif rose:
-        first = (
-            "All types of abuse rose"
-            if rose == len(inside)
-            else (f"No type of abuse clearly fell, and {_types(rose).lower()} rose")
-        )
+        every = "All types of abuse rose" if len(inside) > 1 else "This abuse rose"
+        some = f"No type of abuse clearly fell, and {_types(rose).lower()} rose"
+        first = every if rose == len(inside) else some
     else:
         first = "No clear change in any type of abuse"
     if all(kind == "absent" for kind in between):
         return f"{first}; there is no comparison group to set it against"
     if not any(kind in ("fell", "rose", "cannot tell") for kind in between):
         return f"{first}; the groups cannot be set against each other here"
-    if fell and both == fell:
-        second = (
-            ", and by more than in the comparison group"
-            if not rose
-            else ("; where it fell, it fell by more than in the comparison group")
+    better, two = between.count("fell"), "the comparison group"
+    others = [verdict_within(evaluation.results[name], "comparison") for name in names]
+    if fell == len(inside) == both and others.count("fell") == fell:
+        return f"{first}, and by more than in {two}"
+    if better and worse:
+        return (
+            f"{first}; set against {two}, better on {_types(better).lower()} and worse on "
+            f"{_types(worse).lower()}"
         )
-    elif both:
-        second = f"; {_types(both).lower()} by more than in the comparison group"
-    elif worse:
-        every = worse == len(inside) and worse > 1
-        amount = "all" if every else _types(worse).lower()
-        second = f"; the comparison group did better on {amount}"
-    elif fell:
-        second = ", but not clearly by more than in the comparison group"
-    else:
-        second = ""
-    return first + second
+    if better:
+        return f"{first}; did better than {two} on {_all_or(better, len(inside))}"
+    if worse:
+        return f"{first}; did worse than {two} on {_all_or(worse, len(inside))}"
+    return f"{first}; not clearly different from {two}"
+
+
+def _all_or(count: int, of: int) -> str:
+    return "all of them" if count == of > 1 else "it" if of == 1 else _types(count).lower()
 
 
 def _types(count: int) -> str:
@@ -596,7 +621,11 @@ def design_limits(evaluation: Evaluation) -> list[str]:
     elif kind != "randomised":
         limits.append("The groups may differ in ways that were not measured.")
     claims = [c for r in evaluation.results.values() for c in r.checks if c.name == "claim"]
-    if any(check.passed is False for check in claims):
+    if any(
+        c.statistic is not None and c.threshold is not None and c.statistic > c.threshold
+        for c in claims
+        if c.passed is False
+    ):
         limits.append(
             "Allocation was by chance, but many outcomes are missing: those who were measured may "
             "differ between the groups, so no difference is called an effect."

@@ -208,7 +208,10 @@ def reductions_table(
             f"{100 * level:g}% interval",
         ),
         rows=tuple(rows),
-        note="[c]: too few people to show. [x]: cannot be computed; the checks say why.",
+        note=(
+            "[c]: not shown, for too few people unless the checks say otherwise. [x]: cannot be "
+            "computed; the checks say why."
+        ),
     )
 
 
@@ -401,7 +404,10 @@ def main_effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Tab
         caption="The main effect on each outcome",
         header=("Outcome", "Measure", "Estimate", level, "May be read as"),
         rows=tuple(rows),
-        note="[c]: too few people to show. [x]: cannot be computed; the checks say why.",
+        note=(
+            "[c]: not shown, for too few people unless the checks say otherwise. [x]: cannot be "
+            "computed; the checks say why."
+        ),
     )
 
 
