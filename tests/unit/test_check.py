@@ -65,8 +65,8 @@ def test_a_covariate_that_is_blank_in_some_rows(tiny_study):
 def test_a_covariate_that_is_blank(tiny_study):
     study = with_cases(tiny_study, age=pd.array([None] * 12, dtype="Int64"))
     assert refused(plan_with(covariates=["age"]), study) == (
-        'the covariate "age" is blank in every row of cases. Fill it, or take it out of '
-        "[comparison] covariates."
+        'the covariate "age" is blank in every row of cases. Fill it, leave those '
+        "cases out, or take it out of [comparison] covariates."
     )
 
 
