@@ -410,7 +410,10 @@ def load_plan(path: str | Path) -> Plan:
         file = file / "evaluation.toml"
     if not file.is_file():
         near = sorted(p.name for p in file.parent.glob("*.toml")) if file.parent.is_dir() else []
-        hint = did_you_mean(file.name, near) or " Make one with: drive-eval init NAME."
+        hint = did_you_mean(file.name, near)
+        if not hint.startswith(" Nearest"):
+            # Whatever else lies in the folder, such as a pyproject.toml, is no plan.
+            hint = " Make one with: drive-eval init NAME."
         raise PlanError(f"no plan at {path}.{hint}")
     if file.suffix.lower() in (".csv", ".xlsx", ".parquet"):
         raise PlanError(

@@ -313,3 +313,12 @@ def test_the_default_abuse_types_are_the_four_that_drive_reports():
 def test_the_plan_reference_in_docs_is_the_one_printed_from_the_models():
     committed = (ROOT / "docs" / "reference" / "plan.md").read_text(encoding="utf-8")
     assert committed == plan_reference()
+
+
+def test_another_toml_in_the_folder_is_not_offered_as_a_plan(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("", encoding="utf-8")
+    with pytest.raises(
+        PlanError, match="no plan at .*Make one with: drive-eval init NAME"
+    ) as caught:
+        load_plan(tmp_path / "nothing.toml")
+    assert "pyproject" not in str(caught.value)
