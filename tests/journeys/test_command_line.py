@@ -74,12 +74,19 @@ def drafts(study: Path) -> list[Path]:
     return [*study.glob(".outputs-*"), *study.glob("outputs/.outputs-*")]
 
 
+def heeds_signals() -> None:
+    """Undo what a background shell does to its children: there an interrupt is ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def started(study: Path, *words: str, wait: bool = True) -> subprocess.Popen[str]:
     """Start a run and, if asked, return only when it has begun to write its draft."""
     running = subprocess.Popen(
         [sys.executable, "-m", "drive_eval.cli", "run", str(study), "-q", *words],
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heeds_signals if os.name == "posix" else None,
     )
     deadline = time.monotonic() + 60
     while wait and time.monotonic() < deadline:
