@@ -18,6 +18,7 @@ __all__ = [
     "ABUSE_TYPES",
     "ARMS",
     "CODELISTS",
+    "ESTIMANDS",
     "EVENT_SOURCES",
     "EXIT_REASONS",
     "OUTCOME_STAGES",
@@ -29,6 +30,7 @@ __all__ = [
     "Arm",
     "Claim",
     "CodeList",
+    "Estimand",
     "TimeUnit",
     "Unit",
     "codelist",
@@ -38,12 +40,28 @@ __all__ = [
 Arm = Literal["programme", "comparison"]
 Claim = Literal["descriptive", "associational", "causal"]
 Unit = Literal["person", "enrolment", "dyad"]
+Estimand = Literal["att", "atm", "ate", "atc", "ato"]
 TimeUnit = Literal["days", "weeks", "months"]
 
 UNITS: dict[str, str] = {
     "person": "perpetrator (abuse of any linked victim-survivor counts)",
     "enrolment": "enrolment of a perpetrator",
     "dyad": "perpetrator and one victim-survivor",
+}
+
+#: Whose average effect a comparison speaks of, as a sentence ends.
+ESTIMANDS: dict[str, str] = {
+    "att": "the average over programme cases (ATT)",
+    "atm": (
+        "the average over those programme cases for which a match was found (ATM), not over all of "
+        "them"
+    ),
+    "ate": "the average over programme and comparison cases together (ATE)",
+    "atc": "the average over comparison cases (ATC): what the programme would have done for them",
+    "ato": (
+        "the average over cases that might well have been in either arm (ATO, overlap weights), "
+        "which is neither all programme nor all comparison cases"
+    ),
 }
 
 

@@ -1,0 +1,1 @@
+"""What else could explain it: hidden confounding and outcomes that cannot have changed."""
