@@ -1,17 +1,12 @@
-"""The plan: what will be evaluated and how, written down before the results are seen.
-
-A plan is a TOML file. Every key is listed in ``docs/reference/plan.md``, which is printed
-from the models below. Paths are relative to the plan's own folder.
-"""
+"""What a plan may hold: every section, key and rule, and nothing of how a plan is read."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -19,12 +14,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
-from drive_eval.errors import PlanError, did_you_mean
+from drive_eval.errors import did_you_mean
 from drive_eval.vocabulary import (
     ABUSE_TYPES,
     REPORTERS,
@@ -35,7 +29,10 @@ from drive_eval.vocabulary import (
 )
 
 __all__ = [
+    "BALANCING_METHODS",
+    "DESIGN_KINDS",
     "NO_COVARIATES",
+    "BalancingBlock",
     "BehaviourOutcome",
     "BinaryOutcome",
     "CohortSection",
@@ -49,18 +46,43 @@ __all__ = [
     "PublishedFigure",
     "ReleaseSection",
     "ReportSection",
-    "load_plan",
-    "plan_reference",
+    "outcome_names",
 ]
 
-DesignKind = Literal["randomised", "comparison_group", "before_after"]
+DesignKind = Literal["randomised", "matched", "weighted", "comparison_group", "before_after"]
+Method = Literal["nearest", "subclass", "cem", "propensity_weights", "entropy_balance"]
 ColumnKind = Literal["boolean", "integer", "number", "category"]
 
 #: What each kind of design means, printed in the report beside its name.
 DESIGN_KINDS: dict[str, str] = {
     "randomised": "people were allocated to the two arms by chance",
+    "matched": (
+        "programme cases were set against comparison cases chosen to be like them, as far as the "
+        "covariates show"
+    ),
+    "weighted": (
+        "cases were weighted so that the two arms are alike, as far as the covariates show"
+    ),
     "comparison_group": "the two arms were formed by circumstance, not by chance or by matching",
     "before_after": "the same people before and after, with nobody to compare them with",
+}
+
+
+#: How each method makes the arms alike, and the kind of design that it makes.
+BALANCING_METHODS: dict[str, tuple[DesignKind, str]] = {
+    "nearest": ("matched", "each programme case is matched to the nearest comparison cases"),
+    "subclass": ("matched", "cases are compared within classes of the propensity score"),
+    "cem": ("matched", "cases are compared within groups of like covariates"),
+    "propensity_weights": ("weighted", "cases are weighted by the propensity score"),
+    "entropy_balance": ("weighted", "weights are solved for that make the covariates' means equal"),
+}
+#: Keys of a balancing block that only some methods understand.
+_KEYS_OF: dict[str, tuple[str, ...]] = {
+    "nearest": ("exact", "ratio", "replace", "caliper_sd", "caliper_scale", "order", "seed"),
+    "subclass": ("subclasses", "estimand"),
+    "cem": ("cutpoints", "estimand"),
+    "propensity_weights": ("estimand", "trim"),
+    "entropy_balance": ("estimand",),
 }
 
 
@@ -112,6 +134,7 @@ def _covariate(value: str) -> str:
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(strict=True)]
 Day = Annotated[date, BeforeValidator(_day)]
 
 
@@ -188,6 +211,101 @@ class ComparisonSection(_Section):
     )
 
 
+class BalancingBlock(_Section):
+    """How the arms are made alike before any outcome is read; the first block is the main one."""
+
+    name: str = Field(
+        description="Short name, used in results.", pattern=r"^[a-z][a-z0-9_]*$", max_length=40
+    )
+    label: str = Field("", description="The design in plain words, for charts.")
+    method: Method = Field(
+        "nearest", description="How: by matching (first three) or by weighting (last two)."
+    )
+    covariates: tuple[Annotated[str, AfterValidator(_covariate)], ...] = Field(
+        description="Columns of cases, all known at the index date, in which the arms are made "
+        "alike.",
+        min_length=1,
+    )
+    measured_on: dict[str, str] = Field(
+        default_factory=dict,
+        description="Covariate to the date column of cases that says when it was measured; refused "
+        "where that is after the index date.",
+    )
+    estimand: Literal["att", "ate", "atc", "ato"] = Field(
+        "att",
+        description="Whose average effect: programme cases, everybody, comparison cases, or the "
+        "overlap. Nearest matching is always att.",
+    )
+    exact: tuple[Annotated[str, AfterValidator(_covariate)], ...] = Field(
+        (), description="nearest: columns in which matches agree exactly."
+    )
+    ratio: Count = Field(
+        1, ge=1, le=10, description="nearest: comparison cases per programme case."
+    )
+    replace: Flag = Field(
+        False, description="nearest: whether a comparison case may serve several programme cases."
+    )
+    caliper_sd: Number = Field(
+        0.2, ge=0, description="nearest: widest distance, in standard deviations; 0 for none."
+    )
+    caliper_scale: Literal["logit", "probability"] = Field(
+        "logit", description="nearest: scale of the propensity score."
+    )
+    order: Literal["largest", "smallest", "random", "closest", "data"] = Field(
+        "largest", description="nearest: which programme case chooses first, by its score."
+    )
+    seed: Count = Field(1, ge=0, description='nearest: seed of order = "random".')
+    subclasses: Count = Field(5, ge=2, le=50, description="subclass: how many classes.")
+    cutpoints: dict[str, tuple[Number, ...]] = Field(
+        default_factory=dict,
+        description="cem: covariate to the values at which it is cut; Sturges' rule where absent.",
+    )
+    trim: tuple[Number, ...] = Field(
+        (),
+        description="propensity_weights: lowest and highest score kept, such as [0.05, 0.95].",
+    )
+    max_smd: Number = Field(
+        0.1, gt=0, le=1, description="Largest standardised mean difference that counts as balanced."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> BalancingBlock:
+        spare = self.model_fields_set.intersection(*[set(sum(_KEYS_OF.values(), ()))])
+        spare -= set(_KEYS_OF[self.method])
+        if spare:
+            owners = [m for m, keys in _KEYS_OF.items() if spare & set(keys)]
+            raise ValueError(
+                f'holds {", ".join(sorted(spare))}, which method = "{self.method}" does not know; '
+                f"it belongs to {', '.join(owners)}"
+            )
+        for key, names in (("measured_on", self.measured_on), ("cutpoints", self.cutpoints)):
+            strange = [name for name in names if name not in self.covariates]
+            if strange:
+                near = did_you_mean(strange[0], self.covariates).removesuffix(".")
+                raise ValueError(f'{key} names "{strange[0]}", which is no covariate here.{near}')
+        if self.trim and (len(self.trim) != 2 or not 0 <= self.trim[0] < self.trim[1] <= 1):
+            raise ValueError("trim must be two scores between 0 and 1, such as [0.05, 0.95]")
+        if self.name == "crude":
+            raise ValueError('the name "crude" is kept for the comparison without any balancing')
+        return self
+
+    @property
+    def title(self) -> str:
+        """The design in plain words: the label, or one made from the method."""
+        if self.label:
+            return self.label
+        caliper = " within a caliper" if self.caliper_sd else ""
+        target = self.estimand.upper()
+        return {
+            "nearest": f"1:{self.ratio} nearest matching{caliper}"
+            + (", with replacement" if self.replace else ""),
+            "subclass": f"{self.subclasses} classes of the propensity score ({target})",
+            "cem": f"Coarsened exact matching ({target})",
+            "propensity_weights": f"Propensity weights ({target})",
+            "entropy_balance": f"Entropy balance ({target})",
+        }[self.method]
+
+
 class BehaviourOutcome(_Section):
     """Severity by abuse type at two time points, as one reporter rated it."""
 
@@ -241,6 +359,11 @@ class BinaryOutcome(_Section):
     reporter: str = Field("", description="Whose record it is.")
     horizon: str = Field("", description="Within what time, in words.")
     primary: Flag = Field(True, description="Whether it was declared primary.")
+    negative: Flag = Field(
+        False,
+        description="Whether the programme cannot change it, so that a difference would show that "
+        "the arms are not alike.",
+    )
 
     @field_validator("reporter")
     @classmethod
@@ -302,6 +425,9 @@ class Plan(_Section):
     comparison: ComparisonSection = Field(
         ComparisonSection(), description="How the arms are compared."
     )
+    balancing: tuple[BalancingBlock, ...] = Field(
+        (), description="How the arms are made alike; for matched and weighted designs."
+    )
     outcomes: tuple[Outcome, ...] = Field(description="One block per outcome.", min_length=1)
     published: tuple[PublishedFigure, ...] = Field((), description="Figures to show beside ours.")
     release: ReleaseSection = Field(ReleaseSection(), description="Disclosure policy.")
@@ -340,9 +466,54 @@ class Plan(_Section):
                     f'the column "{outcome.column}" is an outcome, so it cannot be a covariate of '
                     "the comparison as well."
                 )
+        faults += self._balancing_faults()
         if faults:
             raise ValueError("\n".join(faults))
         return self
+
+    def _balancing_faults(self) -> list[str]:
+        kind = self.design.kind
+        balanced = kind in ("matched", "weighted")
+        if not balanced:
+            if not self.balancing:
+                return []
+            return [
+                f"there is a [[balancing]] block, but design.kind is {kind}, which does not use "
+                'one. Use kind = "matched" or "weighted", or take the block out.'
+            ]
+        if not self.balancing:
+            return [
+                f"design.kind is {kind}, so a [[balancing]] block must say how and on which "
+                "covariates."
+            ]
+        faults = []
+        main = self.balancing[0]
+        if BALANCING_METHODS[main.method][0] != kind:
+            faults.append(
+                f'design.kind is {kind}, but the first [[balancing]] block, "{main.name}", is '
+                f"{BALANCING_METHODS[main.method][0]} (method {main.method}). Put the main design "
+                "first, or name the other kind."
+            )
+        if self.design.unit == "dyad":
+            faults.append(
+                "programmes take people, so people or enrolments are matched or weighted, not "
+                'dyads. Use unit = "person" or "enrolment".'
+            )
+        names = [block.name for block in self.balancing]
+        faults += [
+            f'two [[balancing]] blocks are called "{name}".'
+            for name in dict.fromkeys(names)
+            if names.count(name) > 1
+        ]
+        outcomes = {o.column: o.name for o in self.outcomes if isinstance(o, BinaryOutcome)}
+        faults += [
+            f'the column "{column}" is the outcome "{outcomes[column]}", so [[balancing]] '
+            f'"{block.name}" must not use it: nothing is matched on what came after.'
+            for block in self.balancing
+            for column in dict.fromkeys((*block.covariates, *block.exact))
+            if column in outcomes
+        ]
+        return faults
 
     @property
     def folder(self) -> Path:
@@ -377,222 +548,3 @@ def outcome_names(outcome: BehaviourOutcome | PerceivedChangeOutcome | BinaryOut
     if isinstance(outcome, PerceivedChangeOutcome):
         return [f"perceived_change:{outcome.reporter}:{outcome.time_point}"]
     return [outcome.name]
-
-
-def load_plan(path: str | Path) -> Plan:
-    """Read a plan, and refuse it with a sentence for every fault.
-
-    Parameters
-    ----------
-    path : str or Path
-        The TOML file, or a folder that holds an ``evaluation.toml``.
-
-    Returns
-    -------
-    Plan
-        Frozen, with absolute paths.
-
-    Raises
-    ------
-    PlanError
-        If the file is missing, is not TOML, or holds an unknown key or a wrong value; all
-        faults are listed, with the nearest valid name.
-
-    Examples
-    --------
-    >>> load_plan("no_such_plan.toml")
-    Traceback (most recent call last):
-    ...
-    drive_eval.errors.PlanError: no plan at no_such_plan.toml. ...
-    """
-    file = Path(path)
-    if file.is_dir():
-        file = file / "evaluation.toml"
-    if not file.is_file():
-        near = sorted(p.name for p in file.parent.glob("*.toml")) if file.parent.is_dir() else []
-        hint = did_you_mean(file.name, near)
-        if not hint.startswith(" Nearest"):
-            # Whatever else lies in the folder, such as a pyproject.toml, is no plan.
-            hint = " Make one with: drive-eval init NAME."
-        raise PlanError(f"no plan at {path}.{hint}")
-    if file.suffix.lower() in (".csv", ".xlsx", ".parquet"):
-        raise PlanError(
-            f"{file.name} is a table, not a plan. Give the plan (evaluation.toml), or the folder "
-            "that holds it."
-        )
-    try:
-        body = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError:
-        raise PlanError(
-            f"{file.name} is not a text file in UTF-8; save the plan as UTF-8."
-        ) from None
-    except tomllib.TOMLDecodeError as error:
-        raise PlanError(f"{file.name} is not valid TOML: {error}. Mend that line.") from None
-    if "path" in body:
-        raise PlanError(f'{file.name}: unknown key "path".{did_you_mean("path", _keys(Plan))}')
-    try:
-        plan = Plan.model_validate({**body, "path": file.resolve()})
-    except ValidationError as error:
-        faults = error.errors()
-        # A list whose items are all faulty is reported as too short as well: keep the cause.
-        inner = {fault["loc"][0] for fault in faults if len(fault["loc"]) > 1}
-        faults = [
-            f
-            for f in faults
-            if f["type"] != "too_short" or len(f["loc"]) > 1 or f["loc"][0] not in inner
-        ]
-        sentences = [line for fault in faults for line in _sentences(file.name, fault)]
-        raise PlanError("\n".join(dict.fromkeys(sentences))) from None
-    folder = (plan.folder / plan.data.folder).resolve()
-    data = plan.data.model_copy(update={"folder": folder})
-    return plan.model_copy(update={"data": data})
-
-
-def _keys(model: type[BaseModel]) -> list[str]:
-    return [name for name in model.model_fields if name != "path"]
-
-
-#: What would be right, by pydantic's name of the fault; ``{...}`` is filled from its context.
-_WRONG: dict[str, str] = {
-    "string_type": 'must be text in quotation marks, such as "exit"',
-    "path_type": 'must be text in quotation marks, such as "data"',
-    "float_type": "must be a number without quotation marks",
-    "finite_number": "must be a finite number",
-    "bool_type": "must be true or false, without quotation marks",
-    "tuple_type": 'must be a list, such as ["physical", "sexual"]',
-    "dict_type": 'must be a table of names, such as {{ cases = "extract.csv" }}',
-    "model_type": "must be a section of keys, not a single value",
-    "model_attributes_type": "must be a section of keys, not a single value",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than_equal": "must be at most {le:g}",
-    "less_than": "must be less than {lt:g}",
-    "too_short": "must not be an empty list",
-    "string_too_short": "must not be empty",
-    "string_pattern_mismatch": (
-        "must be a short name of small letters, digits and underscores that begins with a letter, "
-        "such as reassault_6m"
-    ),
-}
-
-
-def _sentences(file: str, fault: Any) -> list[str]:
-    """Turn one pydantic fault into: file, place, what is wrong, what would be right."""
-    if not fault["loc"]:
-        lines = str(fault["msg"]).removeprefix("Value error, ").splitlines()
-        return [f"{file}: {line.removesuffix('.')}." for line in lines]
-    return [_sentence(file, fault)]
-
-
-def _sentence(file: str, fault: Any) -> str:
-    place = [
-        part for part in fault["loc"] if part not in ("behaviour", "perceived_change", "binary")
-    ]
-    kinds = [part for part in fault["loc"] if part in ("behaviour", "perceived_change", "binary")]
-    where = ".".join(f"[{p + 1}]" if isinstance(p, int) else str(p) for p in place)
-    where = where.replace(".[", "[")
-    if fault["type"] == "extra_forbidden":
-        known = _keys(_model_at(place[:-1], kinds))
-        return f'{file}: unknown key "{where}".{did_you_mean(str(place[-1]), known)}'
-    if fault["type"] == "missing":
-        return f'{file}: the key "{where}" is missing. See docs/reference/plan.md.'
-    if fault["type"] == "union_tag_invalid":
-        given = str(fault["ctx"]["tag"])
-        known = ["behaviour", "perceived_change", "binary"]
-        return f'{file}: "{where}" has no kind "{given}".{did_you_mean(given, known)}'
-    if fault["type"] == "union_tag_not_found":
-        return f'{file}: "{where}" needs kind = "behaviour", "perceived_change" or "binary".'
-    if fault["type"] == "literal_error":
-        given = str(fault["input"])
-        known = [part.strip("' ") for part in str(fault["ctx"]["expected"]).split(" or ")]
-        known = [name.strip("' ") for part in known for name in part.split(",")]
-        return f'{file}: "{where}" cannot be "{given}".{did_you_mean(given, known)}'
-    if fault["type"] == "value_error":
-        message = str(fault["msg"]).removeprefix("Value error, ").removesuffix(".")
-        given = f' "{fault["input"]}"' if isinstance(fault["input"], str) else ""
-        return f'{file}: "{where}"{given} {message}.'
-    wrong = _WRONG.get(fault["type"], "holds what a plan cannot hold; see docs/reference/plan.md")
-    return f'{file}: "{where}" {wrong.format(**fault.get("ctx", {}))}.'
-
-
-def _model_at(place: list[Any], kinds: list[Any]) -> type[BaseModel]:
-    model: type[BaseModel] = Plan
-    outcomes: dict[str, type[BaseModel]] = {
-        "behaviour": BehaviourOutcome,
-        "perceived_change": PerceivedChangeOutcome,
-    }
-    for part in place:
-        if isinstance(part, int):
-            continue
-        if part == "outcomes":
-            model = outcomes.get(kinds[0], BinaryOutcome) if kinds else BehaviourOutcome
-        elif part == "published":
-            model = PublishedFigure
-        else:
-            model = cast("type[BaseModel]", model.model_fields[str(part)].annotation)
-    return model
-
-
-def plan_reference() -> str:
-    """Return the plan's reference as Markdown, printed from the models.
-
-    Examples
-    --------
-    >>> print(plan_reference().splitlines()[0])
-    # The plan, key by key
-    """
-    lines = [
-        "# The plan, key by key",
-        "",
-        "This page is printed from the models in `src/drive_eval/plan.py`; a test keeps it true.",
-        "Paths are relative to the plan's folder. An unknown key is refused by name.",
-        "",
-    ]
-    blocks: list[tuple[str, type[BaseModel]]] = [
-        (f"[{name}]", info.annotation)
-        for name, info in Plan.model_fields.items()
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
-    ]
-    blocks[4:4] = [
-        ('[[outcomes]] kind = "behaviour"', BehaviourOutcome),
-        ('[[outcomes]] kind = "perceived_change"', PerceivedChangeOutcome),
-        ('[[outcomes]] kind = "binary"', BinaryOutcome),
-        ("[[published]]", PublishedFigure),
-    ]
-    for heading, model in blocks:
-        lines += [f"## `{heading}`", "", str(model.__doc__).strip().splitlines()[0], ""]
-        lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
-        for name, info in model.model_fields.items():
-            default = "required"
-            if not info.is_required():
-                default = _default(info.get_default(call_default_factory=True))
-            kind = _kind(info.annotation).replace("|", "\\|")
-            lines.append(f"| `{name}` | {kind} | {default} | {info.description} |")
-        lines.append("")
-    lines += ["## Kinds of design", ""]
-    lines += [f"- `{name}`: {meaning}." for name, meaning in DESIGN_KINDS.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _default(value: Any) -> str:
-    if value is None or value in ("", (), {}):
-        return "empty"
-    if isinstance(value, tuple):
-        return ", ".join(f"`{item}`" for item in value)
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
-
-
-def _kind(annotation: Any) -> str:
-    if get_origin(annotation) is Annotated:
-        return _kind(get_args(annotation)[0])
-    choices = get_args(annotation)
-    if choices and all(isinstance(choice, str) for choice in choices):
-        return ", ".join(f"`{choice}`" for choice in choices)
-    names = {str: "text", float: "number", bool: "true/false", Path: "path", date: "date"}
-    if annotation in names:
-        return names[annotation]
-    parts = [_kind(part) for part in choices if part not in (type(None), Ellipsis)]
-    if getattr(annotation, "__origin__", None) is tuple:
-        return f"list of {parts[0]}"
-    if getattr(annotation, "__origin__", None) is dict:
-        return f"table of {parts[0]} to {parts[1]}"
-    return " or ".join(parts) if parts else str(getattr(annotation, "__name__", annotation))

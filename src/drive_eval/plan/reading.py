@@ -1,0 +1,182 @@
+"""From a TOML file to a plan, or to a sentence for everything that is wrong with it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import ValidationError
+
+from drive_eval.errors import PlanError, did_you_mean
+from drive_eval.plan.sections import (
+    BalancingBlock,
+    BehaviourOutcome,
+    BinaryOutcome,
+    PerceivedChangeOutcome,
+    Plan,
+    PublishedFigure,
+)
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = ["load_plan"]
+
+
+def load_plan(path: str | Path) -> Plan:
+    """Read a plan, and refuse it with a sentence for every fault.
+
+    Parameters
+    ----------
+    path : str or Path
+        The TOML file, or a folder that holds an ``evaluation.toml``.
+
+    Returns
+    -------
+    Plan
+        Frozen, with absolute paths.
+
+    Raises
+    ------
+    PlanError
+        If the file is missing, is not TOML, or holds an unknown key or a wrong value; all
+        faults are listed, with the nearest valid name.
+
+    Examples
+    --------
+    >>> load_plan("no_such_plan.toml")
+    Traceback (most recent call last):
+    ...
+    drive_eval.errors.PlanError: no plan at no_such_plan.toml. ...
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / "evaluation.toml"
+    if not file.is_file():
+        near = sorted(p.name for p in file.parent.glob("*.toml")) if file.parent.is_dir() else []
+        hint = did_you_mean(file.name, near)
+        if not hint.startswith(" Nearest"):
+            # Whatever else lies in the folder, such as a pyproject.toml, is no plan.
+            hint = " Make one with: drive-eval init NAME."
+        raise PlanError(f"no plan at {path}.{hint}")
+    if file.suffix.lower() in (".csv", ".xlsx", ".parquet"):
+        raise PlanError(
+            f"{file.name} is a table, not a plan. Give the plan (evaluation.toml), or the folder "
+            "that holds it."
+        )
+    try:
+        body = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError:
+        raise PlanError(
+            f"{file.name} is not a text file in UTF-8; save the plan as UTF-8."
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise PlanError(f"{file.name} is not valid TOML: {error}. Mend that line.") from None
+    if "path" in body:
+        raise PlanError(f'{file.name}: unknown key "path".{did_you_mean("path", _keys(Plan))}')
+    try:
+        plan = Plan.model_validate({**body, "path": file.resolve()})
+    except ValidationError as error:
+        faults = error.errors()
+        # A list whose items are all faulty is reported as too short as well: keep the cause.
+        inner = {fault["loc"][0] for fault in faults if len(fault["loc"]) > 1}
+        faults = [
+            f
+            for f in faults
+            if f["type"] != "too_short" or len(f["loc"]) > 1 or f["loc"][0] not in inner
+        ]
+        sentences = [line for fault in faults for line in _sentences(file.name, fault)]
+        raise PlanError("\n".join(dict.fromkeys(sentences))) from None
+    folder = (plan.folder / plan.data.folder).resolve()
+    data = plan.data.model_copy(update={"folder": folder})
+    return plan.model_copy(update={"data": data})
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [name for name in model.model_fields if name != "path"]
+
+
+#: What would be right, by pydantic's name of the fault; ``{...}`` is filled from its context.
+_WRONG: dict[str, str] = {
+    "string_type": 'must be text in quotation marks, such as "exit"',
+    "path_type": 'must be text in quotation marks, such as "data"',
+    "int_type": "must be a whole number without quotation marks",
+    "greater_than": "must be more than {gt:g}",
+    "string_too_long": "must be at most {max_length} characters long",
+    "float_type": "must be a number without quotation marks",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false, without quotation marks",
+    "tuple_type": 'must be a list, such as ["physical", "sexual"]',
+    "dict_type": 'must be a table of names, such as {{ cases = "extract.csv" }}',
+    "model_type": "must be a section of keys, not a single value",
+    "model_attributes_type": "must be a section of keys, not a single value",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "less_than": "must be less than {lt:g}",
+    "too_short": "must not be an empty list",
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": (
+        "must be a short name of small letters, digits and underscores that begins with a letter, "
+        "such as reassault_6m"
+    ),
+}
+
+
+def _sentences(file: str, fault: Any) -> list[str]:
+    """Turn one pydantic fault into: file, place, what is wrong, what would be right."""
+    if not fault["loc"]:
+        lines = str(fault["msg"]).removeprefix("Value error, ").splitlines()
+        return [f"{file}: {line.removesuffix('.')}." for line in lines]
+    return [_sentence(file, fault)]
+
+
+def _sentence(file: str, fault: Any) -> str:
+    place = [
+        part for part in fault["loc"] if part not in ("behaviour", "perceived_change", "binary")
+    ]
+    kinds = [part for part in fault["loc"] if part in ("behaviour", "perceived_change", "binary")]
+    where = ".".join(f"[{p + 1}]" if isinstance(p, int) else str(p) for p in place)
+    where = where.replace(".[", "[")
+    if fault["type"] == "extra_forbidden":
+        known = _keys(_model_at(place[:-1], kinds))
+        return f'{file}: unknown key "{where}".{did_you_mean(str(place[-1]), known)}'
+    if fault["type"] == "missing":
+        return f'{file}: the key "{where}" is missing. See docs/reference/plan.md.'
+    if fault["type"] == "union_tag_invalid":
+        given = str(fault["ctx"]["tag"])
+        known = ["behaviour", "perceived_change", "binary"]
+        return f'{file}: "{where}" has no kind "{given}".{did_you_mean(given, known)}'
+    if fault["type"] == "union_tag_not_found":
+        return f'{file}: "{where}" needs kind = "behaviour", "perceived_change" or "binary".'
+    if fault["type"] == "literal_error":
+        given = str(fault["input"])
+        known = [part.strip("' ") for part in str(fault["ctx"]["expected"]).split(" or ")]
+        known = [name.strip("' ") for part in known for name in part.split(",")]
+        return f'{file}: "{where}" cannot be "{given}".{did_you_mean(given, known)}'
+    if fault["type"] == "value_error":
+        message = str(fault["msg"]).removeprefix("Value error, ").removesuffix(".")
+        given = f' "{fault["input"]}"' if isinstance(fault["input"], str) else ""
+        return f'{file}: "{where}"{given} {message}.'
+    wrong = _WRONG.get(fault["type"], "holds what a plan cannot hold; see docs/reference/plan.md")
+    return f'{file}: "{where}" {wrong.format(**fault.get("ctx", {}))}.'
+
+
+def _model_at(place: list[Any], kinds: list[Any]) -> type[BaseModel]:
+    model: type[BaseModel] = Plan
+    outcomes: dict[str, type[BaseModel]] = {
+        "behaviour": BehaviourOutcome,
+        "perceived_change": PerceivedChangeOutcome,
+    }
+    for part in place:
+        if isinstance(part, int):
+            continue
+        if part == "outcomes":
+            model = outcomes.get(kinds[0], BinaryOutcome) if kinds else BehaviourOutcome
+        elif part == "published":
+            model = PublishedFigure
+        elif part == "balancing":
+            model = BalancingBlock
+        else:
+            model = cast("type[BaseModel]", model.model_fields[str(part)].annotation)
+    return model
