@@ -187,14 +187,18 @@ def test_index_date_may_be_absent_or_blank_where_it_is_not_public(tiny_tables):
 
 
 def test_declared_columns_are_typed_as_declared(tiny_tables):
-    cases = tiny_tables["cases"].assign(rearrested="yes", visits="3", score="1.25", wave="a")
+    cases = tiny_tables["cases"].assign(
+        rearrested="yes", visits="3", score="1.25", wave="a", scored_on="2023-01-02"
+    )
     declared = {"rearrested": "boolean", "visits": "integer", "score": "number", "wave": "category"}
+    declared["scored_on"] = "date"
     read = validate({"cases": cases}, columns={"cases": declared})["cases"]
     assert read[["rearrested", "visits", "score"]].dtypes.astype(str).tolist() == [
         "boolean", "Int64", "Float64",
     ]  # fmt: skip
     assert read["wave"].tolist() == ["a"] * 12
-    assert list(read.columns[-4:]) == list(declared)
+    assert (read["scored_on"] == pd.Timestamp("2023-01-02")).all()
+    assert list(read.columns[-5:]) == list(declared)
 
 
 def test_excluded_cases_leave_with_all_that_hangs_on_them(tiny_tables):
@@ -304,7 +308,7 @@ def test_a_declaration_in_the_plan_that_cannot_be_kept(tiny_tables):
         'the plan\'s [data.columns] names no table "case". Nearest: "cases". Write '
         "[data.columns.TABLE] with the name of a table.",
         'the plan\'s [data.columns] cases: "whole" is no type of column. Valid: "boolean", '
-        '"integer", "number", "category".',
+        '"integer", "number", "category", "date".',
         "the plan's [data.columns] cases: age is in the data dictionary already; leave it out of "
         "the plan.",
         'table cases: no column "visits", which the plan declares under [data.columns.cases]. Add '

@@ -226,6 +226,7 @@ _DECLARABLE: dict[str, Kind] = {
     "integer": "integer",
     "number": "number",
     "category": "category",
+    "date": "date",
 }
 _CORRECT = "orrect them or list their case_id in [cohort] exclude; they are not dropped silently."
 _WHOSE = ("victim_survivor_id",)
@@ -359,7 +360,7 @@ def validate(
         Cells as text, as Excel or Parquet hold them, or already typed; they are not changed.
     columns : mapping of table name to mapping of column name to type, optional
         Further columns that the evaluation declares; the type is ``boolean``, ``integer``,
-        ``number`` or ``category``.
+        ``number``, ``category`` or ``date``.
     index_date : {'recorded', 'not_public'}
         With ``not_public`` the column may be absent or blank.
     exclude : iterable of str

@@ -51,7 +51,7 @@ __all__ = [
 
 DesignKind = Literal["randomised", "matched", "weighted", "comparison_group", "before_after"]
 Method = Literal["nearest", "subclass", "cem", "propensity_weights", "entropy_balance"]
-ColumnKind = Literal["boolean", "integer", "number", "category"]
+ColumnKind = Literal["boolean", "integer", "number", "category", "date"]
 
 #: What each kind of design means, printed in the report beside its name.
 DESIGN_KINDS: dict[str, str] = {
