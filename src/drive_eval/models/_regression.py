@@ -38,6 +38,22 @@ _ARMS = {"programme": True, "comparison": False}
 _FUNCTIONS = ("C", "I", "log", "log2", "log10", "exp", "poly", "bs", "center", "scale", "Treatment")
 _ETA_OF_CONCERN = 15.0  # a fitted risk within 3e-7 of 0 or 1
 _RANK_TOLERANCE = 1e-9
+# Above this ratio of eigenvalues, cross products lose no figure that matters and stand in for
+# a decomposition of all rows, at a tenth of its time.
+_WELL_CONDITIONED = 1e-8
+_FORETOLD = {
+    "outcome": (
+        "the outcome is foretold without error for some people (separation) by",
+        "No logistic model fits; use fewer covariates, merge small levels, or compare without "
+        "covariates.",
+    ),
+    "programme": (
+        "membership of the programme is foretold without error for some people (separation) by",
+        "They have nobody in the other group to be compared with, and no score exists. Restrict "
+        "both groups to people who could have been in either, merge small levels, or leave out "
+        "what decided membership, and say so.",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,12 +214,10 @@ def design_matrix(table: pd.DataFrame, covariates: str | Sequence[str]) -> Desig
     DesignError
         For a formula that cannot be read, or columns that say the same thing twice.
     """
-    if isinstance(covariates, str) and covariates not in table.columns:
-        formula, used = _formula(covariates)
-    else:
-        used = [covariates] if isinstance(covariates, str) else list(covariates)
-        formula = " + ".join(f"`{name}`" for name in used)
-    ready = pd.DataFrame({name: _ready(column(table, name, "covariate")) for name in used})
+    formula, ready = covariate_table(table, covariates)
+    if not isinstance(covariates, str) and all(map(pd.api.types.is_numeric_dtype, ready.dtypes)):
+        # Names of numbers need no formula; on a million rows that is most of the time.
+        return _checked(Design(matrix=ready.to_numpy(dtype=float), names=tuple(ready.columns)))
     try:
         with np.errstate(divide="ignore", invalid="ignore"):  # what is not finite is refused below
             made = formulaic.model_matrix(formula, ready, context={}, na_action="ignore")
@@ -213,16 +227,34 @@ def design_matrix(table: pd.DataFrame, covariates: str | Sequence[str]) -> Desig
             'names joined by +, e.g. "age + C(site)".'
         ) from error
     kept = [c for c in made.columns if c != "Intercept"]
-    matrix = np.asarray(made[kept], dtype=float)
-    if not np.isfinite(matrix).all():
-        raise DataError("a covariate is not finite in some rows, e.g. the logarithm of 0.")
     references = {
         _plain(factor): str(state.levels[0] if not _base(state) else _base(state))
         for factor, state in sorted(made.model_spec.factor_contrasts.items(), key=str)
     }
-    design = Design(matrix=matrix, names=tuple(map(_plain, kept)), references=references)
+    matrix = np.asarray(made[kept], dtype=float)
+    return _checked(Design(matrix=matrix, names=tuple(map(_plain, kept)), references=references))
+
+
+def _checked(design: Design) -> Design:
+    """Return a design that is finite and says nothing twice, or refuse it."""
+    matrix = design.matrix
+    if not np.isfinite(matrix).all():
+        raise DataError("a covariate is not finite in some rows, e.g. the logarithm of 0.")
     refuse_collinear(np.column_stack([np.ones(len(matrix)), matrix]), ("Intercept", *design.names))
     return design
+
+
+def covariate_table(
+    table: pd.DataFrame, covariates: str | Sequence[str]
+) -> tuple[str, pd.DataFrame]:
+    """Return the formula that covariates are, and the columns it names: numbers or categories."""
+    if isinstance(covariates, str) and covariates not in table.columns:
+        formula, used = _formula(covariates)
+    else:
+        used = [covariates] if isinstance(covariates, str) else list(covariates)
+        formula = " + ".join(f"`{name}`" for name in used)
+    ready = pd.DataFrame({name: _ready(column(table, name, "covariate")) for name in used})
+    return formula, ready
 
 
 def _formula(text: str) -> tuple[str, list[str]]:
@@ -270,6 +302,9 @@ def _plain(name: object) -> str:
 def refuse_collinear(matrix: Array, names: Sequence[str]) -> None:
     """Refuse a matrix whose columns say the same thing twice, and name the spare columns."""
     size = np.linalg.norm(matrix, axis=0)
+    gram = (matrix.T @ matrix) / np.maximum(np.outer(size, size), np.finfo(float).tiny)
+    if np.linalg.eigvalsh(gram)[0] > _WELL_CONDITIONED:
+        return  # no strength below can be smaller than the root of this eigenvalue
     _, r, order = linalg.qr(matrix / np.where(size > 0, size, 1.0), mode="economic", pivoting=True)
     strength = np.zeros(matrix.shape[1])
     strength[: len(r)] = np.abs(np.diag(r))
@@ -312,7 +347,7 @@ def linear(matrix: Array, outcome: Array, names: Sequence[str], *, via: Array | 
 
 
 def logistic(matrix: Array, outcome: Array, names: Sequence[str]) -> Fit:
-    """Fit a logistic regression by maximum likelihood (iteratively reweighted least squares).
+    """Fit a logistic regression by maximum likelihood, with what its variances are made of.
 
     Raises
     ------
@@ -320,36 +355,17 @@ def logistic(matrix: Array, outcome: Array, names: Sequence[str]) -> Fit:
         If the covariates separate the outcomes, so that no maximum exists; the columns
         that do so are named.
     """
-    refuse_collinear(matrix, names)
-    scale = np.abs(matrix).max(axis=0)  # so that income and age converge alike
-    x = matrix / scale
-    beta = np.zeros(x.shape[1])
-    settled = False
-    for _ in range(60):
-        fitted = special.expit(x @ beta)
-        weight = np.maximum(fitted * (1 - fitted), 1e-12)
-        root = np.sqrt(weight)[:, None]
-        step = np.linalg.lstsq(x * root, (outcome - fitted) / root[:, 0], rcond=None)[0]
-        step *= min(1.0, 8.0 / max(float(np.abs(x @ step).max()), 8.0))
-        beta = beta + step
-        settled = bool(np.abs(x @ step).max() < 1e-10)
-        if settled or np.abs(x @ beta).max() > 30:
-            break
-    if not settled or np.abs(x @ beta).max() > _ETA_OF_CONCERN:
-        refuse_separation(x, outcome, names)
-    if not settled:
-        raise DesignError(
-            "the logistic regression did not settle in 60 steps; use fewer or rescaled covariates."
-        )
-    fitted = special.expit(x @ beta)
+    coefficients = logistic_coefficients(matrix, outcome, names)
+    scale = np.abs(matrix).max(axis=0)
+    fitted = special.expit(matrix @ coefficients)
     weight = fitted * (1 - fitted)
-    q, r = np.linalg.qr(x * np.sqrt(weight)[:, None])
+    q, r = np.linalg.qr(matrix / scale * np.sqrt(weight)[:, None])
     half = linalg.solve_triangular(r, np.eye(len(r))) / scale[:, None]
     bread = half @ half.T
     residuals = outcome - fitted
     return Fit(
         names=tuple(names),
-        coefficients=beta / scale,
+        coefficients=coefficients,
         fitted=fitted,
         residuals=residuals,
         leverage=np.sum(q**2, axis=1),
@@ -358,7 +374,66 @@ def logistic(matrix: Array, outcome: Array, names: Sequence[str]) -> Fit:
     )
 
 
-def refuse_separation(matrix: Array, outcome: Array, names: Sequence[str]) -> None:
+def logistic_coefficients(
+    matrix: Array,
+    outcome: Array,
+    names: Sequence[str],
+    *,
+    about: Literal["outcome", "programme"] = "outcome",
+) -> Array:
+    """Return the coefficients alone, by iteratively reweighted least squares.
+
+    They are those of statsmodels' ``Logit``. It is not used because it does not stop when
+    covariates separate the outcomes and names no covariate, and because one fit for all
+    models of this package can be held to R once. `about` is what a refusal speaks of.
+
+    Raises
+    ------
+    DesignError
+        If no maximum exists; the columns that separate the outcomes are named.
+    """
+    refuse_collinear(matrix, names)
+    scale = np.abs(matrix).max(axis=0)  # so that income and age converge alike
+    x = matrix / scale
+    beta, eta = np.zeros(x.shape[1]), np.zeros(len(x))
+    settled = False
+    for _ in range(60):
+        fitted = special.expit(eta)
+        step = _newton_step(x, np.maximum(fitted * (1 - fitted), 1e-12), outcome - fitted)
+        change = x @ step
+        widest = float(np.abs(change).max())
+        shorter = min(1.0, 8.0 / max(widest, 8.0))
+        beta = beta + shorter * step
+        eta += shorter * change
+        settled = widest < 1e-10
+        furthest = float(np.abs(eta).max())
+        if settled or furthest > 30:
+            break
+    if not settled or furthest > _ETA_OF_CONCERN:
+        refuse_separation(x, outcome, names, about=about)
+    if not settled:
+        raise DesignError(
+            "the logistic regression did not settle in 60 steps; use fewer or rescaled covariates."
+        )
+    return np.asarray(beta / scale)
+
+
+def _newton_step(x: Array, weight: Array, residuals: Array) -> Array:
+    information = x.T @ (x * weight[:, None])
+    ends = np.linalg.eigvalsh(information)[[0, -1]]
+    if ends[0] > _WELL_CONDITIONED * ends[1]:
+        return np.asarray(linalg.solve(information, x.T @ residuals, assume_a="pos"))
+    root = np.sqrt(weight)
+    return np.asarray(np.linalg.lstsq(x * root[:, None], residuals / root, rcond=None)[0])
+
+
+def refuse_separation(
+    matrix: Array,
+    outcome: Array,
+    names: Sequence[str],
+    *,
+    about: Literal["outcome", "programme"] = "outcome",
+) -> None:
     """Refuse data in which some direction of the columns tells the outcomes apart."""
     if not _separates(matrix, outcome):
         return
@@ -368,11 +443,8 @@ def refuse_separation(matrix: Array, outcome: Array, names: Sequence[str]) -> No
         if rest and _separates(matrix[:, rest], outcome):
             guilty = rest
     said = [names[i] for i in guilty if names[i] != "Intercept"] or ["Intercept"]
-    raise DesignError(
-        "the outcome is foretold without error for some people (separation) by: "
-        f"{', '.join(said[:8])}{' …' if len(said) > 8 else ''}. No logistic model fits; "
-        "use fewer covariates, merge small levels, or compare without covariates."
-    )
+    found, remedy = _FORETOLD[about]
+    raise DesignError(f"{found}: {', '.join(said[:8])}{' …' if len(said) > 8 else ''}. {remedy}")
 
 
 def _separates(matrix: Array, outcome: Array) -> bool:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import linalg, special
 
 from drive_eval.errors import DesignError
-from drive_eval.models._regression import arms, design_matrix, logistic
+from drive_eval.models._regression import arms, design_matrix, logistic_coefficients
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,10 +32,6 @@ class Score:
         The covariates as numbers, without intercept.
     coefficients : array
         Intercept first.
-    influence : array, rows × parameters
-        What each row contributed to the coefficients.
-    slopes : array, rows × parameters
-        Derivative of each probability by the coefficients.
     """
 
     treated: Flags
@@ -42,25 +39,53 @@ class Score:
     logit: Array
     design: Design
     coefficients: Array
-    influence: Array
-    slopes: Array
+
+    # Matching needs neither of these, and on a million rows they are the largest arrays.
+
+    @property
+    def slopes(self) -> Array:
+        """Derivative of each probability by the coefficients: rows × parameters."""
+        spread = self.probability * (1 - self.probability)
+        return spread[:, None] * _with_intercept(self.design.matrix)
+
+    @property
+    def influence(self) -> Array:
+        """What each row contributed to the coefficients: rows × parameters."""
+        matrix = _with_intercept(self.design.matrix)
+        scale = np.abs(matrix).max(axis=0)
+        spread = np.sqrt(self.probability * (1 - self.probability))
+        r = np.linalg.qr(matrix / scale * spread[:, None], mode="r")
+        half = linalg.solve_triangular(r, np.eye(len(r))) / scale[:, None]
+        residuals = self.treated - self.probability
+        return np.asarray(residuals[:, None] * (matrix @ (half @ half.T)))
 
 
 def propensity(table: pd.DataFrame, *, treated: str, covariates: str | Sequence[str]) -> Score:
     """Fit the propensity score by logistic regression; separation is refused and named."""
+    t = both_arms(table, treated)
+    design = design_matrix(table, covariates)
+    matrix = _with_intercept(design.matrix)
+    coefficients = logistic_coefficients(
+        matrix, t.astype(float), ("Intercept", *design.names), about="programme"
+    )
+    logit = matrix @ coefficients
+    return Score(
+        treated=t,
+        probability=special.expit(logit),
+        logit=logit,
+        design=design,
+        coefficients=coefficients,
+    )
+
+
+def both_arms(table: pd.DataFrame, treated: str) -> Flags:
+    """Return True for the programme; an arm in which nobody is is refused."""
     t = arms(table, treated, "treated")
     for empty, group in ((not t.any(), "programme"), (t.all(), "comparison")):
         if empty:
             raise DesignError(f'nobody is in the {group} group (column "{treated}").')
-    design = design_matrix(table, covariates)
-    matrix = np.column_stack([np.ones(len(t)), design.matrix])
-    fit = logistic(matrix, t.astype(float), ("Intercept", *design.names))
-    return Score(
-        treated=t,
-        probability=fit.fitted,
-        logit=matrix @ fit.coefficients,
-        design=design,
-        coefficients=fit.coefficients,
-        influence=fit.influence,
-        slopes=(fit.fitted * (1 - fit.fitted))[:, None] * matrix,
-    )
+    return t
+
+
+def _with_intercept(matrix: Array) -> Array:
+    return np.column_stack([np.ones(len(matrix)), matrix])
