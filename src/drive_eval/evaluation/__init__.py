@@ -59,13 +59,18 @@ def check(plan: Plan, study: Study) -> dict[str, int]:
     DesignWarning
         If some of the outcomes would run and not be released.
     """
+    from drive_eval.evaluation.designs import make_designs
+
     for note in _unreleased(plan):
         warnings.warn(note, DesignWarning, stacklevel=2)
-    return _tried_out(plan, study)
+    found = _tried_out(plan, study)
+    make_designs(plan, _units(plan, study))  # refuses what cannot be matched or weighted
+    return found
 
 
 def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
     """Return the units in the figures of each outcome, or refuse with all reasons."""
+    from drive_eval.evaluation.designs import balancing_faults
     from drive_eval.measures.case_table import (
         behaviour_rows,
         binary_rows,
@@ -76,6 +81,7 @@ def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
     units = _units(plan, study)
     found: dict[str, int] = {}
     faults = _arm_faults(plan, study) + _covariate_faults(plan, study)
+    faults += balancing_faults(plan, study.tables["cases"])
     for outcome in plan.outcomes:
         for number, name in enumerate(outcome_names(outcome)):
             try:
@@ -219,6 +225,7 @@ def run(
     """
     from drive_eval.evaluation.behaviours import evaluate_behaviours, evaluate_perceived_change
     from drive_eval.evaluation.binary import evaluate_binary
+    from drive_eval.evaluation.designs import balance_result, make_designs
     from drive_eval.evaluation.flow import flow_table
     from drive_eval.plan import BehaviourOutcome, PerceivedChangeOutcome, outcome_names
 
@@ -235,18 +242,27 @@ def run(
     column = arm_column(plan, study.tables["cases"])
     units = _units(plan, study)
     left_out = study.excluded_by_arm
-    results = {}
+    designs = make_designs(plan, units)  # before any outcome is looked at
+    results = {
+        f"balance:{block.name}": balance_result(
+            block, designs[block.name], units, unit=plan.design.unit
+        )
+        for block in plan.balancing
+    }
     for outcome in plan.outcomes:
         if isinstance(outcome, BehaviourOutcome):
             table = _needed(study, "assessments", outcome.kind)
-            results.update(evaluate_behaviours(plan, outcome, units, table, advance, left_out))
+            found = evaluate_behaviours(plan, outcome, units, table, advance, left_out, designs)
+            results.update(found)
             continue
         name = outcome_names(outcome)[0]
         if isinstance(outcome, PerceivedChangeOutcome):
             table = _needed(study, "risk_reviews", outcome.kind)
-            results[name] = evaluate_perceived_change(plan, outcome, units, table, left_out)
+            results[name] = evaluate_perceived_change(
+                plan, outcome, units, table, left_out, designs
+            )
         else:
-            results[name] = evaluate_binary(plan, outcome, units, left_out)
+            results[name] = evaluate_binary(plan, outcome, units, left_out, designs)
         advance(name)
     return Evaluation(
         plan=plan.to_dict(),

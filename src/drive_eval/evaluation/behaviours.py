@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from drive_eval.errors import DesignError, UndefinedResultError
+from drive_eval.errors import DesignError
+from drive_eval.evaluation.contrasts import (
+    between_arms_claim,
+    merge,
+    missing_share,
+    null_result,
+    refused_rows,
+    smallest_cell,
+)
+from drive_eval.evaluation.designs import CRUDE, design_contrasts, hidden_cause
 from drive_eval.measures.case_table import behaviour_rows, perceived_change_rows
 from drive_eval.models import comparison, prepost
 from drive_eval.plan import outcome_names
@@ -17,8 +26,8 @@ from drive_eval.vocabulary import ARMS, PERCEIVED_CHANGES, SEVERITY
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from drive_eval.evaluation.designs import Design
     from drive_eval.plan import BehaviourOutcome, PerceivedChangeOutcome, Plan
-    from drive_eval.vocabulary import Claim
 
     Key = tuple[str, ...]
 
@@ -44,8 +53,6 @@ CHANGES = "The changes of the two groups compared"
 UNADJUSTED = (
     "The comparison of the two changes is not adjusted for covariates; that of the shares after is."
 )
-#: A number with more values than this is a measurement; with fewer it may stand for categories.
-MOST_CODES = 10
 #: Least share of an arm's pairs with dates for the time between measures to be compared.
 LEAST_DATED = 0.5
 
@@ -54,18 +61,12 @@ __all__ = [
     "CHANGE",
     "CHANGES",
     "UNADJUSTED",
-    "between_arms_claim",
     "denominator_results",
     "evaluate_behaviours",
     "evaluate_perceived_change",
     "largest_design_effect",
     "long_rows",
-    "merge",
-    "missing_share",
-    "null_result",
     "pair_table",
-    "refused_rows",
-    "smallest_cell",
     "without_lone_arm",
 ]
 
@@ -77,6 +78,7 @@ def evaluate_behaviours(
     assessments: pd.DataFrame,
     advance: Callable[[str], None],
     excluded: Mapping[str, int],
+    designs: Mapping[str, Design] | None = None,
 ) -> dict[str, ResultSet]:
     """Did each abuse type fall in each arm, and by how much more than in the comparison arm?
 
@@ -93,6 +95,9 @@ def evaluate_behaviours(
         Told the name of each finished outcome.
     excluded : mapping of arm to int
         Cases that the plan leaves out; they count as missing.
+    designs : mapping of name to Matched or Weighted, optional
+        From `make_designs`, where the plan has matched or weighted comparisons. The use after is
+        then set against each other, and no change against another change.
 
     Returns
     -------
@@ -110,7 +115,7 @@ def evaluate_behaviours(
             after=outcome.after,
             threshold=outcome.threshold,
         )
-        found[name] = _one_behaviour(plan, outcome, abuse_type, rows, excluded)
+        found[name] = _one_behaviour(plan, outcome, abuse_type, rows, excluded, designs or {})
         advance(name)
     return found
 
@@ -121,6 +126,7 @@ def _one_behaviour(
     abuse_type: str,
     rows: pd.DataFrame,
     excluded: Mapping[str, int],
+    designs: Mapping[str, Design],
 ) -> ResultSet:
     labels: dict[str, Any] = {
         "outcome": abuse_type,
@@ -185,6 +191,9 @@ def _one_behaviour(
         parts.append(
             denominator_results(tables[0], labels=here, conf_level=level, widening=widening)
         )
+    if designs and len(parts) > 1:
+        parts.append(_by_design(plan, rows, measured, labels, excluded, designs))
+        return without_lone_arm(merge(parts, outcome=abuse_type))
     if len(measured) == 2 and plan.design.kind != "before_after":
         parts.append(_contrasts(plan, rows, measured, labels, cluster, excluded))
         return without_lone_arm(merge(parts, outcome=abuse_type))
@@ -194,6 +203,37 @@ def _one_behaviour(
         none = refused_rows([*CHANGE, *AFTER], labels, level)
         parts.append(dataclasses.replace(none, checks=(check,)))
     return merge(parts, outcome=abuse_type)
+
+
+def _by_design(
+    plan: Plan,
+    rows: pd.DataFrame,
+    measured: Mapping[str, pd.DataFrame],
+    labels: Mapping[str, Any],
+    excluded: Mapping[str, int],
+    designs: Mapping[str, Design],
+) -> ResultSet:
+    """Set the use after of those with both measures against each other, in each design."""
+    if len(measured) < 2:
+        found = refused_rows([(m, CRUDE) for m, _ in AFTER], labels, plan.design.conf_level)
+        check = Check(name="refused", passed=False, text=f"The groups compared: {BOTH_NEEDED}")
+        return dataclasses.replace(found, checks=(check,))
+    shares = {
+        group: missing_share(len(pairs), int((rows["group"] == group).sum()), excluded, group)
+        for group, pairs in measured.items()
+    }
+    _claim, check = between_arms_claim(plan, shares)
+    both = rows["used_before"].notna() & rows["used_after"].notna()
+    found = design_contrasts(
+        plan,
+        designs,
+        rows.assign(used_after=rows["used_after"].where(both)),
+        column="used_after",
+        labels=labels,
+        contrast="programme v comparison, after",
+    )
+    hidden = hidden_cause(None, found, next(iter(designs)))
+    return merge([ResultSet(checks=(check,)), found, hidden], outcome=str(labels["outcome"]))
 
 
 def without_lone_arm(result: ResultSet) -> ResultSet:
@@ -349,45 +389,6 @@ def long_rows(measured: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([before, after], ignore_index=True)
 
 
-def between_arms_claim(plan: Plan, missing_shares: Mapping[str, float]) -> tuple[Claim, Check]:
-    """Say how strong a sentence about the two arms may be, and why."""
-    limit = plan.design.max_missing_share
-    worst = max(missing_shares.values())
-    unit = plan.design.unit
-    shares = ", ".join(f"{group} {100 * share:.0f}%" for group, share in missing_shares.items())
-    claim: Claim = "associational"
-    if plan.design.kind != "randomised":
-        reason = f"the design is {plan.design.kind}, not randomised"
-    elif unit != "person":
-        reason = (
-            f"allocation was by chance, but the unit is the {unit}, and how many of them a person "
-            "has came after it"
-        )
-    elif worst > limit:
-        reason = (
-            f"allocation was by chance, but outcomes are missing in more than the planned "
-            f"{100 * limit:.0f}% of an arm ({shares}), so those measured are no longer a "
-            "random sample of those allocated"
-        )
-    else:
-        claim = "causal"
-        reason = f"arms as allocated by chance, outcomes missing within the plan's limit ({shares})"
-    check = Check(
-        name="claim",
-        passed=claim == "causal" if plan.design.kind == "randomised" else None,
-        statistic=worst,
-        threshold=limit,
-        text=f"The contrast of the arms is {claim}: {reason}.",
-    )
-    return claim, check
-
-
-def missing_share(measured: int, cohort: int, excluded: Mapping[str, int], group: str) -> float:
-    """Return the share of an arm without an outcome; who was excluded counts as missing."""
-    total = cohort + excluded.get(group, 0) + excluded.get("not_recorded", 0)
-    return 1 - measured / total
-
-
 def _windows(measured: Mapping[str, pd.DataFrame]) -> Check | None:
     """Say when too few of an arm's pairs are dated to compare the time between its measures."""
     known = {
@@ -490,71 +491,13 @@ def _contrasts(
     )
 
 
-def null_result(
-    model: Callable[[], ResultSet],
-    measures: Sequence[tuple[str, str]],
-    labels: Mapping[str, Any],
-    conf_level: float,
-    what: str = "The groups compared",
-) -> ResultSet:
-    """Run a model; when it refuses, return its rows empty with its reason as a failed Check."""
-    try:
-        return model()
-    except (DesignError, UndefinedResultError) as refusal:
-        rows = refused_rows(measures, labels, conf_level)
-        name = "undefined" if isinstance(refusal, UndefinedResultError) else "refused"
-        check = Check(name=name, passed=False, text=f"{what}: {refusal}")
-        return dataclasses.replace(rows, checks=(check,))
-
-
-def refused_rows(
-    measures: Sequence[tuple[str, str]], labels: Mapping[str, Any], conf_level: float
-) -> ResultSet:
-    """Return the rows of a contrast that was not made, so that none is absent."""
-    estimates = tuple(
-        Estimate(
-            measure=measure,
-            term=term,
-            estimate=None,
-            conf_level=conf_level,
-            contrast="programme v comparison",
-            claim="associational",
-            **labels,
-        )
-        for measure, term in measures
-    )
-    return ResultSet(estimates=estimates)
-
-
-def smallest_cell(rows: pd.DataFrame, covariates: Sequence[str], outcome: str) -> Check:
-    """Find the smallest count of arm by covariate level by outcome, for the gate.
-
-    A contrast adjusted for a category with few people in it would let them be worked out.
-    """
-    smallest = len(rows)
-    for name in covariates:
-        continuous = (
-            pd.api.types.is_numeric_dtype(rows[name])
-            and not pd.api.types.is_bool_dtype(rows[name])
-            and rows[name].nunique() > MOST_CODES
-        )
-        if not continuous:
-            counts = rows.groupby(["group", name, outcome], observed=True).size()
-            cells = rows["group"].nunique() * rows[name].nunique() * 2
-            smallest = min(smallest, int(counts.min()) if len(counts) == cells else 0)
-    return Check(
-        name="covariate_cells",
-        statistic=float(smallest),
-        text="Smallest count of arm by covariate level by outcome; the gate looks at it.",
-    )
-
-
 def evaluate_perceived_change(
     plan: Plan,
     outcome: PerceivedChangeOutcome,
     units: pd.DataFrame,
     risk_reviews: pd.DataFrame,
     excluded: Mapping[str, int],
+    designs: Mapping[str, Design] | None = None,
 ) -> ResultSet:
     """In how many cases did the practitioner see the risk fall, and how does that compare?
 
@@ -569,6 +512,8 @@ def evaluate_perceived_change(
         Judgements.
     excluded : mapping of arm to int
         Cases that the plan leaves out; they count as missing.
+    designs : mapping of name to Matched or Weighted, optional
+        From `make_designs`, where the plan has matched or weighted comparisons.
 
     Returns
     -------
@@ -635,7 +580,11 @@ def evaluate_perceived_change(
             **labels,
         )
         parts.append(_labelled(share, group, (table,)))
-    if len(shares) == 2 and plan.design.kind != "before_after":
+    if len(shares) == 2 and designs:
+        _, check = between_arms_claim(plan, shares)
+        found = design_contrasts(plan, designs, rows, column="reduced", labels=labels)
+        parts += [ResultSet(checks=(check,)), found]
+    elif len(shares) == 2 and plan.design.kind != "before_after":
         claim, check = between_arms_claim(plan, shares)
         judged = rows.dropna(subset=["reduced"])
         contrast = null_result(
@@ -684,18 +633,6 @@ def change_table(arm: pd.DataFrame, *, group: str, unit: str) -> CountTable:
             ("judged",): list(counts),
             ("all",): [*counts, ("not judged",)],
         },
-    )
-
-
-def merge(parts: Sequence[ResultSet], *, outcome: str) -> ResultSet:
-    """Put several ResultSets of one outcome together; checks learn their outcome."""
-    return ResultSet(
-        estimates=tuple(e for part in parts for e in part.estimates),
-        checks=tuple(
-            dataclasses.replace(c, outcome=c.outcome or outcome) for p in parts for c in p.checks
-        ),
-        tables=tuple(t for part in parts for t in part.tables),
-        assumptions=tuple(dict.fromkeys(a for part in parts for a in part.assumptions)),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from drive_eval.evaluation.behaviours import (
+from drive_eval.evaluation.contrasts import (
     between_arms_claim,
     merge,
     missing_share,
@@ -13,6 +13,7 @@ from drive_eval.evaluation.behaviours import (
     refused_rows,
     smallest_cell,
 )
+from drive_eval.evaluation.designs import design_contrasts, hidden_cause
 from drive_eval.measures.case_table import binary_rows
 from drive_eval.models import comparison, prepost
 from drive_eval.results import Check, CountTable, ResultSet
@@ -23,13 +24,18 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from drive_eval.evaluation.designs import Design
     from drive_eval.plan import BinaryOutcome, Plan
 
 __all__ = ["arm_table", "binary_estimates", "evaluate_binary"]
 
 
 def evaluate_binary(
-    plan: Plan, outcome: BinaryOutcome, units: pd.DataFrame, excluded: Mapping[str, int]
+    plan: Plan,
+    outcome: BinaryOutcome,
+    units: pd.DataFrame,
+    excluded: Mapping[str, int],
+    designs: Mapping[str, Design] | None = None,
 ) -> ResultSet:
     """How much more often did it happen in one arm, as allocated and as delivered?
 
@@ -42,12 +48,15 @@ def evaluate_binary(
         From `cohort_units`.
     excluded : mapping of arm to int
         Cases that the plan leaves out; they count as missing.
+    designs : mapping of name to Matched or Weighted, optional
+        From `make_designs`, where the plan has matched or weighted comparisons.
 
     Returns
     -------
     ResultSet
         The risks and their contrast as allocated; where delivery is recorded and differs
-        from allocation, the as-treated and instrumental estimates beside it.
+        from allocation, the as-treated and instrumental estimates beside it. With designs:
+        the crude contrast, that of every design, and what a hidden cause would have to be.
     """
     rows = binary_rows(units, column=outcome.column)
     table = arm_table(rows, name=outcome.name, unit=plan.design.unit)
@@ -61,8 +70,26 @@ def evaluate_binary(
         for arm in ARMS.codes
         if (rows["group"] == arm).any()
     }
-    found = binary_estimates(plan, outcome, followed, shares, cluster=cluster)
+    if designs:
+        found = _by_design(plan, outcome, rows, shares, designs)
+    else:
+        found = binary_estimates(plan, outcome, followed, shares, cluster=cluster)
     return dataclasses.replace(found, tables=(table,))
+
+
+def _by_design(
+    plan: Plan,
+    outcome: BinaryOutcome,
+    rows: pd.DataFrame,
+    missing_shares: Mapping[str, float],
+    designs: Mapping[str, Design],
+) -> ResultSet:
+    labels = {"outcome": outcome.name, "unit": plan.design.unit, "reporter": outcome.reporter}
+    _claim, check = between_arms_claim(plan, missing_shares)
+    found = design_contrasts(plan, designs, rows, column="outcome", labels=labels)
+    hidden = hidden_cause(outcome, found, next(iter(designs)))
+    first = ResultSet(checks=(check,))
+    return merge([first, found, hidden], outcome=outcome.name)
 
 
 def binary_estimates(

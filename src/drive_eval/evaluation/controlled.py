@@ -1,0 +1,203 @@
+"""What every released result shares: controlled tables, rows without numbers, floors, claims."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from drive_eval import disclosure
+from drive_eval.evaluation.contrasts import between_arms_claim
+from drive_eval.results import NOT_SHOWN, Check, CountTable, Estimate, ResultSet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from drive_eval.disclosure import Policy
+    from drive_eval.plan import Plan
+    from drive_eval.vocabulary import Claim
+
+__all__ = [
+    "CLUSTERED",
+    "EXCLUDED",
+    "HIDDEN",
+    "control_table",
+    "empty",
+    "expand",
+    "model_based",
+    "released_claim",
+    "two_digits",
+    "without_numbers",
+]
+
+#: What is given up first when hiding small counts alone would not protect them. The four
+#: kinds of pair cost least: without them an effect still follows from its margins.
+PRIORITY = {"pairs": 1, "missing": 2, "before": 3, "after": 4, "change": 5, "users": 6, "all": 7}
+#: The lines that count who has no outcome.
+MISSING_LINES = ("only before", "only after", "never", "not judged")
+EXCLUDED = Check(
+    name="claim",
+    passed=False,
+    text="The contrast of the arms is associational: allocation was by chance, but cases were left "
+    "out by the plan.",
+)
+CLUSTERED = (
+    "Not released: people are clustered, so the result does not follow from the counts shown."
+)
+HIDDEN = "Too few people to publish without risking someone being recognised."
+
+
+def control_table(table: CountTable, rules: Policy) -> CountTable:
+    """Hide and round what a policy asks, giving up first what costs a reader least."""
+    if table.name.startswith("pairs:"):
+        cells = [cell.key for cell in table.cells if cell.key[0] == "pairs"]
+        priority = {cell.key: PRIORITY[cell.key[0]] for cell in table.cells if cell.shown}
+        return disclosure.control(table, rules, priority=priority, together=[cells])
+    if table.name in ("flow", "cohort_flow"):
+        # The ways out of one arm are a family, and its stages another, which goes last.
+        groups = list(dict.fromkeys(cell.key[0] for cell in table.cells))
+        priority = {
+            cell.key: groups.index(cell.key[0]) + (len(groups) if cell.parts else 0)
+            for cell in table.cells
+        }
+        return disclosure.control(table, rules, priority=priority)
+    return disclosure.control(table, rules)
+
+
+def without_numbers(e: Estimate) -> Estimate:
+    """Return the row of an estimate that may not be shown."""
+    return dataclasses.replace(
+        e,
+        method=NOT_SHOWN,
+        estimate=None,
+        std_error=None,
+        conf_low=None,
+        conf_high=None,
+        p_value=None,
+        n=None,
+        n_events=None,
+        n_reference=None,
+        n_events_reference=None,
+    )
+
+
+def empty(measure: str, labels: Mapping[str, Any], level: float, term: str = "") -> Estimate:
+    """Return a row of which nothing may be shown."""
+    return Estimate(
+        measure=measure, term=term, estimate=None, conf_level=level, method=NOT_SHOWN, **labels
+    )
+
+
+def model_based(
+    plan: Plan,
+    result: ResultSet,
+    users: Mapping[str, int],
+    totals: Mapping[str, int],
+    labels: Mapping[str, Any],
+    measures: Sequence[tuple[str, str]],
+    rules: Policy,
+) -> ResultSet:
+    """Release the covariate-adjusted contrast if events and residual df pass the policy's floor.
+
+    It follows from the covariates of every person, not from the counts, so it is not worked out
+    again: it is given to two digits, without its standard error, and only if no arm has few
+    people with or without the outcome in any category that it is adjusted for.
+    """
+    level = plan.design.conf_level
+    found = [
+        e
+        for e in result.estimates
+        if not e.group and (e.measure, e.term) in measures and e.estimate is not None
+    ]
+    smallest = [c.statistic or 0 for c in result.checks if c.name == "covariate_cells"]
+    # Twice the covariates, an intercept and the arm: as many as the model has at least.
+    freedom = sum(totals.values()) - 2 * (1 + len(plan.comparison.covariates))
+    if (
+        not found
+        or not smallest
+        or min(smallest) <= rules.suppress_up_to
+        or min(users.values()) < rules.min_events
+        or freedom < rules.min_residual_df
+    ):
+        check = Check(
+            name="below_floor",
+            text="The adjusted contrast of the groups is not released: too few people had the "
+            "outcome, or too few are in one of the categories that it is adjusted for.",
+        )
+        return ResultSet(
+            estimates=tuple(empty(m, labels, level, t) for m, t in measures), checks=(check,)
+        )
+    kept = tuple(
+        dataclasses.replace(
+            e,
+            estimate=two_digits(e.estimate),
+            conf_low=two_digits(e.conf_low),
+            conf_high=two_digits(e.conf_high),
+            p_value=two_digits(e.p_value),
+            std_error=None,
+            n=totals["programme"],
+            n_events=users["programme"],
+            n_reference=totals["comparison"],
+            n_events_reference=users["comparison"],
+        )
+        for e in found
+    )
+    there = {(e.measure, e.term) for e in kept}
+    rest = tuple(empty(m, labels, level, t) for m, t in measures if (m, t) not in there)
+    return ResultSet(estimates=kept + rest)
+
+
+def two_digits(value: float | None) -> float | None:
+    """Round to two significant digits; what is not finite becomes None."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.2g}")
+
+
+def released_claim(
+    plan: Plan, tables: Mapping[str, CountTable], rules: Policy, whole: str, part: str
+) -> tuple[Claim, Check]:
+    """Decide the claim anew from released counts, so that the word itself gives nothing away.
+
+    Rounding may hide that a limit was passed; the claim is causal only if it would be for
+    every count behind the rounded ones.
+    """
+    half = rules.round_to // 2 if rules.round_to > 1 else 0
+    shares, worst = {}, {}
+    if plan.cohort.exclude and plan.design.kind == "randomised":
+        return "associational", EXCLUDED
+    for group, table in tables.items():
+        total, measured = _line(table, whole), _line(table, part)
+        if not total or measured is None:
+            text = (
+                "The contrast of the arms is associational: how many outcomes are missing is not "
+                "shown."
+            )
+            return "associational", Check(name="claim", text=text)
+        shares[group] = max(0.0, 1 - measured / total)
+        lines = [c.count for c in table.cells if c.key[-1] in MISSING_LINES]
+        if None in lines:
+            # A released total may be a sum of seven rounded cells, each off by half the base.
+            most = total - measured + 14 * half
+        else:
+            most = sum(count + half for count in lines if count)
+        worst[group] = max(0.0, most / max(most + measured - 4 * half, 1))
+    claim, check = between_arms_claim(plan, shares)
+    if claim == "causal" and between_arms_claim(plan, worst)[0] != "causal":
+        text = (
+            "The contrast of the arms is associational: as far as rounded counts show, outcomes "
+            "may be missing in more than the planned share of an arm."
+        )
+        return "associational", dataclasses.replace(check, passed=False, text=text)
+    return claim, check
+
+
+def _line(table: CountTable, key: str) -> int | None:
+    """Return a line by the last part of its key; the tables here name each but once."""
+    return next(cell.count for cell in table.cells if cell.key[-1] == key)
+
+
+def expand(counts: Mapping[bool, int], group: str) -> pd.DataFrame:
+    """Write counts of an outcome as one row a person."""
+    outcome = [value for value, count in counts.items() for _ in range(count)]
+    return pd.DataFrame({"group": group, "outcome": outcome})

@@ -1,0 +1,443 @@
+"""Matched and weighted comparisons: made before any outcome is read, then given the outcomes."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from drive_eval.errors import DesignError, DesignWarning, did_you_mean
+from drive_eval.evaluation.contrasts import merge, null_result, smallest_count
+from drive_eval.models import comparison, matching, sensitivity
+from drive_eval.plan import BALANCING_METHODS
+from drive_eval.results import Check, CountTable, ResultSet
+from drive_eval.vocabulary import ARMS, ESTIMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeAlias
+
+    from drive_eval.models._design import Matched, Weighted
+    from drive_eval.plan import BalancingBlock, BinaryOutcome, Plan
+
+    Design: TypeAlias = Matched | Weighted
+
+#: The term of a contrast without any balancing.
+CRUDE = "crude"
+#: What is reported of every design.
+CONTRAST = (
+    "risk_treated",
+    "risk_comparison",
+    "risk_difference",
+    "risk_ratio",
+    "percent_reduction",
+    "odds_ratio",
+)
+_BINS = 10
+
+__all__ = [
+    "CONTRAST",
+    "CRUDE",
+    "balance_result",
+    "balancing_faults",
+    "design_contrasts",
+    "hidden_cause",
+    "make_designs",
+    "with_outcome",
+    "with_term",
+]
+
+
+def balancing_faults(plan: Plan, cases: pd.DataFrame) -> list[str]:
+    """Name the columns that a design would stumble over, and covariates dated too late.
+
+    Parameters
+    ----------
+    plan : Plan
+    cases : DataFrame
+        The table of cases.
+
+    Returns
+    -------
+    list of str
+        One sentence a fault.
+    """
+    faults = []
+    for block in plan.balancing:
+        where = f'[[balancing]] "{block.name}"'
+        for name in dict.fromkeys((*block.covariates, *block.exact)):
+            if name not in cases:
+                faults.append(
+                    f'{where}: "{name}" is no column of cases.{did_you_mean(name, list(map(str, cases)))}'
+                )
+            elif blank := int(cases[name].isna().sum()):
+                faults.append(
+                    f'{where}: "{name}" is blank in {blank} of {len(cases)} rows of cases. Fill it '
+                    "by a stated rule, leave those cases out, or take it out of the block."
+                )
+        for name, column in block.measured_on.items():
+            faults += _dated_faults(plan, cases, where, name, column)
+    return faults
+
+
+def _dated_faults(plan: Plan, cases: pd.DataFrame, where: str, name: str, column: str) -> list[str]:
+    if plan.data.index_date == "not_public":
+        return [
+            f'{where}: measured_on dates "{name}", but the plan says that index dates are not '
+            "public. Take measured_on out."
+        ]
+    if column not in cases:
+        return [
+            f'{where}: measured_on names "{column}", which is no column of cases.'
+            f"{did_you_mean(column, list(map(str, cases)))}"
+        ]
+    if not pd.api.types.is_datetime64_any_dtype(cases[column]):
+        return [
+            f'{where}: measured_on names "{column}", which does not hold dates. Declare it as '
+            '"date" in the plan: [data.columns.cases].'
+        ]
+    faults = []
+    late = int((cases[column] > cases["index_date"]).sum())
+    if late:
+        faults.append(
+            f'{where}: "{name}" is dated ({column}) after the index date in {late} of '
+            f"{len(cases)} rows of cases. What came after the start may be an effect of the "
+            "programme, so nothing is matched or weighted on it. Use the last value before the "
+            "index date, or take it out of the block."
+        )
+    blank = int(cases[column].isna().sum())
+    if blank:
+        faults.append(
+            f'{where}: "{name}" has no date ({column}) in {blank} of {len(cases)} rows of cases, '
+            "so nothing shows that it came before the index date. Fill the dates, or take it out "
+            "of measured_on if it cannot change."
+        )
+    return faults
+
+
+def make_designs(plan: Plan, units: pd.DataFrame) -> dict[str, Design]:
+    """Who is set against whom? Decided from covariates alone.
+
+    Parameters
+    ----------
+    plan : Plan
+    units : DataFrame
+        From `cohort_units`. Only the arm, the person and the covariates of each block are
+        handed on, so no outcome can have a say.
+
+    Returns
+    -------
+    dict of str to Matched or Weighted
+        By the block's name; the first is the main design.
+
+    Raises
+    ------
+    DesignError
+        With the block's name, if a design cannot be made.
+    """
+    designs = {}
+    faults = []
+    for block in plan.balancing:
+        names = dict.fromkeys(
+            ("perpetrator_id", "group", *block.covariates, *block.exact, *_id_columns(units))
+        )
+        try:
+            with warnings.catch_warnings():
+                # What a warning says stands among the design's checks, which the report shows.
+                warnings.simplefilter("ignore", DesignWarning)
+                designs[block.name] = _made(block, units[list(names)])
+        except DesignError as refusal:
+            faults.append(f'[[balancing]] "{block.name}": {refusal}')
+    if faults:
+        raise DesignError("\n".join(faults))
+    return designs
+
+
+def _id_columns(units: pd.DataFrame) -> list[str]:
+    return [name for name in ("unit_id", "case_id") if name in units]
+
+
+def _made(block: BalancingBlock, table: pd.DataFrame) -> Design:
+    shared: dict[str, Any] = {
+        "treated": "group",
+        "covariates": list(block.covariates),
+        "max_smd": block.max_smd,
+    }
+    if block.method == "nearest":
+        return matching.nearest(
+            table,
+            ratio=block.ratio,
+            replace=block.replace,
+            caliper_sd=block.caliper_sd or None,
+            caliper_scale=block.caliper_scale,
+            exact=block.exact,
+            order=block.order,
+            unit="perpetrator_id",
+            rng=np.random.default_rng(block.seed) if block.order == "random" else None,
+            **shared,
+        )
+    shared["estimand"] = block.estimand
+    if block.method == "subclass":
+        return matching.subclass(table, subclasses=block.subclasses, **shared)
+    if block.method == "cem":
+        return matching.cem(table, cutpoints=block.cutpoints or None, **shared)
+    if block.method == "propensity_weights":
+        trim = (block.trim[0], block.trim[1]) if block.trim else None
+        return matching.propensity_weights(table, trim=trim, **shared)
+    return matching.entropy_balance(table, **shared)
+
+
+def balance_result(
+    block: BalancingBlock, design: Design, units: pd.DataFrame, *, unit: str
+) -> ResultSet:
+    """Put what is known of a design, but for its rows, into the form of every result.
+
+    Parameters
+    ----------
+    block : BalancingBlock
+    design : Matched or Weighted
+    units : DataFrame
+        What the design was made from.
+    unit : str
+        What one count is.
+
+    Returns
+    -------
+    ResultSet
+        Balance before and after; the design's own checks, one Check ``design`` a sentence of
+        its description and the Check ``estimand``; the tables ``matching:<name>`` and, where
+        there is a score, ``overlap:<name>``.
+    """
+    counted = [
+        line
+        for line in design.describe().splitlines()
+        if line not in design.sentences
+        and line not in [check.text for check in design.balance.checks]
+    ]
+    checks = [Check(name="design", text=line) for line in design.sentences]
+    checks += [Check(name="design_counts", text=line) for line in counted]
+    checks.append(Check(name="estimand", text=ESTIMANDS[design.estimand]))
+    tables = [dataclasses.replace(design.flow, name=f"matching:{block.name}", unit=unit)]
+    if design.score is not None:
+        tables.append(_overlap_table(block, design, units["group"], unit))
+    return ResultSet(
+        estimates=tuple(dataclasses.replace(e, unit=unit) for e in design.balance.estimates),
+        checks=(*checks, *design.balance.checks, *_covariate_cells(block, design, units)),
+        tables=tuple(tables),
+    )
+
+
+def _covariate_cells(block: BalancingBlock, design: Design, units: pd.DataFrame) -> list[Check]:
+    """Find each covariate's smallest count of arm by category, before and after, for the gate."""
+    kept = units.loc[design.table.index[design.table["weight"] > 0]]
+    return [
+        Check(
+            name="covariate_cells",
+            statistic=float(min(smallest_count(rows, name) for rows in (units, kept))),
+            text=name,
+        )
+        for name in block.covariates
+    ]
+
+
+def _overlap_table(
+    block: BalancingBlock, design: Design, arms: pd.Series[Any], unit: str
+) -> CountTable:
+    """Count scores by tenths in each arm: those kept and, for matching, all there were."""
+    score = design.score
+    if score is None:
+        raise DesignError(f'"{block.name}" has no propensity score, so nothing overlaps.')
+    tenth = np.clip((score.to_numpy() * _BINS).astype(int), 0, _BINS - 1)
+    kept = score.index.isin(design.table.index[design.table["weight"] > 0])
+    matched = BALANCING_METHODS[block.method][0] == "matched"
+    counts: dict[tuple[str, ...], int] = {}
+    totals: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    unseen = []
+    for group in ARMS.codes:
+        here = (arms.reindex(score.index) == group).to_numpy()
+        for i in range(_BINS):
+            name = f"{i / _BINS:.1f}–{(i + 1) / _BINS:.1f}"
+            inside = here & (tenth == i)
+            if not matched:
+                counts[group, "before", name] = int(inside.sum())
+                continue
+            counts[group, "after", name] = int((inside & kept).sum())
+            counts[group, "dropped", name] = int((inside & ~kept).sum())
+            unseen.append((group, "dropped", name))
+            totals[group, "before", name] = [(group, "after", name), (group, "dropped", name)]
+    return CountTable.from_counts(
+        name=f"overlap:{block.name}",
+        title="How likely each case was to be in the programme, by its covariates",
+        unit=unit,
+        dimensions=("group", "when", "score"),
+        counts=counts,
+        totals=totals,
+        hidden=unseen,
+    )
+
+
+def design_contrasts(
+    plan: Plan,
+    designs: Mapping[str, Design],
+    rows: pd.DataFrame,
+    *,
+    column: str,
+    labels: Mapping[str, Any],
+    contrast: str = "programme v comparison",
+) -> ResultSet:
+    """How much more often did it happen in the programme: crudely, and in each design?
+
+    Parameters
+    ----------
+    plan : Plan
+    designs : mapping of name to Matched or Weighted
+        From `make_designs`.
+    rows : DataFrame
+        The units with the outcome, in the rows that the designs were made from.
+    column : str
+        The outcome: true, false or missing.
+    labels : mapping
+        ``outcome``, ``unit``, ``reporter`` and the like.
+    contrast : str
+        What is set against what.
+
+    Returns
+    -------
+    ResultSet
+        The measures of `CONTRAST` with ``term`` ``"crude"`` and each design's name; a percent
+        reduction's term is followed by what it is a reduction of. Checks are those of the main
+        design, and the refusals of every one.
+    """
+    plain = {name: value for name, value in labels.items() if name != "outcome"}
+    cluster = "perpetrator_id" if plan.design.unit != "person" else None
+    shared: dict[str, Any] = {
+        **plain,
+        "outcome": column,
+        "conf_level": plan.design.conf_level,
+        "outcome_name": str(labels["outcome"]),
+        "contrast": contrast,
+        "cluster": cluster,
+    }
+    known = rows.dropna(subset=[column])
+    known = known.assign(**{column: known[column].astype(bool)})
+    parts = [
+        with_term(
+            _tried(
+                lambda: comparison.risk_contrast(known, treated="group", **shared), plan, labels
+            ),
+            CRUDE,
+        )
+    ]
+    parts[0] = dataclasses.replace(parts[0], checks=_refusals(parts[0]), assumptions=())
+    for name, design in designs.items():
+        found = _tried(
+            lambda design=design: comparison.risk_contrast(  # type: ignore[misc]
+                with_outcome(design, rows[column]),
+                covariates=list(plan.comparison.covariates) or None,
+                missing="drop",
+                **shared,
+            ),
+            plan,
+            labels,
+        )
+        found = with_term(found, name)
+        if name != next(iter(designs)):
+            found = dataclasses.replace(found, checks=_refusals(found), assumptions=())
+        parts += [found, _outcome_cells(name, design, known, column)]
+    return merge(parts, outcome=str(labels["outcome"]))
+
+
+def _outcome_cells(name: str, design: Design, known: pd.DataFrame, column: str) -> ResultSet:
+    """Count what the gate looks at before it lets the effect of a design pass."""
+    used = known.index.isin(design.table.index[design.table["weight"] > 0])
+    inside, outside = known[used], known[~used]
+    cells = pd.crosstab(inside["group"], inside[column]).to_numpy()
+    dropped = [
+        min(int(arm[column].sum()), int((~arm[column]).sum()))
+        for _, arm in outside.groupby("group", observed=True)
+    ]
+    return ResultSet(
+        checks=(
+            Check(
+                name="design_cells",
+                group=name,
+                statistic=float(cells.min()) if cells.shape == (2, 2) else 0.0,
+                text="Smallest count of arm by outcome in the design; the gate looks at it.",
+            ),
+            Check(
+                name="dropped_cells",
+                group=name,
+                statistic=float(min(dropped)) if dropped else None,
+                text="The same among the cases that the design dropped.",
+            ),
+            Check(
+                name="design_rows",
+                group=name,
+                statistic=float(len(inside)),
+                text="Cases of the design with an outcome.",
+            ),
+        )
+    )
+
+
+def with_outcome(design: Design, outcome: pd.Series[Any]) -> Design:
+    """Return the design with an outcome beside its rows."""
+    table = design.table.assign(**{str(outcome.name): outcome.reindex(design.table.index)})
+    return dataclasses.replace(design, table=table)
+
+
+def _tried(model: Callable[[], ResultSet], plan: Plan, labels: Mapping[str, Any]) -> ResultSet:
+    with warnings.catch_warnings():
+        # Few clusters and the like stand among the checks, which the report shows.
+        warnings.simplefilter("ignore", DesignWarning)
+        return null_result(
+            model,
+            [(m, "users" if m == "percent_reduction" else "") for m in CONTRAST],
+            labels,
+            plan.design.conf_level,
+        )
+
+
+def _refusals(result: ResultSet) -> tuple[Check, ...]:
+    return tuple(c for c in result.checks if c.name in ("refused", "undefined"))
+
+
+def with_term(result: ResultSet, term: str) -> ResultSet:
+    """Name every estimate after its design."""
+    named = tuple(
+        dataclasses.replace(e, term=f"{term} ({e.term})" if e.term else term)
+        for e in result.estimates
+    )
+    return dataclasses.replace(result, estimates=named, tables=())
+
+
+def hidden_cause(outcome: BinaryOutcome | None, contrasts: ResultSet, main: str) -> ResultSet:
+    """What would a hidden cause have to be like; or, of a negative outcome, is there one?
+
+    Parameters
+    ----------
+    outcome : BinaryOutcome or None
+        The block of the plan; None for a behaviour.
+    contrasts : ResultSet
+        From `design_contrasts`.
+    main : str
+        The main design's name.
+
+    Returns
+    -------
+    ResultSet
+        E-values of the main design's risk ratio; for a negative outcome the Check
+        ``negative_outcome`` instead. Empty where the contrast could not be made.
+    """
+    ratio = contrasts.one(measure="risk_ratio", term=main)
+    if outcome is not None and outcome.negative:
+        difference = contrasts.one(measure="risk_difference", term=main)
+        if difference.estimate is None:
+            return ResultSet()
+        return ResultSet(checks=(sensitivity.negative_outcome(difference),))
+    if ratio.estimate is None or not ratio.estimate or ratio.conf_low is None:
+        return ResultSet()
+    return with_term(sensitivity.e_value(ratio), main)
