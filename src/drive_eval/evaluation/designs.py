@@ -66,13 +66,13 @@ def balancing_faults(plan: Plan, cases: pd.DataFrame) -> list[str]:
         One sentence a fault.
     """
     faults = []
+    known = [str(name) for name in cases]
     for block in plan.balancing:
         where = f'[[balancing]] "{block.name}"'
         for name in dict.fromkeys((*block.covariates, *block.exact)):
             if name not in cases:
-                faults.append(
-                    f'{where}: "{name}" is no column of cases.{did_you_mean(name, list(map(str, cases)))}'
-                )
+                near = did_you_mean(name, known)
+                faults.append(f'{where}: "{name}" is no column of cases.{near}')
             elif blank := int(cases[name].isna().sum()):
                 faults.append(
                     f'{where}: "{name}" is blank in {blank} of {len(cases)} rows of cases. Fill it '

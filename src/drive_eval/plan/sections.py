@@ -278,6 +278,8 @@ class BalancingBlock(_Section):
                 f'holds {", ".join(sorted(spare))}, which method = "{self.method}" does not know; '
                 f"it belongs to {', '.join(owners)}"
             )
+        if self.estimand == "ato" and self.method != "propensity_weights":
+            raise ValueError(f"estimand ato belongs to propensity_weights, not to {self.method}")
         for key, names in (("measured_on", self.measured_on), ("cutpoints", self.cutpoints)):
             strange = [name for name in names if name not in self.covariates]
             if strange:
