@@ -270,13 +270,13 @@ class BalancingBlock(_Section):
 
     @model_validator(mode="after")
     def _fits(self) -> BalancingBlock:
-        spare = self.model_fields_set.intersection(*[set(sum(_KEYS_OF.values(), ()))])
+        spare = self.model_fields_set & {key for keys in _KEYS_OF.values() for key in keys}
         spare -= set(_KEYS_OF[self.method])
         if spare:
             owners = [m for m, keys in _KEYS_OF.items() if spare & set(keys)]
             raise ValueError(
-                f'holds {", ".join(sorted(spare))}, which method = "{self.method}" does not know; '
-                f"it belongs to {', '.join(owners)}"
+                f"holds {', '.join(sorted(spare))}, which belongs to {', '.join(owners)}, not to "
+                f"{self.method}"
             )
         if self.estimand == "ato" and self.method != "propensity_weights":
             raise ValueError(f"estimand ato belongs to propensity_weights, not to {self.method}")
