@@ -20,7 +20,7 @@ from drive_eval.results import Check, CountTable, Estimate, Provenance, ResultSe
 from drive_eval.vocabulary import ESTIMANDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from drive_eval.models._regression import Array, Flags
     from drive_eval.vocabulary import Estimand
@@ -126,11 +126,11 @@ def columns(table: pd.DataFrame, covariates: str | Sequence[str]) -> tuple[Colum
     a column of numbers.
     """
     formula, ready = covariate_table(table, covariates)
-    coded = set(re.findall(r"(?<!\w)C\(\s*`?(\w+)", formula))
+    as_category = coded(formula)
     shown: list[Column] = []
     for name in ready.columns:
         values = ready[name]
-        if not isinstance(values.dtype, pd.CategoricalDtype) and name not in coded:
+        if not isinstance(values.dtype, pd.CategoricalDtype) and name not in as_category:
             numbers = values.to_numpy(dtype=float)
             strange = int((~np.isfinite(numbers)).sum())
             if strange:
@@ -152,6 +152,11 @@ def columns(table: pd.DataFrame, covariates: str | Sequence[str]) -> tuple[Colum
             for code, level in levels
         ]
     return tuple(shown)
+
+
+def coded(formula: str) -> list[str]:
+    """Return the columns that a formula makes categories of, as in ``C(site)``."""
+    return re.findall(r"(?<!\w)C\(\s*`?(\w+)", formula)
 
 
 def _refuse_constant(name: str, *, varies: bool) -> None:
@@ -345,23 +350,35 @@ def check_worst(estimates: Sequence[Estimate], subgroup: str, max_smd: float) ->
 
 
 def check_unmatched(
-    treated: Flags, kept: Flags, *, estimand: Estimand, shown: Sequence[Column] = ()
+    treated: Flags,
+    kept: Flags,
+    *,
+    estimand: Estimand,
+    shown: Sequence[Column] = (),
+    why: str = "have no match",
 ) -> Check:
-    """Say how many programme cases have no match, who they are and what that changes.
+    """Say how many cases that the estimand speaks of were left out, who they are, what it changes.
 
     `estimand` is what the comparison became. Few people are counted and not described.
     """
-    total, left = int(treated.sum()), treated & ~kept
+    who, focal = "programme cases", treated
+    if estimand == "atc":
+        who, focal = "comparison cases", ~treated
+    elif estimand not in ("att", "atm"):
+        who, focal = "cases", np.ones_like(treated)
+    total, left = int(focal.sum()), focal & ~kept
     count = int(left.sum())
     if not count:
-        text = f"Each of the {total:,} programme cases was kept."
+        text = f"Each of the {total:,} {who} was kept."
     else:
-        text = (
-            f"{count:,} of {total:,} programme cases have no match and were left out; the effect "
-            f"is {ESTIMANDS[estimand]}."
+        became = (
+            ESTIMANDS["atm"]
+            if estimand == "atm"
+            else f"the average over those {who} who were kept, not over all of them"
         )
+        text = f"{count:,} of {total:,} {who} {why} and were left out; the effect is {became}."
         if shown and count >= _FEW and total - count >= _FEW:
-            text += f" Those left out differ most in {_most(shown, left, treated & kept)}."
+            text += f" Those left out differ most in {_most(shown, left, focal & kept)}."
     return Check(name="unmatched", passed=not count, statistic=float(count), text=text)
 
 
@@ -418,6 +435,16 @@ def check_parameters(treated: Flags, parameters: int, *, of: str = SCORE) -> Che
         statistic=smaller / parameters,
         threshold=MIN_CASES,
         text=f"{smaller:,} cases in the smaller arm for {parameters} parameters of the {of}.",
+    )
+
+
+def score_sentence(covariates: str | Sequence[str], references: Mapping[str, str]) -> str:
+    """Say how the propensity score was estimated."""
+    named = covariates if isinstance(covariates, str) else ", ".join(covariates)
+    against = ", ".join(f'{name} against "{level}"' for name, level in references.items())
+    return (
+        "The propensity score, the probability of being in the programme, was estimated by "
+        f"logistic regression on {named}{f' ({against})' if against else ''}."
     )
 
 

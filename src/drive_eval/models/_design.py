@@ -130,7 +130,11 @@ def _describe(design: Matched | Weighted) -> str:
         )
     lines.append(f"The effect is {ESTIMANDS[design.estimand]}.")
     worst = max(
-        (e for e in design.balance.estimates if e.measure == "smd" and e.subgroup == "after"),
+        (
+            e
+            for e in design.balance.estimates
+            if e.measure == "smd" and e.subgroup == "after" and e.term != "propensity score"
+        ),
         key=lambda e: abs(e.estimate or 0.0),
     )
     lines.append(

@@ -10,24 +10,26 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from drive_eval.errors import DesignError
-from drive_eval.models import _balance, _nearest
+from drive_eval.models import _balance, _nearest, _strata, _weights
 from drive_eval.models._design import Matched
-from drive_eval.models._regression import clusters
+from drive_eval.models._regression import clusters, covariate_table, design_matrix
 from drive_eval.models._score import both_arms, propensity
+from drive_eval.results import Check
 from drive_eval.vocabulary import ESTIMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
+    from drive_eval.models._design import Weighted
+    from drive_eval.models._strata import Cutpoints
     from drive_eval.results import ResultSet
     from drive_eval.vocabulary import Estimand
 
-__all__ = ["balance", "nearest"]
+__all__ = ["balance", "cem", "entropy_balance", "nearest", "propensity_weights", "subclass"]
 
 
 # Matching
@@ -239,6 +241,502 @@ def nearest(
             distance=distance,
             overlap=overlap,
         ),
+    )
+
+
+# Strata
+
+
+def subclass(
+    table: pd.DataFrame,
+    *,
+    treated: str,
+    covariates: str | Sequence[str],
+    subclasses: int = 5,
+    estimand: Estimand = "att",
+    max_smd: float = 0.1,
+) -> Matched:
+    """Who is comparable when cases are put into classes of similar propensity score?
+
+    Nobody is left out: every case belongs to one class, and weights make the classes of both
+    arms equally large.
+
+    Parameters
+    ----------
+    table : DataFrame, one row per case
+        Complete in the columns that are named; without columns "weight" and "matched_set".
+    treated : str
+        Column of true and false, or of ``"programme"`` and ``"comparison"``.
+    covariates : str or sequence of str
+        Of the score: column names, or a formula's right-hand side such as ``"age + C(site)"``.
+    subclasses : int, at least 2
+    estimand : {'att', 'ate', 'atc'}
+        Decides among whom the classes are equally large, and the weights.
+    max_smd : float
+        The check ``worst_smd`` fails beyond this standardised difference of means.
+
+    Returns
+    -------
+    Matched
+        ``matched_set`` is the class, from 1 for the lowest scores; ``variance`` is ``"HC3"``.
+        `balance` holds the checks ``unmatched``, ``overlap``, ``parameters``,
+        ``smallest_subclass`` and ``worst_smd``, and a table ``subclasses`` of counts.
+
+    Raises
+    ------
+    DataError
+        For a missing or incomplete column.
+    DesignError
+        For an empty arm, covariates that separate the arms or repeat each other, or an arm
+        with fewer cases than there are classes.
+
+    Notes
+    -----
+    **Assumptions.** Within a class, who is in the programme has nothing to do with the
+    outcome. Five classes remove about nine tenths of the bias due to a confounder, not all of
+    it (Rosenbaum and Rubin 1984): the differences that remain within classes are in `balance`.
+
+    Classes are cut at quantiles (R's type 7) of the scores of programme cases (att), of
+    comparison cases (atc) or of everybody (ate). A class without one of the arms is given
+    that arm's nearest case of a neighbouring class. With n₁ₛ and n₀ₛ cases of the arms in
+    class s, comparison cases weigh n₁ₛ/n₀ₛ under att, programme cases n₀ₛ/n₁ₛ under atc, and
+    under ate everybody (n₁ₛ + n₀ₛ) over the number of the own arm; weights are then made to sum
+    to the number of cases of each arm. Checked against MatchIt 4.7.2.
+
+    References
+    ----------
+    Rosenbaum PR, Rubin DB (1984). Reducing bias in observational studies using
+    subclassification on the propensity score. Journal of the American Statistical
+    Association 79, 516.
+
+    Stuart EA (2010). Matching methods for causal inference: a review and a look forward.
+    Statistical Science 25, 1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"arm": ["programme", "comparison", "comparison"] * 20,
+    ...                       "age": [20 + 7 * i % 31 for i in range(60)]})
+    >>> made = subclass(table, treated="arm", covariates=["age"], subclasses=4)
+    >>> made.table["matched_set"].nunique(), made.estimand, made.variance
+    (4, 'att', 'HC3')
+    """
+    _balance.known_estimand(estimand, ("att", "ate", "atc"))
+    if not isinstance(subclasses, int) or subclasses < 2:
+        raise DesignError("subclasses must be a whole number of at least 2.")
+    _balance.refuse_taken(table, ("weight", "matched_set"))
+    score = propensity(table, treated=treated, covariates=covariates)
+    t = score.treated
+    population = {"att": t, "atc": ~t}.get(estimand, np.ones_like(t))
+    cuts = _strata.quantile_cuts(score.probability, population, subclasses)
+    strata, moved = _strata.cut(score.probability, t, cuts)
+    count = int(strata.max()) + 1
+    table_of_counts = _strata.count_table(strata, t)
+    smallest = min(table_of_counts.cells, key=lambda cell: cell.count or 0)
+    within = {"att": "programme cases", "atc": "comparison cases"}.get(estimand, "all cases")
+    sentences = [
+        _balance.score_sentence(covariates, score.design.references),
+        f"Cases were put into {count} subclasses at quantiles of the scores of {within}, and "
+        f"weighted so that each subclass has the share that it has among {within}.",
+    ]
+    if count < subclasses:
+        sentences.append(
+            f"{subclasses} subclasses were asked for; many scores are equal, so there are {count}."
+        )
+    if moved:
+        sentences.append(
+            f"{moved} cases were moved to a neighbouring subclass, which had nobody of their arm."
+        )
+    return _strata.matched(
+        table,
+        t,
+        treated=treated,
+        covariates=covariates,
+        strata=strata,
+        estimand=estimand,
+        became=estimand,
+        max_smd=max_smd,
+        score=score.probability,
+        checks=[
+            _balance.check_overlap(t, score.probability, estimand=estimand),
+            _balance.check_parameters(t, len(score.coefficients)),
+            Check(
+                name="smallest_subclass",
+                statistic=float(smallest.count or 0),
+                text=f"The fewest {smallest.key[1]} cases are in subclass {smallest.key[0]}: "
+                f"{smallest.count}.",
+            ),
+        ],
+        tables=(table_of_counts,),
+        variance="HC3",
+        sentences=sentences,
+        call="matching.subclass",
+    )
+
+
+def cem(
+    table: pd.DataFrame,
+    *,
+    treated: str,
+    covariates: str | Sequence[str],
+    cutpoints: Cutpoints | None = None,
+    estimand: Estimand = "att",
+    max_smd: float = 0.1,
+) -> Matched:
+    """Who is comparable when cases must agree on every covariate, coarsened to bins?
+
+    Coarsened exact matching: cases that fall into the same bin of every covariate make a
+    stratum; strata with cases of one arm only are left out.
+
+    Parameters
+    ----------
+    table : DataFrame, one row per case
+        Complete in the columns that are named; without columns "weight" and "matched_set".
+    treated : str
+        Column of true and false, or of ``"programme"`` and ``"comparison"``.
+    covariates : str or sequence of str
+        Column names. Of a formula, the columns that it names; those in ``C(…)`` as they are.
+    cutpoints : mapping of column to numbers or ``"exact"``, optional
+        Where a column of numbers is cut, in rising order, in its own unit; a value at a
+        cutpoint belongs to the upper bin. ``"exact"`` leaves the column as it is. Columns
+        that are not named are cut into bins of equal width (Sturges' rule). Categories are
+        always as they are. For exact matching on everything give ``"exact"`` for every
+        column of numbers.
+    estimand : {'att', 'ate', 'atc'}
+        Whose average effect is wanted.
+    max_smd : float
+        The check ``worst_smd`` fails beyond this standardised difference of means.
+
+    Returns
+    -------
+    Matched
+        The cases in strata with both arms; ``matched_set`` is the stratum, from 1. Where
+        programme cases were left out, ``estimand`` became ``"atm"``. `balance` holds the
+        checks ``unmatched``, ``overlap`` and ``worst_smd``.
+
+    Raises
+    ------
+    DataError
+        For a missing or incomplete column.
+    DesignError
+        For an empty arm, cutpoints that are not in rising order or of an unknown column, or if
+        no stratum holds both arms.
+
+    Notes
+    -----
+    **Assumptions.** Among cases of the same stratum, who is in the programme has nothing to do
+    with the outcome. The bins are so narrow that what differs within them does not matter.
+    The effect is that among the cases that were kept.
+
+    Sturges' rule makes ⌈log₂ n + 1⌉ bins of equal width from the least to the largest value of
+    all n rows. Weights as in `subclass`: under att comparison cases weigh n₁ₛ/n₀ₛ, made to sum
+    to the number of comparison cases that were kept. Checked against MatchIt 4.7.2.
+
+    References
+    ----------
+    Iacus SM, King G, Porro G (2012). Causal inference without balance checking: coarsened
+    exact matching. Political Analysis 20, 1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"arm": ["programme"] * 3 + ["comparison"] * 5,
+    ...                       "site": ["north", "north", "south"] + ["north"] * 4 + ["east"],
+    ...                       "age": [21, 45, 30, 22, 23, 24, 47, 31]})
+    >>> made = cem(table, treated="arm", covariates=["site", "age"], cutpoints={"age": [25, 40]})
+    >>> made.table["weight"].round(2).tolist(), made.estimand
+    ([1.0, 1.0, 0.67, 0.67, 0.67, 2.0], 'atm')
+    """
+    _balance.known_estimand(estimand, ("att", "ate", "atc"))
+    _balance.refuse_taken(table, ("weight", "matched_set"))
+    t = both_arms(table, treated)
+    formula, ready = covariate_table(table, covariates)
+    every, how = _strata.coarsened(ready, cutpoints, exact=_balance.coded(formula))
+    strata = _strata.with_both_arms(every, t)
+    inside = strata != _strata.NOBODY
+    became: Estimand = "atm" if estimand == "att" and (t & ~inside).any() else estimand
+    both, all_strata = int(strata.max()) + 1, int(every.max()) + 1
+    focal = {"att": t, "atc": ~t}.get(estimand, np.ones_like(t))
+    alone = float((focal & ~inside).sum() / focal.sum())
+    overlap = Check(
+        name="overlap",
+        passed=alone <= _balance.MAX_OUTSIDE,
+        statistic=alone,
+        threshold=_balance.MAX_OUTSIDE,
+        text=f"{both:,} of {all_strata:,} strata hold cases of both arms; "
+        f"{100 * alone:.1f}% of those whom the estimand speaks of are in the others.",
+    )
+    return _strata.matched(
+        table,
+        t,
+        treated=treated,
+        covariates=covariates,
+        strata=strata,
+        estimand=estimand,
+        became=became,
+        max_smd=max_smd,
+        checks=[overlap],
+        sentences=[
+            f"Cases were matched exactly on coarsened covariates: {'; '.join(how)}.",
+            f"Of {all_strata:,} strata {both:,} hold cases of both arms and were kept; cases "
+            "were weighted so that both arms have the same share in each.",
+        ],
+        call="matching.cem",
+    )
+
+
+# Weights
+
+
+def propensity_weights(
+    table: pd.DataFrame,
+    *,
+    treated: str,
+    covariates: str | Sequence[str],
+    estimand: Estimand = "att",
+    stabilised: bool = False,
+    trim: tuple[float, float] | None = None,
+    truncate: float | None = None,
+    max_smd: float = 0.1,
+) -> Weighted:
+    """How much must each case count for the arms to be alike in their propensity score?
+
+    Parameters
+    ----------
+    table : DataFrame, one row per case
+        Complete in the columns that are named; without a column "weight".
+    treated : str
+        Column of true and false, or of ``"programme"`` and ``"comparison"``.
+    covariates : str or sequence of str
+        Of the score: column names, or a formula's right-hand side such as ``"age + C(site)"``.
+    estimand : {'att', 'ate', 'atc', 'ato'}
+        Whose average effect is wanted; ``"ato"`` are overlap weights, which leave nobody out
+        and have no large weight.
+    stabilised : bool
+        Under ate, multiply the weights by the share of the own arm, so that they are about 1
+        on average. Weighted means do not change.
+    trim : (low, high), two probabilities, optional
+        Leave out cases with a score below low or above high, and fit the score again on
+        those who stay. The effect is then that among those who stay.
+    truncate : float, between 0.5 and 1, optional
+        Bring the weights beyond the quantiles 1 − truncate and truncate (of the weights of
+        both arms together) to these. The arms are then less alike, and less at the mercy of a
+        few cases.
+    max_smd : float
+        The check ``worst_smd`` fails beyond this standardised difference of means.
+
+    Returns
+    -------
+    Weighted
+        `balance` holds the checks ``unmatched`` (who was trimmed), ``overlap``,
+        ``parameters`` and ``worst_smd``. With `trim`, `score` is the one by which cases were
+        trimmed; the weights come from the one that was fitted again.
+
+    Raises
+    ------
+    DataError
+        For a missing or incomplete column.
+    DesignError
+        For an empty arm, before or after trimming, covariates that separate the arms or
+        repeat each other, or limits that make no sense.
+
+    Notes
+    -----
+    **Assumptions.** Among cases with the same covariates, who is in the programme has nothing
+    to do with the outcome; every case could have been in either arm; the logistic model of the
+    score is right.
+
+    With score e and target h (e under att, 1 − e under atc, 1 under ate, e(1 − e) under ato)
+    programme cases weigh h/e and comparison cases h/(1 − e). A weighted mean m in arm a is
+    Σwᵢyᵢ/Σwᵢ; because the score was estimated, row i contributes
+    wᵢ(yᵢ − m)/Σw + ψᵢ·Σⱼ wⱼ′(yⱼ − m)/Σw to it, with ψᵢ its `influence` on the coefficients and
+    wⱼ′ the `slopes`. Taking the weights for given makes the standard error of att and ate
+    wrong, usually too large. Limits of trimming and truncation are taken for given.
+
+    References
+    ----------
+    Li F, Morgan KL, Zaslavsky AM (2018). Balancing covariates via propensity score weighting.
+    Journal of the American Statistical Association 113, 390.
+
+    Lunceford JK, Davidian M (2004). Stratification and weighting via the propensity score in
+    estimation of causal treatment effects: a comparative study. Statistics in Medicine 23,
+    2937.
+
+    Crump RK, Hotz VJ, Imbens GW, Mitnik OA (2009). Dealing with limited overlap in estimation
+    of average treatment effects. Biometrika 96, 187.
+
+    Cole SR, Hernán MA (2008). Constructing inverse probability weights for marginal structural
+    models. American Journal of Epidemiology 168, 656.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"arm": ["programme", "comparison", "comparison"] * 20,
+    ...                       "age": [20 + 7 * i % 31 for i in range(60)]})
+    >>> made = propensity_weights(table, treated="arm", covariates=["age"], estimand="ato")
+    >>> abs(made.balance.one(measure="smd", term="age", subgroup="after").estimate) < 1e-9
+    True
+    """
+    _balance.known_estimand(estimand, ("att", "ate", "atc", "ato"))
+    if stabilised and estimand != "ate":
+        raise DesignError('only weights of estimand "ate" are stabilised.')
+    _balance.refuse_taken(table, ("weight",))
+    _weights.refuse_limits(trim, truncate)
+    score = first = propensity(table, treated=treated, covariates=covariates)
+    t = score.treated
+    kept = np.ones_like(t)
+    sentences = [_balance.score_sentence(covariates, score.design.references)]
+    if trim is not None:
+        kept = (first.probability >= trim[0]) & (first.probability <= trim[1])
+        score = _weights.refitted(table, kept, first, treated=treated, covariates=covariates)
+        sentences.append(
+            f"Cases with a score below {trim[0]:g} or above {trim[1]:g} were left out "
+            f"({int((t & ~kept).sum()):,} programme and {int((~t & ~kept).sum()):,} comparison "
+            "cases), and the score was estimated again among those who stay; the effect is the "
+            "average among them."
+        )
+    made = _weights.score_weights(score, estimand, stabilised=stabilised)
+    sentences.append(_weights.SENTENCES[estimand])
+    if stabilised:
+        sentences.append("Weights were multiplied by the share of the own arm.")
+    if truncate is not None:
+        made, low, high, changed = _weights.cap(made, truncate)
+        sentences.append(
+            f"{changed:,} weights beyond the quantiles {1 - truncate:g} and {truncate:g} were "
+            f"brought to these ({low:.3g} and {high:.3g}), which are taken for given; the arms "
+            "are less alike for it."
+        )
+    made = _weights.spread_out(made, kept)
+    why = "" if trim is None else f"have a score outside {trim[0]:g} to {trim[1]:g}"
+    return _weights.weighted(
+        table,
+        t,
+        made,
+        treated=treated,
+        covariates=covariates,
+        estimand=estimand,
+        kept=kept,
+        why=why,
+        score=first.probability,
+        max_smd=max_smd,
+        checks=[
+            _balance.check_overlap(score.treated, score.probability, estimand=estimand),
+            _balance.check_parameters(score.treated, len(score.coefficients)),
+        ],
+        sentences=sentences,
+        call="matching.propensity_weights",
+    )
+
+
+def entropy_balance(
+    table: pd.DataFrame,
+    *,
+    treated: str,
+    covariates: str | Sequence[str],
+    estimand: Estimand = "att",
+    moments: int = 1,
+    max_smd: float = 0.1,
+) -> Weighted:
+    """How much must each case count for the arms to have exactly the same means?
+
+    Of all weights that give the arm the wanted means, entropy balance takes those that are
+    most even.
+
+    Parameters
+    ----------
+    table : DataFrame, one row per case
+        Complete in the columns that are named; without a column "weight".
+    treated : str
+        Column of true and false, or of ``"programme"`` and ``"comparison"``.
+    covariates : str or sequence of str
+        Column names, or a formula's right-hand side such as ``"age + C(site)"``.
+    estimand : {'att', 'ate', 'atc'}
+        Under att comparison cases are given the means of programme cases, under atc the other
+        way round; under ate both arms are given the means of everybody.
+    moments : int, at least 1
+        1 balances means, 2 variances too, 3 skewness too. Zeros and ones have means only.
+    max_smd : float
+        The check ``worst_smd`` fails beyond this standardised difference of means.
+
+    Returns
+    -------
+    Weighted
+        Weights of an arm sum to the number of cases whose means it was given. `score` is
+        None. `balance` holds the checks ``unmatched``, ``overlap`` (what the weighted arm is
+        worth), ``parameters`` and ``worst_smd``.
+
+    Raises
+    ------
+    DataError
+        For a missing or incomplete column.
+    DesignError
+        For an empty arm, covariates that repeat each other, or if no weights can reach the
+        wanted means; the covariates that stand in the way are named.
+
+    Notes
+    -----
+    **Assumptions.** Among cases with the same covariates, who is in the programme has nothing
+    to do with the outcome. Either the score is logistic or the outcome without the programme
+    is linear in what was balanced: one of the two is enough (Zhao and Percival 2017).
+
+    Weights minimise Σwᵢ log wᵢ under Σwᵢxᵢ = Σ target·x and Σwᵢ = Σ target, so that
+    wᵢ = exp(α + λ·xᵢ). The dual is convex and is minimised by Newton's method with a line
+    search until means agree to 1e-10 standard deviations. Its estimating equations,
+    Σ(targetᵢ − wᵢ)(1, xᵢ) = 0, hold the means that were aimed at as well as λ, so that
+    `influence` knows that both were estimated.
+
+    References
+    ----------
+    Hainmueller J (2012). Entropy balancing for causal effects: a multivariate reweighting
+    method to produce balanced samples in observational studies. Political Analysis 20, 25.
+
+    Zhao Q, Percival D (2017). Entropy balancing is doubly robust. Journal of Causal Inference
+    5, 20160010.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"arm": ["programme", "comparison", "comparison"] * 20,
+    ...                       "age": [20 + 7 * i % 31 for i in range(60)]})
+    >>> made = entropy_balance(table, treated="arm", covariates=["age"])
+    >>> programme, comparison = (
+    ...     made.balance.one(measure="mean", term="age", group=group, subgroup="after").estimate
+    ...     for group in ("programme", "comparison"))
+    >>> abs(programme - comparison) < 1e-9
+    True
+    """
+    _balance.known_estimand(estimand, ("att", "ate", "atc"))
+    if not isinstance(moments, int) or moments < 1:
+        raise DesignError("moments must be a whole number of at least 1.")
+    _balance.refuse_taken(table, ("weight",))
+    t = both_arms(table, treated)
+    design = design_matrix(table, covariates)
+    made = _weights.entropy_weights(design, t, estimand, moments)
+    named = covariates if isinstance(covariates, str) else ", ".join(covariates)
+    whose = {
+        "att": "comparison cases have those of programme cases",
+        "atc": "programme cases have those of comparison cases",
+        "ate": "each arm has those of all cases",
+    }[estimand]
+    balanced = {1: "means", 2: "means and variances"}.get(moments, f"first {moments} moments")
+    return _weights.weighted(
+        table,
+        t,
+        made,
+        treated=treated,
+        covariates=covariates,
+        estimand=estimand,
+        kept=np.ones_like(t),
+        max_smd=max_smd,
+        checks=[
+            _weights.check_worth(made.weight, t),
+            _balance.check_parameters(t, made.influence.shape[1], of="entropy balance"),
+        ],
+        sentences=[
+            f"Cases were weighted by entropy balance on {named}: of all weights with which "
+            f"the {balanced} agree ({whose}), the most even were taken."
+        ],
+        call="matching.entropy_balance",
     )
 
 
