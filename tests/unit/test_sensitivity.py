@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import doctest
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +20,7 @@ from drive_eval.models.sensitivity import e_value, negative_outcome, rosenbaum_b
 from drive_eval.results import CountTable, Estimate, ResultSet
 
 approx = pytest.approx
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "hidden-confounding.md"
 
 
 def between(measure, point, low=None, high=None, **more):
@@ -526,3 +530,26 @@ def test_one_margin_is_needed_and_must_be_one():
     for point in (None, 0, 1):
         with pytest.raises(DesignError, match="has no size to measure against"):
             negative_outcome(between("risk_ratio", 1), main=between("risk_ratio", point))
+
+
+# The page for readers
+
+
+def test_what_the_page_shows_is_what_happens():
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    example = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, PAGE.name, None, 0)
+    said: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    runner.run(example, out=said.append)
+    assert len(blocks) == 3
+    assert not said, "".join(said)
+
+
+def test_the_pages_two_weaker_links_do_what_it_says():
+    def moves(one, other):
+        return one * other / (one + other - 1)
+
+    assert moves(2.5, 6) == approx(1 / 0.5)
+    assert 1 / 0.72 < moves(2.5, 3) < 1 / 0.5
