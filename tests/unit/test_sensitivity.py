@@ -386,8 +386,15 @@ def test_replacement_is_refused():
 
 def test_more_than_one_match_is_refused():
     design = matched([*YES_NO, (1, 1, 0), (0, 1, 1)])
-    with pytest.raises(DesignError, match="2 of 32 matched sets hold more than one comparison"):
+    with pytest.raises(DesignError, match="2 of 32 matched sets are not one programme and one"):
         rosenbaum_bounds(design, outcome="harm")
+
+
+def test_half_a_pair_is_refused():
+    design = matched(YES_NO)
+    halved = dataclasses.replace(design, table=design.table.iloc[1:])
+    with pytest.raises(DesignError, match="1 of 30 matched sets are not .* pairs whole"):
+        rosenbaum_bounds(halved, outcome="harm")
 
 
 def test_what_the_bounds_need_is_asked():

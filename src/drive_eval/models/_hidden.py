@@ -312,8 +312,9 @@ def _refuse_other_than_pairs(design: Matched) -> None:
     odd = int(((sets.sum() != 1) | (sets.size() != 2)).sum())
     if odd:
         raise DesignError(
-            f"these bounds are for pairs, and {odd} of {sets.ngroups} matched sets hold more than "
-            "one comparison case. Match with ratio=1, or use e_value."
+            f"these bounds are for pairs, and {odd} of {sets.ngroups} matched sets are not one "
+            "programme and one comparison case. Match with ratio=1, keep or leave out pairs "
+            "whole, or use e_value."
         )
 
 
