@@ -437,7 +437,7 @@ def hidden_cause(outcome: BinaryOutcome | None, contrasts: ResultSet, main: str)
         difference = contrasts.one(measure="risk_difference", term=main)
         if difference.estimate is None:
             return ResultSet()
-        return ResultSet(checks=(sensitivity.negative_outcome(difference),))
+        return ResultSet(checks=(sensitivity.negative_outcome(difference, margin=outcome.margin),))
     if ratio.estimate is None or not ratio.estimate or ratio.conf_low is None:
         return ResultSet()
     return with_term(sensitivity.e_value(ratio), main)

@@ -366,6 +366,12 @@ class BinaryOutcome(_Section):
         description="Whether the programme cannot change it, so that a difference would show that "
         "the arms are not alike.",
     )
+    margin: Number = Field(
+        0.05,
+        gt=0,
+        lt=1,
+        description="negative outcomes: difference in risk from which the arms would not be alike.",
+    )
 
     @field_validator("reporter")
     @classmethod
