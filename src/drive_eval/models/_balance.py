@@ -374,7 +374,7 @@ def check_unmatched(
         became = (
             ESTIMANDS["atm"]
             if estimand == "atm"
-            else f"the average over those {who} who were kept, not over all of them"
+            else f"the average over those {who} that were kept, not over all of them"
         )
         text = f"{count:,} of {total:,} {who} {why} and were left out; the effect is {became}."
         if shown and count >= _FEW and total - count >= _FEW:

@@ -112,7 +112,7 @@ def coarsened(
                     "categories are matched as they are."
                 )
             codes, text = values.cat.codes.to_numpy(dtype=np.int64), f"{name} as it is"
-        elif isinstance(given, str):
+        elif isinstance(given, str) or (given is None and values.isin((0, 1)).all()):
             codes, text = pd.factorize(values, sort=True)[0].astype(np.int64), f"{name} as it is"
         else:
             limits = _sturges(values) if given is None else _rising(str(name), given)
@@ -235,11 +235,11 @@ def matched(
 
 def count_table(strata: Codes, treated: Flags) -> CountTable:
     """Count the cases of every subclass by arm."""
-    counts = {
-        (str(s + 1), group): int((arm & (strata == s)).sum())
-        for s in range(int(strata.max()) + 1)
-        for group, arm in (("programme", treated), ("comparison", ~treated))
-    }
+    size = int(strata.max()) + 1
+    counts: dict[tuple[str, ...], int] = {}
+    for group, arm in (("programme", treated), ("comparison", ~treated)):
+        for number, count in enumerate(np.bincount(strata[arm], minlength=size), start=1):
+            counts[str(number), group] = int(count)
     return CountTable.from_counts(
         name="subclasses",
         title="Cases by subclass of the propensity score, lowest scores first",

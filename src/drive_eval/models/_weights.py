@@ -232,8 +232,9 @@ def _tilt(z: Array, names: Sequence[str], group: str) -> Array:
     """Return shares that sum to one and bring the means of z to 0."""
     above = (z.min(axis=0) > -_CLOSE) & (z.max(axis=0) > _CLOSE)
     below = (z.max(axis=0) < _CLOSE) & (z.min(axis=0) < -_CLOSE)
-    if (above | below).any():
-        raise _beyond(group, [names[i] for i in np.flatnonzero(above | below)])
+    outside = [name for name, out in zip(names, above | below, strict=True) if out]
+    if outside:
+        raise _beyond(group, outside)
     share, settled = _newton(z)
     if not settled:
         raise _beyond(group, _guilty(z, names))
@@ -292,7 +293,7 @@ def _outside_hull(z: Array) -> bool:
     bounded, so that one which does so does it by more than rounding.
     """
     found = optimize.linprog(z.sum(axis=0), A_ub=z, b_ub=np.zeros(len(z)), bounds=(-1, 1))
-    return found.status == 0 and float((z @ found.x).min()) < -1e-5
+    return found.x is not None and float((z @ found.x).min()) < -1e-5
 
 
 def _beyond(group: str, guilty: Sequence[str]) -> DesignError:

@@ -345,7 +345,8 @@ def subclass(
         )
     if moved:
         sentences.append(
-            f"{moved} cases were moved to a neighbouring subclass, which had nobody of their arm."
+            f"{moved} {'case was' if moved == 1 else 'cases were'} moved to a neighbouring "
+            "subclass that had nobody of that arm."
         )
     return _strata.matched(
         table,
