@@ -68,7 +68,9 @@ def propensity(table: pd.DataFrame, *, treated: str, covariates: str | Sequence[
     coefficients = logistic_coefficients(
         matrix, t.astype(float), ("Intercept", *design.names), about="programme"
     )
-    logit = matrix @ coefficients
+    # Added up row by row, not by a matrix product, whose last bit depends on where a row stands:
+    # people who are alike have the same score.
+    logit = (matrix * coefficients).sum(axis=1)
     return Score(
         treated=t,
         probability=special.expit(logit),
