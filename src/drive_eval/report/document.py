@@ -7,7 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from drive_eval.plan import BehaviourOutcome, BinaryOutcome, Plan, outcome_names
-from drive_eval.report import charts, sentences, tables
+from drive_eval.report import balance, charts, designs, effects, sentences, tables
 from drive_eval.vocabulary import REPORTERS, label
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from drive_eval.results import Evaluation
 
 __all__ = ["write_bundle"]
+
+COMPARISON = "How the comparison was made"
 
 
 def write_bundle(
@@ -95,6 +97,10 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
     ]
     risks = [o for o in plan.outcomes if not isinstance(o, BehaviourOutcome)]
     sections = [_summary(evaluation, plan, behaviours, labels)]
+    flow = _flow(evaluation, behaviours, labels)
+    made = bool(sentences.main_design(evaluation))
+    if made:
+        sections += [flow, _comparison(evaluation, labels)]
     for number, names in enumerate(behaviours):
         sections.append(_reductions(evaluation, names, labels, number))
     if risks:
@@ -104,7 +110,8 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
         sections.append(_section("published", "Published figures beside ours", tables_=[published]))
     for number, names in enumerate(behaviours):
         sections.append(_severity(evaluation, names, labels, number))
-    sections.append(_flow(evaluation, behaviours, labels))
+    if not made:
+        sections.append(flow)
     sections.append(_effects(evaluation, behaviours, labels))
     sections.append(
         _section(
@@ -146,8 +153,16 @@ def _section(
     findings: list[tuple[str, list[str]]] | None = None,
     drawn: list[Chart] | None = None,
     tables_: list[tables.Table] | None = None,
+    alerts: list[tuple[str, str]] | None = None,
+    first: list[tables.Table] | None = None,
+    methods: str = "",
+    after: list[str] | None = None,
 ) -> dict[str, Any]:
     return {
+        "alerts": alerts or [],
+        "first": first or [],
+        "methods": methods,
+        "after": after or [],
         "findings": findings or [],
         "id": key,
         "heading": heading,
@@ -173,8 +188,12 @@ def _summary(
     for outcome in plan.outcomes:
         if isinstance(outcome, BehaviourOutcome):
             continue
-        result = evaluation.results[outcome_names(outcome)[0]]
-        points += sentences.risk_sentences(result, _risk_title(outcome), labels)
+        name = outcome_names(outcome)[0]
+        result = evaluation.results[name]
+        if designs.has_designs(evaluation, name):
+            points += designs.main_sentences(evaluation, name, _risk_title(outcome), labels)
+        else:
+            points += sentences.risk_sentences(result, _risk_title(outcome), labels)
         points += sentences.increase_sentences(result, labels)
     has_causal = any(e.claim == "causal" for r in evaluation.results.values() for e in r.estimates)
     groups = {cell.key[0] for cell in evaluation.table("flow").cells}
@@ -187,7 +206,36 @@ def _summary(
                 else "There is no comparison group."
             )
         )
-    return _section("summary", "In short", text=text, items=points, tables_=shown)
+    alerts = []
+    if sentences.main_design(evaluation):
+        leads = " ".join(lead for lead, _ in designs.warnings(evaluation))
+        heading = f"See “{COMPARISON}”."
+        alerts = [("Read with care.", f"{leads} {heading}")] if leads else []
+    return _section("summary", "In short", text=text, items=points, tables_=shown, alerts=alerts)
+
+
+def _comparison(evaluation: Evaluation, labels: dict[str, str]) -> dict[str, Any]:
+    name, *others = sentences.design_names(evaluation)
+    drawn = [balance.overlap_chart(evaluation, labels), balance.love_chart(evaluation, labels)]
+    shown = [balance.table_one(evaluation, labels)]
+    if others:
+        shown.append(balance.designs_table(evaluation, labels))
+    alerts = designs.warnings(evaluation)
+    # Where cases were dropped, an alert has said whose effect it is.
+    whose = [] if designs.failed(evaluation, name, "unmatched") else [
+        designs.on_whom(evaluation, name)
+    ]  # fmt: skip
+    return _section(
+        "comparison",
+        COMPARISON,
+        alerts=alerts,
+        text=[designs.introduction(evaluation, labels), *whose],
+        methods=designs.methods_paragraph(evaluation, name),
+        first=[balance.matching_table(evaluation, name, labels)],
+        drawn=[chart for chart in drawn if chart is not None],
+        tables_=shown,
+        after=balance.other_warnings(evaluation),
+    )
 
 
 def _reductions(
@@ -195,6 +243,15 @@ def _reductions(
 ) -> dict[str, Any]:
     chart = charts.reductions_chart(evaluation, names, labels)
     points = []
+    drawn = [_numbered(chart, number)]
+    shown = [tables.reductions_table(evaluation, names, labels)]
+    made = [name for name in names if designs.has_designs(evaluation, name)]
+    titles = {name: sentences.behaviour_label(name) for name in names}
+    if made:
+        stem = "designs-reductions"
+        beside = effects.effects_by_design_chart(evaluation, made, titles, labels, chart_name=stem)
+        drawn.append(_numbered(beside, number))
+        shown.insert(0, effects.effects_by_design_table(evaluation, made, titles, labels))
     for name in names:
         result = evaluation.results[name]
         parts = [
@@ -202,14 +259,17 @@ def _reductions(
             for group in ("programme", "comparison")
             if any(e.group == group for e in result.estimates)
         ]
-        lead = sentences.behaviour_label(name)
-        points.append((lead, [*parts, sentences.contrast_sentence(result, labels)]))
+        if name in made:
+            parts += designs.effect_sentences(evaluation, name, f"{titles[name]} used", labels)
+        if name not in made or sentences.fall_between_arms(result) is not None:
+            parts.append(sentences.contrast_sentence(result, labels))
+        points.append((titles[name], parts))
     return _section(
         f"reductions-{number + 1}" if number else "reductions",
         _reporter_heading("Did abuse fall, and by how much?", names, number),
         findings=points,
-        drawn=[_numbered(chart, number)],
-        tables_=[tables.reductions_table(evaluation, names, labels)],
+        drawn=drawn,
+        tables_=shown,
     )
 
 
@@ -254,7 +314,12 @@ def _risks(evaluation: Evaluation, plan: Plan, labels: dict[str, str]) -> dict[s
         chart = charts.risk_chart(evaluation, [name], {name: title}, labels)
         before = sum(other.name.startswith("perceived_change") for other in drawn)
         drawn.append(_numbered(chart, before if chart.name == "perceived_change" else 0))
-        points += sentences.risk_sentences(evaluation.results[name], title, labels)
+        if designs.has_designs(evaluation, name):
+            drawn.append(effects.effects_by_design_chart(evaluation, [name], {name: title}, labels))
+            shown.append(effects.effects_by_design_table(evaluation, [name], {name: title}, labels))
+            points += designs.effect_sentences(evaluation, name, title, labels)
+        else:
+            points += sentences.risk_sentences(evaluation.results[name], title, labels)
         for table in evaluation.results[name].tables:
             shown.append(tables.counts_table(table, f"{title}: {table.title.lower()}", labels))
     return _section(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import pandas as pd
 
+from drive_eval.report.designs import has_designs, made_by
 from drive_eval.report.drawing import (
     ARM_COLOURS,
     ARM_MARKERS,
@@ -20,7 +21,7 @@ from drive_eval.report.drawing import (
     whole,
     wrapped,
 )
-from drive_eval.report.sentences import UNITS, arm_label, group_words, out_of_100
+from drive_eval.report.sentences import UNITS, arm_label, group_words, main_design, out_of_100
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,11 +55,14 @@ def risk_chart(
         An arm with too few people has its row, with words in place of a bar. The name is that
         of the first outcome, so that each has a file of its own.
     """
-    rows = [row for name in names for row in _risk_rows(name, evaluation.results[name])]
-    headline = _risk_headline(evaluation.results[names[0]], titles[names[0]], rows, labels)
+    main = main_design(evaluation) if has_designs(evaluation, names[0]) else ""
+    rows = [row for name in names for row in _risk_rows(name, evaluation.results[name], main)]
+    headline = _risk_headline(evaluation.results[names[0]], titles[names[0]], rows, labels, main)
     level = evaluation.plan["design"]["conf_level"]
     people = UNITS[evaluation.plan["design"]["unit"]]
     subtitle = f"Share of {people} in each group, with its {100 * level:g}% interval"
+    if main:
+        subtitle += f", after {made_by(evaluation, main)}"
     words = [
         wrapped(arm_label(row["group"], labels))
         + ("" if row["n"] is None else f"\n(n = {row['n']:,})")
@@ -101,7 +105,7 @@ def risk_chart(
     )
 
 
-def _risk_rows(name: str, result: ResultSet) -> list[dict[str, Any]]:
+def _risk_rows(name: str, result: ResultSet, main: str) -> list[dict[str, Any]]:
     measures = {"risk_treated": "programme", "risk_comparison": "comparison", "share_reduced": ""}
     return [
         {
@@ -114,7 +118,7 @@ def _risk_rows(name: str, result: ResultSet) -> list[dict[str, Any]]:
             "conf_high": percent(e.conf_high),
         }
         for e in result.estimates
-        if e.measure in measures and not e.subgroup
+        if e.measure in measures and not e.subgroup and e.term == main
     ]
 
 
@@ -140,13 +144,17 @@ def _risk_words(row: dict[str, Any]) -> str:
 
 
 def _risk_headline(
-    result: ResultSet, title: str, rows: Sequence[dict[str, Any]], labels: dict[str, str]
+    result: ResultSet,
+    title: str,
+    rows: Sequence[dict[str, Any]],
+    labels: dict[str, str],
+    main: str,
 ) -> str:
     """Say in which group it happened more often, as far as the interval of the difference goes."""
     if all(row["percent"] is None for row in rows):
         return f"{title}: {TOO_FEW}"
     found = [e for e in result.estimates if e.measure == "risk_difference"]
-    gap = next((e for e in found if not (e.subgroup or e.term or e.group)), None)
+    gap = next((e for e in found if e.term == main and not (e.subgroup or e.group)), None)
     if gap is None or gap.conf_low is None or gap.conf_high is None:
         one = len({row["group"] for row in rows}) == 1
         return title if one else f"{title}: the groups cannot be set against each other here"

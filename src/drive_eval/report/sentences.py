@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARM_LABELS",
+    "CRUDE",
     "FORBIDDEN_UNLESS_CAUSAL",
     "SUPPRESSED",
     "arm_label",
@@ -29,11 +30,14 @@ __all__ = [
     "claim_sentence",
     "contrast_sentence",
     "design_limits",
+    "design_names",
+    "effect",
     "fall_between_arms",
     "fall_within_arm",
     "group_words",
     "how_sure",
     "increase_sentences",
+    "main_design",
     "measured_sentence",
     "out_of_100",
     "percent_text",
@@ -44,6 +48,7 @@ __all__ = [
     "threshold_words",
     "verdict",
     "verdict_between",
+    "verdict_of",
     "verdict_within",
     "why_hidden",
 ]
@@ -57,6 +62,9 @@ UNITS = {
     "enrolment": "enrolments",
     "dyad": "pairs of perpetrator and victim-survivor",
 }
+
+#: The term of a comparison without any adjustment.
+CRUDE = "crude"
 
 #: Words that only a randomised comparison as allocated may use.
 FORBIDDEN_UNLESS_CAUSAL = (
@@ -117,6 +125,35 @@ def percent_text(count: int | None, total: int | None) -> str:
     return out_of_100(min(1.0, count / total))
 
 
+def design_names(evaluation: Evaluation) -> list[str]:
+    """Return the names of the balancing designs, the main one first; none for other kinds."""
+    return [block["name"] for block in evaluation.plan.get("balancing") or ()]
+
+
+def main_design(evaluation: Evaluation) -> str:
+    """Return the name of the main design, which is the term of its effects; else nothing."""
+    return next(iter(design_names(evaluation)), "")
+
+
+def effect(result: ResultSet, measure: str, term: str) -> Estimate | None:
+    """Return what a design found: a contrast of the arms, or the share in one of them."""
+    names = (term, f"{term} (users)") if measure == "percent_reduction" else (term,)
+    found = [e for e in result.estimates if e.measure == measure and e.term in names]
+    return next((e for e in found if not (e.subgroup or e.group)), None)
+
+
+def verdict_of(result: ResultSet, term: str) -> Verdict:
+    """Say what the interval of a design's difference allows: fell is lower with the programme."""
+    gap = effect(result, "risk_difference", term)
+    if gap is None:
+        return "absent"
+    if gap.conf_low is None or gap.conf_high is None:
+        return "not shown" if gap.method == NOT_SHOWN else "undefined"
+    if gap.conf_high < 0:
+        return "fell"
+    return "rose" if gap.conf_low > 0 else "cannot tell"
+
+
 def verdict(reduction: Estimate | None) -> Verdict:
     """Say what the interval of a percentage reduction allows to be said.
 
@@ -167,8 +204,11 @@ def _one(result: ResultSet, measure: str, group: str) -> Estimate | None:
     return next((e for e in found if not e.subgroup), None)
 
 
-def plain_verdict(result: ResultSet, labels: Mapping[str, str]) -> str:
+def plain_verdict(result: ResultSet, labels: Mapping[str, str], main: str = "") -> str:
     """Say in a line what happened in the programme group, alone and beside the other group.
+
+    ``main`` is the design under which the two groups' use afterwards is compared, if there is
+    one.
 
     Examples
     --------
@@ -192,6 +232,12 @@ def plain_verdict(result: ResultSet, labels: Mapping[str, str]) -> str:
         return "Not shown, for another reason than too few people (see the checks)"
     if inside in ("not shown", "absent", "undefined"):
         return first
+    if main and between == "absent" and (made := verdict_of(result, main)) != "absent":
+        return first + {
+            "fell": f"; ended lower than the {two} group made like it",
+            "rose": f"; ended higher than the {two} group made like it",
+            "cannot tell": f"; did not end clearly different from the {two} group made like it",
+        }.get(made, f"; it cannot be set against the {two} group here")
     # "More" and "less" compare two changes of one direction; else one group did better.
     same = verdict_within(result, "comparison") == inside
     better, worse = (
@@ -249,10 +295,14 @@ def why_hidden(result: ResultSet, group: str) -> str:
     return found[0].text if found else SUPPRESSED
 
 
-def how_sure(result: ResultSet, labels: Mapping[str, str]) -> str:
+def how_sure(result: ResultSet, labels: Mapping[str, str], main: str = "") -> str:
     """Say between which changes the truth is likely to lie, alone and beside the other group."""
     inside = _how_sure_inside(result, group_words("programme", labels))
     best, kind = fall_between_arms(result), verdict_between(result)
+    gap = effect(result, "risk_difference", main) if best is None and main else None
+    if gap is not None and gap.conf_low is not None and gap.conf_high is not None:
+        two = group_words("comparison", labels)
+        return f"{inside}. Set against the {two} group made like it, afterwards: {_fewer(gap)}"
     if best is None or kind not in ("fell", "rose", "cannot tell"):
         return inside
     if best.conf_low is None or best.conf_high is None or math.isinf(best.conf_low):
@@ -509,6 +559,8 @@ def reductions_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
     """Return the one message of the reductions chart, as the intervals allow it."""
     inside = [verdict_within(evaluation.results[name], "programme") for name in names]
     between = [verdict_between(evaluation.results[name]) for name in names]
+    main = main_design(evaluation)
+    made = [verdict_of(evaluation.results[name], main) for name in names if main]
     known = [kind for kind in inside if kind in ("fell", "rose", "cannot tell")]
     if not known:
         hidden = "not shown" in inside
@@ -528,6 +580,8 @@ def reductions_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
         first = every if rose == len(inside) else some
     else:
         first = "No clear change in any type of abuse"
+    if all(kind == "absent" for kind in between) and set(made) - {"absent"}:
+        return f"{first}; {_ended(made)}"
     if all(kind == "absent" for kind in between):
         return f"{first}; there is no comparison group to set it against"
     if not any(kind in ("fell", "rose", "cannot tell") for kind in between):
@@ -546,6 +600,23 @@ def reductions_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
     if worse:
         return f"{first}; did worse than {two} on {_all_or(worse, len(inside))}"
     return f"{first}; not clearly different from {two}"
+
+
+def _ended(made: Sequence[Verdict]) -> str:
+    """Say on how many types the programme group ended lower or higher than those made like it."""
+    lower, higher = made.count("fell"), made.count("rose")
+    two = "the comparison group made like it"
+    if lower and higher:
+        return (
+            f"ended lower than {two} on {_types(lower).lower()} and higher on "
+            f"{_types(higher).lower()}"
+        )
+    if lower or higher:
+        side = "lower" if lower else "higher"
+        return f"ended {side} than {two} on {_all_or(lower or higher, len(made))}"
+    if "cannot tell" in made:
+        return f"did not end clearly different from {two}"
+    return "the groups cannot be set against each other here"
 
 
 def _all_or(count: int, of: int) -> str:
@@ -620,6 +691,13 @@ def design_limits(evaluation: Evaluation) -> list[str]:
         limits.append("There is no comparison group: nothing here says what the programme did.")
     elif kind != "randomised":
         limits.append("The groups may differ in ways that were not measured.")
+    for name in design_names(evaluation)[:1]:
+        found = evaluation.results.get(f"balance:{name}")
+        limits += [
+            check.text
+            for check in (found.checks if found is not None else ())
+            if check.name in ("unmatched", "worst_smd", "overlap") and check.passed is False
+        ]
     claims = [c for r in evaluation.results.values() for c in r.checks if c.name == "claim"]
     if any(
         c.statistic is not None and c.threshold is not None and c.statistic > c.threshold
@@ -635,7 +713,7 @@ def design_limits(evaluation: Evaluation) -> list[str]:
             "People whose second measure is missing may have done worse than those measured; the "
             "table of three denominators shows what is known among everybody."
         )
-    looked = len(evaluation.results)
+    looked = sum(not name.startswith("balance:") for name in evaluation.results)
     primary = sum(len(o.get("abuse_types", [1])) for o in plan["outcomes"] if o["primary"])
     if looked > 1:
         limits.append(

@@ -6,11 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from drive_eval.report.designs import design_label
 from drive_eval.report.sentences import (
+    CRUDE,
     UNITS,
     arm_label,
     behaviour_label,
+    design_names,
     how_sure,
+    main_design,
     out_of_100,
     percent_text,
     plain_verdict,
@@ -64,6 +68,8 @@ MEASURES = {
     "net_change": "Net change, per 100",
     "stopped": "Known to have stopped, of 100",
     "started": "Known to have started, of 100",
+    "e_value": "E-value: strength of a hidden cause that would explain it away",
+    "e_value_limit": "E-value of the end of the interval nearer to no difference",
 }
 PER_HUNDRED = frozenset(
     name for name, words in MEASURES.items() if "100" in words
@@ -101,12 +107,15 @@ class Table:
         The first column heads the rows.
     rows : tuple of tuple of str
     note : str
+    unfolded : bool
+        Whether it stands open where other tables of its section are folded away.
     """
 
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    unfolded: bool = False
 
 
 def front_box(evaluation: Evaluation) -> list[tuple[str, str]]:
@@ -150,7 +159,8 @@ def headline_table(
             before = _find(result, "prevalence_before", group)
             after = _find(result, "prevalence_after", group)
             row.append(f"{_hundred(before)} before, {_hundred(after)} after")
-        row += [plain_verdict(result, labels), how_sure(result, labels)]
+        main = main_design(evaluation)
+        row += [plain_verdict(result, labels, main), how_sure(result, labels, main)]
         rows.append(tuple(row))
     heads = [f"{arm_label(group, labels)} group, of every 100" for group in groups]
     _type, reporter, span, *_rest = names[0].split(":")
@@ -326,14 +336,21 @@ def denominators_table(
 def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
     """Every released effect with its interval, its counts and what it may be called."""
     rows = []
+    designs = (CRUDE, *design_names(evaluation))
     for name, result in evaluation.results.items():
+        if name.startswith("balance:"):
+            continue
         for e in result.estimates:
             if e.subgroup and e.measure in ("net_change", "stopped", "started"):
                 continue
+            design, _, of = e.term.partition(" (")
+            term = of.removesuffix(")") if design in designs else e.term
             what = MEASURES.get(e.measure, label(e.measure))
             if not e.group:
-                what = BETWEEN.get((e.measure, e.term), what)
-            notes = [TERMS.get(e.term, "" if e.measure == "percent_reduction" else e.term)]
+                what = BETWEEN.get((e.measure, term), what)
+            notes = [TERMS.get(term, "" if e.measure == "percent_reduction" else term)]
+            if design in designs:
+                notes.insert(0, _design_words(evaluation, design))
             if not e.group:
                 notes.append(CONTRASTS.get(e.contrast, ""))
             notes.append(e.subgroup)
@@ -372,11 +389,20 @@ def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
     )
 
 
+def _design_words(evaluation: Evaluation, design: str) -> str:
+    if design == CRUDE:
+        return "no adjustment, not a fair comparison"
+    return design_label(evaluation, design)
+
+
 def main_effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
     """One line for each outcome: the groups set against each other, or the one group's change."""
     rows = []
     programme = f"{arm_label('programme', labels)} group alone"
+    main = main_design(evaluation)
     for name, result in evaluation.results.items():
+        if name.startswith("balance:"):
+            continue
         whole = [e for e in result.estimates if not e.subgroup]
         wanted = [
             *[
@@ -384,12 +410,16 @@ def main_effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Tab
                 for e in whole
                 if (e.measure, e.term, e.group) == ("percent_reduction", "ratio", "")
             ],
+            *[e for e in whole if (e.measure, e.term, e.group) == ("risk_difference", main, "")],
             *[e for e in whole if (e.measure, e.term, e.group) == ("risk_difference", "", "")],
             *[e for e in whole if e.measure == "percent_reduction" and e.group == "programme"],
             *[e for e in whole if e.measure == "share_reduced" and e.group == "programme"],
         ]
         for e in wanted[:1]:
-            what = BETWEEN.get((e.measure, e.term), "") if not e.group else ""
+            term = "" if main and e.term == main else e.term
+            what = BETWEEN.get((e.measure, term), "") if not e.group else ""
+            if what and main and e.term == main:
+                what += f", {design_label(evaluation, main)}"
             rows.append(
                 (
                     _outcome_label(evaluation, name),
@@ -474,13 +504,17 @@ def checks_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
         rows += [
             (
                 _outcome_label(evaluation, name) if name else "All",
-                arm_label(check.group, labels) if check.group else "",
+                design_label(evaluation, check.group) or arm_label(check.group, labels)
+                if check.group
+                else "",
                 check.name.replace("_", " "),
                 marks[check.passed],
                 _statistic(check),
                 check.text,
             )
             for check in checks
+            # The description of a design stands in the section on how it was made.
+            if check.name not in ("design", "design_counts", "estimand") or not check.text
         ]
     return Table(
         caption="Checks",
@@ -574,6 +608,8 @@ def _key_text(part: str, labels: Mapping[str, str]) -> str:
 
 
 def _outcome_label(evaluation: Evaluation, name: str) -> str:
+    if name.startswith("balance:"):
+        return f"Design: {design_label(evaluation, name.removeprefix('balance:'))}"
     for outcome in evaluation.plan["outcomes"]:
         if outcome["kind"] == "binary" and outcome["name"] == name:
             return outcome["label"] or label(name)
