@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -146,3 +147,101 @@ def tiny_study(tiny_folder):
     from drive_eval.data.study import read_study
 
     return read_study(tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def check_matched():
+    """Return a function that holds any match to what must be true of every match.
+
+    It takes the `Matched` and the table it was made from; `ratio`, `replace`, `exact` and
+    `unit` are what was asked for, `line` the score on the scale of the distances (one value a
+    row) and `width` the caliper on it.
+    """
+    return _check_matched
+
+
+def _check_matched(
+    design, table, *, ratio=1, replace=False, exact=(), unit=None, line=None, width=np.inf
+):
+    kept = design.table
+    assert kept.index.is_unique
+    assert kept.index.isin(table.index).all()
+    pd.testing.assert_frame_equal(kept[list(table.columns)], table.loc[kept.index])
+    arm = table[design.treated].map(
+        {"programme": True, "comparison": False, True: True, False: False}
+    )
+    programme = arm[kept.index].to_numpy(dtype=bool)
+    weight = kept["weight"].to_numpy()
+    assert (weight > 0).all()
+    _check_sets(design, kept, programme, weight)
+    if design.pairs is not None:
+        _check_pairs(design, table, arm, ratio, replace, list(exact), unit, line, width)
+
+    # What is said of it
+    if design.estimand in ("att", "atm"):
+        assert (weight[programme] == 1).all()
+        assert (design.estimand == "atm") == (programme.sum() < arm.sum())
+        assert weight[~programme].sum() == pytest.approx((~programme).sum())
+    for group, there, every in (("programme", programme, arm), ("comparison", ~programme, ~arm)):
+        assert design.flow[group, "matched"] == there.sum()
+        assert design.flow[group, "all"] == every.sum()
+        size = design.balance.one(measure="ess", group=group, subgroup="after").estimate
+        own = weight[there]
+        assert size == pytest.approx(own.sum() ** 2 / (own**2).sum())
+    assert design.balance.check("unmatched").passed == (programme.sum() == arm.sum())
+    if design.score is not None:
+        assert design.score.index.equals(table.index)
+        assert design.score.between(0, 1).all()
+    assert design.describe()
+
+
+def _check_sets(design, kept, programme, weight):
+    sets = kept["matched_set"]
+    if design.variance == "HC3" and sets.isna().all():
+        return
+    assert not sets.isna().any()
+    found = pd.DataFrame({"set": sets.astype(int), "programme": programme, "weight": weight})
+    of = found.groupby("set")
+    assert (of["programme"].any() & ~of["programme"].all()).all()  # both arms in every set
+    if design.estimand not in ("att", "atm"):
+        return
+    comparison = found[~found["programme"]]
+    per_set = comparison.groupby("set")["weight"]
+    assert (per_set.max() - per_set.min()).to_numpy() == pytest.approx(0, abs=1e-9)
+    share = per_set.sum() / found[found["programme"]].groupby("set")["weight"].sum()
+    assert share.to_numpy() == pytest.approx(share.iloc[0])  # each programme case counts alike
+
+
+def _check_pairs(design, table, arm, ratio, replace, exact, unit, line, width):
+    pairs = design.pairs
+    assert len(pairs)
+    assert arm[pairs["treated"]].all()
+    assert not arm[pairs["comparison"]].any()
+    assert not pairs.duplicated(["treated", "comparison"]).any()
+    assert pairs.groupby("treated").size().max() <= ratio
+    assert set(pairs["treated"]) | set(pairs["comparison"]) == set(design.table.index)
+    for name in exact:
+        left, right = (
+            table.loc[pairs[side], name].to_numpy() for side in ("treated", "comparison")
+        )
+        assert (left == right).all()
+    if not replace:
+        assert pairs["comparison"].is_unique  # nobody is used twice
+        sets = design.table["matched_set"]
+        assert (sets[pairs["treated"]].to_numpy() == sets[pairs["comparison"]].to_numpy()).all()
+    if unit is not None:
+        person = pairs.assign(
+            own=table.loc[pairs["treated"], unit].to_numpy(),
+            other=table.loc[pairs["comparison"], unit].to_numpy(),
+        )
+        assert (person["own"] != person["other"]).all()
+        assert not person.duplicated(["treated", "other"] if replace else ["other"]).any()
+    if line is not None:
+        line = pd.Series(np.asarray(line), index=table.index)
+        apart = line[pairs["treated"]].to_numpy() - line[pairs["comparison"]].to_numpy()
+        assert np.abs(apart).max() <= width + 1e-9
+    share = 1 / pairs.groupby("treated")["comparison"].transform("size")
+    expected = share.groupby(pairs["comparison"]).sum()
+    expected *= len(expected) / expected.sum()
+    given = design.table["weight"][expected.index]
+    assert given.to_numpy() == pytest.approx(expected.to_numpy())
