@@ -34,21 +34,8 @@ VARIANTS = {
     "nn_exact": {**NONE, "exact": True},
     "nn_exact_cal_logit": {**CALIPER, "exact": True},
 }
-RECID = [
-    "black",
-    "alcohol",
-    "drugs",
-    "super",
-    "married",
-    "felon",
-    "property",
-    "person",
-    "priors",
-    "educ",
-    "rules",
-    "age",
-    "tserved",
-]
+RECID = ["black", "alcohol", "drugs", "super", "married", "felon", "property", "person"]
+RECID += ["priors", "educ", "rules", "age", "tserved"]
 LALONDE = ["age", "educ", "race", "married", "nodegree", "re74", "re75"]
 
 
