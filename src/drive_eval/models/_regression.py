@@ -320,21 +320,31 @@ def refuse_collinear(matrix: Array, names: Sequence[str]) -> None:
 # Fits
 
 
-def linear(matrix: Array, outcome: Array, names: Sequence[str], *, via: Array | None = None) -> Fit:
-    """Fit by least squares; with `via`, by two-stage least squares on those instruments.
+def linear(
+    matrix: Array,
+    outcome: Array,
+    names: Sequence[str],
+    *,
+    via: Array | None = None,
+    weights: Array | None = None,
+) -> Fit:
+    """Fit by (weighted) least squares; with `via`, by two-stage least squares on those.
 
     Two-stage leverages are those of the projected regressors, as in R's ``estimatr``.
+    Weights, all above 0, multiply the squared residuals; they are not used with `via`.
     """
-    used = matrix
+    root = None if weights is None else np.sqrt(weights)
+    used = matrix if root is None else matrix * root[:, None]
     if via is not None:
         refuse_collinear(via, [f"instrument {i}" for i in range(via.shape[1])])
         used = via @ np.linalg.lstsq(via, matrix, rcond=None)[0]
     refuse_collinear(used, names)
     q, r = np.linalg.qr(used)
     half = linalg.solve_triangular(r, np.eye(len(r)))
-    coefficients = half @ (q.T @ outcome)
+    coefficients = half @ (q.T @ (outcome if root is None else outcome * root))
     fitted = matrix @ coefficients
     residuals = outcome - fitted
+    pull = residuals if root is None else residuals * root
     return Fit(
         names=tuple(names),
         coefficients=coefficients,
@@ -342,12 +352,16 @@ def linear(matrix: Array, outcome: Array, names: Sequence[str], *, via: Array | 
         residuals=residuals,
         leverage=np.sum(q**2, axis=1),
         bread=half @ half.T,
-        influence=residuals[:, None] * (q @ half.T),
+        influence=pull[:, None] * (q @ half.T),
     )
 
 
-def logistic(matrix: Array, outcome: Array, names: Sequence[str]) -> Fit:
+def logistic(
+    matrix: Array, outcome: Array, names: Sequence[str], *, weights: Array | None = None
+) -> Fit:
     """Fit a logistic regression by maximum likelihood, with what its variances are made of.
+
+    Weights, all above 0, multiply each row's part of the likelihood.
 
     Raises
     ------
@@ -355,10 +369,10 @@ def logistic(matrix: Array, outcome: Array, names: Sequence[str]) -> Fit:
         If the covariates separate the outcomes, so that no maximum exists; the columns
         that do so are named.
     """
-    coefficients = logistic_coefficients(matrix, outcome, names)
+    coefficients = logistic_coefficients(matrix, outcome, names, weights=weights)
     scale = np.abs(matrix).max(axis=0)
     fitted = special.expit(matrix @ coefficients)
-    weight = fitted * (1 - fitted)
+    weight = fitted * (1 - fitted) * (1.0 if weights is None else weights)
     q, r = np.linalg.qr(matrix / scale * np.sqrt(weight)[:, None])
     half = linalg.solve_triangular(r, np.eye(len(r))) / scale[:, None]
     bread = half @ half.T
@@ -370,7 +384,8 @@ def logistic(matrix: Array, outcome: Array, names: Sequence[str]) -> Fit:
         residuals=residuals,
         leverage=np.sum(q**2, axis=1),
         bread=bread,
-        influence=residuals[:, None] * (matrix @ bread),
+        influence=(residuals if weights is None else weights * residuals)[:, None]
+        * (matrix @ bread),
     )
 
 
@@ -380,6 +395,7 @@ def logistic_coefficients(
     names: Sequence[str],
     *,
     about: Literal["outcome", "programme"] = "outcome",
+    weights: Array | None = None,
 ) -> Array:
     """Return the coefficients alone, by iteratively reweighted least squares.
 
@@ -396,10 +412,12 @@ def logistic_coefficients(
     scale = np.abs(matrix).max(axis=0)  # so that income and age converge alike
     x = matrix / scale
     beta, eta = np.zeros(x.shape[1]), np.zeros(len(x))
+    given = np.ones(len(x)) if weights is None else weights
     settled = False
     for _ in range(60):
         fitted = special.expit(eta)
-        step = _newton_step(x, np.maximum(fitted * (1 - fitted), 1e-12), outcome - fitted)
+        spread = given * np.maximum(fitted * (1 - fitted), 1e-12)
+        step = _newton_step(x, spread, given * (outcome - fitted))
         change = x @ step
         widest = float(np.abs(change).max())
         shorter = min(1.0, 8.0 / max(widest, 8.0))
@@ -492,8 +510,7 @@ def covariance(
         size = int(groups.max()) + 1
         if size < 2:
             raise DesignError("all rows belong to one cluster, so no variance can be worked out.")
-        sums = np.zeros((size, influence.shape[1]))
-        np.add.at(sums, groups, influence)
+        sums = cluster_sums(influence, groups)
         factor = size / (size - 1) * (n - 1) / _spare_rows(n, parameters)
         return np.asarray(sums.T @ sums * factor)
     factor = 1.0
@@ -511,6 +528,11 @@ def covariance(
             )
         influence = influence / (np.sqrt(rest) if kind == "HC2" else rest)[:, None]
     return np.asarray(influence.T @ influence * factor)
+
+
+def cluster_sums(influence: Array, groups: Codes) -> Array:
+    """Add up the contributions of the rows of each cluster."""
+    return np.column_stack([np.bincount(groups, weights=part) for part in influence.T])
 
 
 def _spare_rows(n: int, parameters: int) -> int:

@@ -37,7 +37,7 @@ UNDEFINED = {
 NOTHING_DIFFERS = "everybody has the same outcome, so ratios of what is not there are not defined."
 
 
-_NOTHING = 1e-12  # a standard error this small is rounding
+_NOTHING = 1e-10  # a standard error this small is rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
