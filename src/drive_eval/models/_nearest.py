@@ -73,7 +73,7 @@ class Pairs:
         """
         size = np.bincount(self.treated, minlength=rows)
         shared = np.bincount(self.comparison, weights=1 / size[self.treated], minlength=rows)
-        shared *= np.count_nonzero(shared) / shared.sum()
+        shared *= np.count_nonzero(shared) / np.count_nonzero(size)
         return np.asarray(shared + (size > 0))
 
 
