@@ -1,7 +1,8 @@
 """Write the committed synthetic study again: ``python data/synthetic/regenerate.py [--truth]``.
 
 Without ``--truth`` the true values are copied from the package; with it they are computed
-anew (about a minute) and written to the package first.
+anew (about a minute) and written to the package first, those of the preset ``confounded``
+too, whose tables are small enough to be drawn where they are needed.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 if __name__ == "__main__":
     if "--truth" in sys.argv[1:]:
-        target = ROOT / "src" / "drive_eval" / "data" / "synthetic" / "truth.json"
-        text = synthetic.truth_text(synthetic.population_truth())
-        target.write_text(text, encoding="utf-8", newline="\n")
+        package = ROOT / "src" / "drive_eval" / "data" / "synthetic"
+        for name, truth in (
+            ("truth.json", synthetic.population_truth),
+            ("confounded_truth.json", synthetic.confounded_truth),
+        ):
+            text = synthetic.truth_text(truth())
+            (package / name).write_text(text, encoding="utf-8", newline="\n")
     study = drive_eval.synthetic_study("drive_pilot", seed=1)
     folder = ROOT / "data" / "synthetic" / "drive_pilot"
     beside = synthetic.companion_files("drive_pilot", seed=1)

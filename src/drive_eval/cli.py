@@ -155,7 +155,8 @@ def simulate(
         typer.Argument(parser=_named_path, help="New folder for the tables."),
     ],
     preset: Annotated[
-        str, typer.Option("--preset", help="Which synthetic world: drive_pilot or site.")
+        str,
+        typer.Option("--preset", help="Which synthetic world: drive_pilot, site or confounded."),
     ] = "drive_pilot",
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed, the same tables.")] = 1,
     overwrite: OverwriteOption = False,

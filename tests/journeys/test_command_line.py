@@ -356,6 +356,12 @@ class TestOtherCommands:
         (study / "extract" / "notes.csv").write_text("a\n", encoding="utf-8")
         assert "Not read: notes.csv" in drive_eval("check", study).stdout
 
+    def test_simulate_offers_the_confounded_site(self, tmp_path):
+        done = drive_eval("simulate", "--preset", "confounded", "--seed", 3, tmp_path / "new")
+        assert done.returncode == 0, done.stderr
+        written = sorted(path.name for path in (tmp_path / "new").iterdir())
+        assert written == ["cases.csv", "codebook.md", "truth.json"]
+
     def test_simulate_refuses_an_unknown_preset(self, tmp_path):
         done = drive_eval("simulate", "--preset", "sight", tmp_path / "new")
         assert done.returncode == 2

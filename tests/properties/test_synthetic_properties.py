@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drive_eval.data.synthetic import draw_severity, generate, population_truth
+from drive_eval.data.synthetic import (
+    confounded_tables,
+    draw_confounded,
+    draw_severity,
+    generate,
+    population_truth,
+)
 from drive_eval.data.synthetic.truth import _between, _within
 from drive_eval.vocabulary import ABUSE_TYPES
 
@@ -124,3 +130,25 @@ def test_shares_of_judgements_sum_to_one(seed):
         ]
         assert len(here) == 4
         assert sum(here) == pytest.approx(1, abs=1e-4)
+
+
+@few
+@given(seed=seeds)
+def test_the_same_seed_gives_the_same_confounded_site(seed):
+    one, other = (confounded_tables(seed)["cases"] for _ in range(2))
+    pd.testing.assert_frame_equal(one, other)
+    assert (one["dash_date"] <= one["index_date"]).all()
+    assert not one.duplicated(["perpetrator_id", "index_date"]).any()
+    programme = one[one["arm"] == "programme"]["perpetrator_id"]
+    assert one["perpetrator_id"].isin(programme).sum() == len(programme)
+
+
+@few
+@given(seed=seeds, people=st.integers(1, 400), later=st.booleans())
+def test_a_draw_of_any_size_has_risks_and_one_programme_row_a_person(seed, people, later):
+    rows = draw_confounded(np.random.default_rng(seed), people=people, later_dates=later)
+    assert rows["perpetrator_id"].nunique() == people
+    assert (rows["treated"] <= (rows["date"] == 0)).all()
+    risks = rows[["propensity", "risk_programme", "risk_comparison", "risk_traffic"]]
+    assert ((risks > 0) & (risks < 1)).all().all()
+    assert later or len(rows) == people

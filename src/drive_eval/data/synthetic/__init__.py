@@ -2,7 +2,9 @@
 
 `synthetic_study` draws a study of a preset, `generate` its tables with the assumptions
 changed, `draw_severity` thousands of small samples for studies of coverage.
-`population_truth` gives what the estimates tend to, and `calibrate` finds the constants.
+`population_truth` gives what the estimates tend to, and `calibrate` finds the constants. The
+preset `confounded`, for matched and weighted comparisons, has `confounded_tables`,
+`draw_confounded` and `confounded_truth` instead.
 No real person is described here.
 """
 
@@ -17,8 +19,14 @@ from typing import TYPE_CHECKING, Any
 from drive_eval.data.study import Study
 from drive_eval.data.synthetic.calibration import TARGETS, Targets, calibrate
 from drive_eval.data.synthetic.cases import draw_severity, generate
+from drive_eval.data.synthetic.confounded import (
+    confounded_tables,
+    confounded_truth,
+    draw_confounded,
+)
 from drive_eval.data.synthetic.truth import population_truth, true_value, truth_text
 from drive_eval.data.synthetic.world import PRESETS, World, load_world
+from drive_eval.errors import PlanError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +38,9 @@ __all__ = [
     "World",
     "calibrate",
     "companion_files",
+    "confounded_tables",
+    "confounded_truth",
+    "draw_confounded",
     "draw_severity",
     "generate",
     "load_world",
@@ -80,13 +91,21 @@ def synthetic_study(
     True
     >>> round(true_value(study.truth, outcome="physical", measure="percent_reduction"))
     82
+    >>> study = synthetic_study("confounded", seed=1)
+    >>> effect = {"outcome": "repeat_12m", "measure": "risk_difference"}
+    >>> [round(true_value(study.truth, **effect, estimand=who), 2) for who in ("att", "naive")]
+    [-0.15, 0.03]
     """
-    tables = generate(preset, seed, progress=progress)
+    files = _files_of(preset)
+    if preset == "confounded":
+        tables = confounded_tables(seed, progress=progress)
+    else:
+        tables = generate(preset, seed, progress=progress)
     return Study(
         tables=tables,
         source=f"synthetic {preset}, seed {seed}",
-        hashes={name: _hash(name) for name in ("drive_pilot.toml", "truth.json")},
-        truth=_truth(),
+        hashes={name: _hash(name) for name in files[:2]},
+        truth=_truth(files[1]),
     )
 
 
@@ -100,9 +119,18 @@ def companion_files(preset: str = "drive_pilot", seed: int = 1) -> dict[str, str
     >>> sorted(companion_files())
     ['codebook.md', 'truth.json']
     """
-    load_world(preset)
-    codebook = _text("codebook.md").replace("{preset}", preset).replace("{seed}", str(seed))
-    return {"truth.json": _text("truth.json"), "codebook.md": codebook}
+    _, truth, codebook = _files_of(preset)
+    text = _text(codebook).replace("{preset}", preset).replace("{seed}", str(seed))
+    return {"truth.json": _text(truth), "codebook.md": text}
+
+
+def _files_of(preset: str) -> tuple[str, str, str]:
+    """Return the names of a preset's world, truth and codebook."""
+    if preset not in PRESETS:
+        raise PlanError(f'no synthetic preset "{preset}".{did_you_mean(preset, PRESETS)}')
+    if preset == "confounded":
+        return "confounded.toml", "confounded_truth.json", "confounded.md"
+    return "drive_pilot.toml", "truth.json", "codebook.md"
 
 
 def _text(name: str) -> str:
@@ -114,6 +142,6 @@ def _hash(name: str) -> str:
 
 
 @functools.cache
-def _truth() -> Mapping[str, Any]:
-    truth: dict[str, Any] = json.loads(_text("truth.json"))
+def _truth(name: str) -> Mapping[str, Any]:
+    truth: dict[str, Any] = json.loads(_text(name))
     return truth

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["population_truth", "true_value", "truth_text"]
+__all__ = ["population_truth", "true_value", "truth_text", "with_error"]
 
 _ARMS = ("programme", "comparison")
 _NO_EFFECT = "no_effect"
@@ -44,6 +44,15 @@ _UNITS = {
     "latent": ("person", "enrolment", "dyad"),
 }
 _KEY = ("reporter", "unit", "before", "after", "outcome")
+#: What `true_value` takes for granted where a truth does not bring its own defaults.
+_DEFAULTS = {
+    "group": "programme",
+    "reporter": "idva",
+    "unit": "person",
+    "arm_column": "arm",
+    "before": "intake",
+    "after": "exit",
+}
 
 
 def population_truth(
@@ -128,9 +137,11 @@ def true_value(truth: Mapping[str, Any], **labels: str) -> float:
     Parameters
     ----------
     truth : mapping
-        From `population_truth`, or ``study.truth``.
+        From `population_truth` or `confounded_truth`, or ``study.truth``.
     **labels : str
-        ``measure`` and, where they differ from the defaults, ``outcome``, ``group``
+        For the preset ``confounded``: ``outcome``, ``measure``, ``estimand`` and, if it is not
+        ``"person"``, ``unit``. For the others: ``measure`` and, where they differ from the
+        defaults, ``outcome``, ``group``
         (``"programme"``), ``contrast`` (``"exit v intake"``), ``reporter`` (``"idva"``),
         ``unit`` (``"person"``), ``threshold`` (``"standard"``), ``arm_column`` (``"arm"``),
         ``before`` (``"intake"``) and ``after`` (``"exit"``). A value that sets one arm against
@@ -146,9 +157,8 @@ def true_value(truth: Mapping[str, Any], **labels: str) -> float:
     UndefinedResultError
         If there is no such value, or more than one.
     """
-    wanted = {"group": "programme", "reporter": "idva", "unit": "person", "arm_column": "arm"}
-    wanted |= {"before": "intake", "after": "exit"}
-    if labels.get("contrast") == "programme v comparison":
+    wanted = dict(truth.get("defaults", _DEFAULTS))
+    if "group" in wanted and labels.get("contrast") == "programme v comparison":
         wanted["group"] = ""
     wanted |= labels
     known = truth["values"][0]
@@ -291,10 +301,18 @@ def _judged(counts: Floats) -> dict[str, float]:
     return {**values, "moderate_or_significant_reduction": share[:2].sum()}
 
 
-def _with_error(
+def with_error(
     measures: Callable[..., dict[str, float]], *tables: Floats
 ) -> dict[str, tuple[float, float]]:
-    """Return each measure of the summed chunks and its jackknife error over chunks."""
+    """Return each measure of the summed chunks and its jackknife error over chunks.
+
+    Parameters
+    ----------
+    measures : callable
+        From the sums of the tables to named measures.
+    *tables : array
+        One row, or one table, a chunk.
+    """
     totals = [table.sum(axis=0) for table in tables]
     chunks = len(tables[0])
     point = measures(*totals)
@@ -320,10 +338,10 @@ def _paired_values(world: World, tables: dict[tuple[str, ...], Floats]) -> list[
         for arm_column, groups in by_column.items():
             for arm, table in groups.items():
                 change = f"{labels['after']} v {labels['before']}"
-                values = _with_error(_within, table)
+                values = with_error(_within, table)
                 records += _records(values, labels, arm, change, arm_column)
             if set(_ARMS) <= set(groups):
-                values = _with_error(_between, *(groups[arm] for arm in _ARMS))
+                values = with_error(_between, *(groups[arm] for arm in _ARMS))
                 records += _records(values, labels, "", "programme v comparison", arm_column)
     return records
 
@@ -342,7 +360,7 @@ def _judgement_values(world: World, shares: dict[tuple[str, ...], Floats]) -> li
     records = []
     for (arm, unit), counts in shares.items():
         labels = {"reporter": "idva", "unit": unit, "before": "intake", "after": "exit"}
-        for name, (value, error) in _with_error(_judged, counts).items():
+        for name, (value, error) in with_error(_judged, counts).items():
             one = {"share": (value, error)}
             outcome = {**labels, "outcome": f"perceived_change:{name}"}
             records += _records(one, outcome, arm, "exit v intake", "arm", threshold="")

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PRESETS", "TIMES", "World", "load_world"]
 
-#: Presets that can be drawn. A site is a hundred people of the same world.
-PRESETS = ("drive_pilot", "site")
+#: Presets that can be drawn. A site is a hundred people of the same world; `confounded` is a
+#: world of another kind, in a module of its own.
+PRESETS = ("drive_pilot", "site", "confounded")
 
 #: Time points at which a synthetic case may be assessed, in order.
 TIMES = ("intake", "midpoint", "exit", "follow_up_12m")
@@ -114,7 +115,7 @@ def load_world(preset: str | World) -> World:
     Raises
     ------
     PlanError
-        If there is no such preset.
+        If there is no such preset, or it is ``"confounded"``, which is no world of this kind.
 
     Examples
     --------
@@ -125,6 +126,12 @@ def load_world(preset: str | World) -> World:
         return preset
     if preset not in PRESETS:
         raise PlanError(f'no synthetic preset "{preset}".{did_you_mean(preset, PRESETS)}')
+    if preset == "confounded":
+        raise PlanError(
+            'the preset "confounded" has no severity and no calibrated world. Draw it with '
+            "synthetic_study, confounded_tables or draw_confounded; its true values are made by "
+            "confounded_truth."
+        )
     source = resources.files(__package__ or "").joinpath("drive_pilot.toml")
     values = tomllib.loads(source.read_text(encoding="utf-8"))
     if tuple(values.pop("abuse_types")) != ABUSE_TYPES.codes:
