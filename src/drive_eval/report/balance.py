@@ -167,7 +167,8 @@ def _differences(balance: ResultSet) -> list[_Difference]:
         _Difference(term=term, before=ends.get("before"), after=ends.get("after"))
         for term, ends in found.items()
     ]
-    return sorted(rows, key=lambda row: (row.term != SCORE, -(_size(row.before) or -1.0)))
+    # Rounded, so that the two levels of a category, which tie, keep their order.
+    return sorted(rows, key=lambda row: (row.term != SCORE, -round(_size(row.before) or -1.0, 9)))
 
 
 def _value(e: Estimate | None) -> float | None:

@@ -179,8 +179,8 @@ def introduction(evaluation: Evaluation, labels: Mapping[str, str]) -> str:
     )
     return (
         "Nobody was allocated by chance, so the groups differed from the start. Before any outcome "
-        f"was looked at, {how}, judged by what was known at the start. That works for what was "
-        "measured only."
+        f"was looked at, {how}, judged by what was known at the start. That can be done "
+        "for what was measured only."
     )
 
 
