@@ -73,8 +73,8 @@ class Pairs:
         """
         size = np.bincount(self.treated, minlength=rows)
         shared = np.bincount(self.comparison, weights=1 / size[self.treated], minlength=rows)
-        shared *= np.count_nonzero(shared) / np.count_nonzero(size)
-        return np.asarray(shared + (size > 0))
+        scale = np.count_nonzero(shared) / np.count_nonzero(size)
+        return np.asarray(shared * scale + (size > 0))
 
 
 def match(
@@ -385,7 +385,9 @@ def refuse_arguments(
             raise DesignError(f'no {name} "{value}".{did_you_mean(str(value), known)}')
     if isinstance(ratio, bool) or not isinstance(ratio, (int, np.integer)) or ratio < 1:
         raise DesignError("ratio must be a whole number of comparison cases, at least 1.")
-    if caliper_sd is not None and not (math.isfinite(caliper_sd) and caliper_sd > 0):
+    if caliper_sd is not None and not (
+        isinstance(caliper_sd, (int, float)) and math.isfinite(caliper_sd) and caliper_sd > 0
+    ):
         raise DesignError(
             "caliper_sd must be a number of standard deviations above 0, or None for no caliper."
         )
@@ -515,12 +517,11 @@ def sentences(
         )
     if exact:
         said.append(f"Matched cases agree on {', '.join(exact)}.")
-    if unit and not replace:
+    if unit:
         said.append(
-            f'A comparison "{unit}" with several rows was used once, and for no case of his own.'
+            f'No comparison "{unit}" was used more than once{" in a set" if replace else ""}, '
+            f'and no case was matched to a row of its own "{unit}".'
         )
-    elif unit:
-        said.append(f'No case was matched to rows of the same "{unit}", or twice to one "{unit}".')
     middle = np.median(score.probability[score.treated])
     upper = score.probability >= middle
     said.append(

@@ -456,7 +456,9 @@ def refuse_separation(
     if not _separates(matrix, outcome):
         return
     guilty = list(range(len(names)))
-    for spare in range(len(names)):  # what remains is a smallest set that still separates
+    # What remains is a smallest set that still separates; the intercept goes last, since any
+    # covariate of one sign could stand in for it and be blamed.
+    for spare in sorted(guilty, key=lambda i: names[i] == "Intercept"):
         rest = [i for i in guilty if i != spare]
         if rest and _separates(matrix[:, rest], outcome):
             guilty = rest
