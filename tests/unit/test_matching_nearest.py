@@ -244,8 +244,8 @@ def test_the_description_can_be_pasted_into_a_methods_section():
         "Sets by their number of comparison cases: "
         + ", ".join(f"{count} with {size}" for size, count in sizes.items())
         + ".",
-        "The propensity score is the probability of being in the programme given age, prior, "
-        'site, by logistic regression; site against "',
+        "The propensity score, the probability of being in the programme, was estimated by "
+        'logistic regression on age, prior, site (site against "',
         f"Within a caliper of 0.2 standard deviations of the logit of the propensity score over "
         f"all cases, a width of {width:.4g}.",
         "Matched cases agree on site.",
@@ -260,7 +260,7 @@ def test_the_description_can_be_pasted_into_a_methods_section():
     [
         ({}, "matched to one comparison case by nearest neighbour on the logit"),
         ({}, "No caliper was set: a match may be far away."),
-        ({}, "given age, by logistic regression alone."),
+        ({}, "was estimated by logistic regression on age."),
         ({}, "cases with the highest score chose first."),
         ({"order": "smallest"}, "cases with the lowest score chose first."),
         ({"order": "closest"}, "the closest pairs were made first."),

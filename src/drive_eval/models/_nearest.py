@@ -19,6 +19,7 @@ import pandas as pd
 from scipy import linalg
 
 from drive_eval.errors import DataError, DesignError, DesignWarning, did_you_mean
+from drive_eval.models._balance import score_sentence
 from drive_eval.models._regression import column
 
 if TYPE_CHECKING:
@@ -502,12 +503,7 @@ def sentences(
         sizes = np.unique(np.unique(pairs.treated, return_counts=True)[1], return_counts=True)
         listed = ", ".join(f"{count:,} with {size}" for size, count in zip(*sizes, strict=True))
         said.append(f"Sets by their number of comparison cases: {listed}.")
-    on = covariates if isinstance(covariates, str) else ", ".join(covariates)
-    text = f"The propensity score is the probability of being in the programme given {on}, by "
-    text += "logistic regression"
-    said.append(
-        f"{text}; {score.design.describe()}" if score.design.references else f"{text} alone."
-    )
+    said.append(score_sentence(covariates, score.design.references))
     if caliper_sd is None:
         said.append("No caliper was set: a match may be far away.")
     else:
