@@ -253,6 +253,8 @@ def covariate_table(
     else:
         used = [covariates] if isinstance(covariates, str) else list(covariates)
         formula = " + ".join(f"`{name}`" for name in used)
+    if not used:
+        raise DesignError("no covariate is named; give at least one column.")
     ready = pd.DataFrame({name: _ready(column(table, name, "covariate")) for name in used})
     return formula, ready
 

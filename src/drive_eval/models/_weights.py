@@ -66,7 +66,9 @@ SENTENCES = {
 
 def refuse_limits(trim: tuple[float, float] | None, truncate: float | None) -> None:
     """Refuse limits of scores and weights that make no sense."""
-    if trim is not None and not (len(trim) == 2 and 0 <= trim[0] < trim[1] <= 1):
+    if trim is not None and not (
+        isinstance(trim, (tuple, list)) and len(trim) == 2 and 0 <= trim[0] < trim[1] <= 1
+    ):
         raise DesignError(
             "trim must be two probabilities, the lower first, e.g. (0.1, 0.9): cases with a "
             "score outside them are left out."
