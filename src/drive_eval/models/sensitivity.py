@@ -61,7 +61,7 @@ def e_value(
     -------
     ResultSet
         ``e_value`` for the point, and ``e_value_limit`` for the limit nearer to no effect: 1
-        if the interval includes no effect. Both are risk ratios of 1 or more; ``term`` says
+        if the interval includes no effect. Both are risk ratios of 1 or more; ``method`` says
         of which measure. The Check ``e_value`` puts them in words, ``e_value_meaning`` says
         what they do not show, ``common_outcome`` which conversion was used.
 
@@ -133,13 +133,12 @@ def e_value(
     if low is not None and high is not None:
         limit = _finite(_hidden.e_value(_hidden.near_limit(low, high)))
     labels: dict[str, Any] = {
-        "term": f"{source.term} ({source.measure})" if source.term else source.measure,
         "claim": "associational",
         "std_error": None,
         "conf_low": None,
         "conf_high": None,
         "p_value": None,
-        "method": "E-value (VanderWeele and Ding)",
+        "method": f"E-value of the {_words(source.measure)} (VanderWeele and Ding)",
     }
     return ResultSet(
         estimates=(
@@ -233,7 +232,8 @@ def rosenbaum_bounds(
     ResultSet
         For each gamma (``term``, e.g. ``"1.5"``) ``p_upper`` and ``p_lower``, the largest and
         smallest one-sided P value that such a bias allows; and ``gamma_at_alpha``, at which
-        ``p_upper`` reaches `alpha` (None with a Check where it does so without any bias).
+        ``p_upper`` reaches `alpha` (None where it does so without any bias). The Check
+        ``rosenbaum`` puts it in words; ``zero_differences`` states the rule for zeros.
         ``n`` counts pairs (with counts: those that differ), ``n_events`` and
         ``n_events_reference`` those in favour and against.
 
@@ -332,7 +332,7 @@ def rosenbaum_bounds(
         estimates=tuple(estimates),
         checks=(
             Check(
-                name="gamma_at_alpha",
+                name="rosenbaum",
                 statistic=crossing,
                 threshold=alpha,
                 outcome=labels["outcome"],
@@ -513,7 +513,8 @@ def _refuse_not_between_groups(estimate: Estimate, what: str) -> None:
             'with result.one(measure="risk_ratio").'
         )
     sides = estimate.contrast.split(",")[0]  # "programme v comparison, after" is between groups
-    times = _TIMES.intersection(re.findall(r"\w+", f"{sides} {estimate.term}"))
+    terms = re.split(r"[:(\[]", estimate.term.removeprefix("C("))  # "after", "after[T.True]:age"
+    times = _TIMES.intersection([*re.findall(r"\w+", sides), *(t.strip(")") for t in terms)])
     if estimate.group:
         why = f"describes the {estimate.group} group alone"
     elif times:
