@@ -432,6 +432,31 @@ def test_what_the_bounds_need_is_asked():
         rosenbaum_bounds(table.replace({"a": {3: np.nan}}), programme="a", comparison="b")
 
 
+def test_pairs_without_an_outcome_are_left_out_whole_and_counted():
+    lacking = [(np.nan, 1), (0, np.nan), (np.nan, np.nan)]
+    whole = rosenbaum_bounds(matched(NUMBERS), outcome="harm")
+    found = rosenbaum_bounds(matched([*lacking, *NUMBERS]), outcome="harm", missing="drop")
+    assert both(found) == both(whole)
+    assert found.estimates[0].n == 10
+    text = "3 of 13 pairs lack an outcome and were left out as a whole."
+    assert found.check("missing_outcome").text == text
+    table = pd.DataFrame([*lacking, *NUMBERS], columns=["a", "b"])
+    columns = {"programme": "a", "comparison": "b"}
+    again = rosenbaum_bounds(table, **columns, missing="drop")
+    assert both(again) == both(whole)
+    assert again.check("missing_outcome").statistic == 3
+    with pytest.raises(DataError, match="2 of 13 rows have no value in column .a."):
+        rosenbaum_bounds(table, **columns)
+    with pytest.raises(DataError, match='no column "c"'):
+        rosenbaum_bounds(table, programme="a", comparison="c", missing="drop")
+    with pytest.raises(DataError, match='no column "harms"'):
+        rosenbaum_bounds(matched(NUMBERS), outcome="harms", missing="drop")
+    with pytest.raises(DataError, match="the table has no rows"):
+        rosenbaum_bounds(table.head(3), **columns, missing="drop")
+    with pytest.raises(DesignError, match='"dropped" is no rule for missing outcomes. Nearest'):
+        rosenbaum_bounds(table, **columns, missing="dropped")
+
+
 @pytest.mark.parametrize("bad", [{"favour": -1, "against": 2}, {"favour": 2, "against": 1.5}])
 def test_counts_are_whole_and_not_below_nothing(bad):
     with pytest.raises(DataError, match="must be a whole number of pairs, 0 or more"):

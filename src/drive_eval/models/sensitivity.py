@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from drive_eval.models._design import Matched
-    from drive_eval.models._hidden import Zeros
+    from drive_eval.models._hidden import Missing, Zeros
 
 __all__ = ["e_value", "negative_outcome", "rosenbaum_bounds"]
 
@@ -190,6 +190,7 @@ def rosenbaum_bounds(
     alpha: float = 0.05,
     zeros: Zeros = "keep",
     exact: bool = False,
+    missing: Missing = "refuse",
     outcome_name: str = "",
     contrast: str = "programme v comparison",
     unit: str = "",
@@ -224,6 +225,9 @@ def rosenbaum_bounds(
     exact : bool
         Signed rank only: the exact distribution instead of the normal one; seconds
         for 500 pairs, longer beyond.
+    missing : {'refuse', 'drop'}
+        What becomes of pairs in which an outcome is not known; the Check ``missing_outcome``
+        counts those that are dropped, each as a whole.
     outcome_name, contrast, unit, reporter, threshold, subgroup : str
         Labels that every Estimate carries.
 
@@ -282,6 +286,7 @@ def rosenbaum_bounds(
     for value, known, name in (
         (alternative, ("less", "greater"), "alternative"),
         (zeros, ("keep", "drop"), "rule for zeros"),
+        (missing, ("refuse", "drop"), "rule for missing outcomes"),
     ):
         if value not in known:
             raise DesignError(f'"{value}" is no {name}.{did_you_mean(str(value), known)}')
@@ -294,11 +299,12 @@ def rosenbaum_bounds(
         "subgroup": subgroup,
         "claim": "associational",
     }
+    checks, lost = [], 0
     if data is None or favour is not None or against is not None:
         favour, against = _counts(data, favour, against)
         pairs, ranked = favour + against, None
     else:
-        gain, binary = _hidden.differences(data, outcome, programme, comparison)
+        gain, binary, lost = _hidden.differences(data, outcome, programme, comparison, missing)
         gain = -gain if alternative == "less" else gain
         favour, against = int((gain > 0).sum()), int((gain < 0).sum())
         pairs, ranked = len(gain), None if binary else _hidden.ranks(gain, zeros)
@@ -312,11 +318,13 @@ def rosenbaum_bounds(
             return _hidden.mcnemar_tail(favour, against, gamma)
         return _hidden.signed_rank_tail(*ranked, gamma, exact=exact)
 
-    checks = []
     method = "McNemar, exact binomial"
     if ranked is not None:
         method = f"signed rank, {'exact' if exact else 'normal approximation'}, ties averaged"
         checks.append(_hidden.zero_rule(pairs - favour - against, zeros))
+    if missing == "drop" and data is not None:
+        text = f"{lost} of {pairs + lost} pairs lack an outcome and were left out as a whole."
+        checks.append(Check(name="missing_outcome", statistic=lost, text=text))
     labels |= {"n": pairs, "n_events": favour, "n_events_reference": against, "method": method}
     estimates = []
     for gamma in grid:
