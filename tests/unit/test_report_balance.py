@@ -470,6 +470,24 @@ class TestOutcomeSentences:
         [main, _crude] = designs.main_sentences(one, "hit", TITLE, LABELS)
         assert "the share in each group is not shown. In the programme group it was lower" in main
 
+    def test_an_e_value_says_in_brackets_of_what_it_is(self):
+        result = effects_of(("matched",))
+        named = tuple(
+            dataclasses.replace(e, term="matched (risk_ratio)")
+            if e.measure.startswith("e_value")
+            else e
+            for e in result.estimates
+        )
+        one = evaluation(results={"hit": dataclasses.replace(result, estimates=named)})
+        said = " ".join(designs.effect_sentences(one, "hit", TITLE, LABELS))
+        assert "each by a factor of at least 2.72" in said
+        rows = tables.effects_table(one, LABELS).rows
+        assert any(
+            row[2] == "E-value: strength of a hidden cause that would explain it away, 1:1 nearest "
+            "matching within a caliper"
+            for row in rows
+        )
+
     def test_an_e_value_without_that_of_the_range(self):
         said = designs.effect_sentences(evaluation(sensitivity=(2.72, None)), "hit", TITLE, LABELS)
         assert any(line.endswith("beyond all that was made alike (E-value).") for line in said)
@@ -486,26 +504,30 @@ class TestHeadlines:
     @pytest.mark.parametrize(
         ("numbers", "crude", "said"),
         [
-            (LOWER, LOWER, "Hit: lower in the programme group after matching"),
+            (
+                LOWER,
+                LOWER,
+                "Hit: lower in the programme group than in the matched comparison group",
+            ),
             (
                 LOWER,
                 HIGHER,
-                "Hit: lower in the programme group after matching; with no adjustment it looked "
-                "higher",
+                "Hit: lower in the programme group than in the matched comparison group; with no "
+                "adjustment it looked higher",
             ),
             (
                 UNCLEAR,
                 LOWER,
-                "Hit: no clear difference between the groups after matching; with no adjustment "
-                "it looked lower",
+                "Hit: no clear difference from the matched comparison group; with no adjustment it "
+                "looked lower",
             ),
             (
                 HIGHER,
                 UNCLEAR,
-                "Hit: higher in the programme group after matching; with no adjustment it looked "
-                "not clearly different",
+                "Hit: higher in the programme group than in the matched comparison group; with no "
+                "adjustment it looked not clearly different",
             ),
-            (None, LOWER, "Hit: the difference after matching cannot be shown"),
+            (None, LOWER, "Hit: the difference from the matched comparison group cannot be shown"),
         ],
     )
     def test_one_outcome(self, numbers, crude, said):
@@ -515,24 +537,34 @@ class TestHeadlines:
     def test_imbalance_that_remains_stands_in_the_headline(self):
         one = evaluation(crude=LOWER, designed={"worst": True})
         assert designs.effects_headline(one, ["hit"], {"hit": "Hit"}, LABELS) == (
-            "Hit: lower in the programme group after matching, although at the start the groups "
-            "still differed"
+            "Hit: lower in the programme group than in the matched comparison group, although at "
+            "the start the groups still differed"
         )
 
     @pytest.mark.parametrize(
         ("numbers", "said"),
         [
-            ((LOWER, LOWER), "2 of 2 types of abuse lower in the programme group after matching"),
+            (
+                (LOWER, LOWER),
+                "Afterwards all 2 types of abuse were lower in the programme group than in the "
+                "matched comparison group",
+            ),
+            (
+                (LOWER, UNCLEAR),
+                "Afterwards 1 of 2 types of abuse was lower in the programme group than in the "
+                "matched comparison group",
+            ),
             (
                 (LOWER, HIGHER),
-                "1 of 2 types of abuse lower and 1 of 2 types of abuse higher in the programme "
-                "group after matching",
+                "Afterwards 1 of 2 types of abuse was lower and 1 higher in the programme group "
+                "than in the matched comparison group",
             ),
             (
                 (UNCLEAR, UNCLEAR),
-                "No type of abuse clearly different in the programme group after matching",
+                "Afterwards no type of abuse was clearly different from the matched comparison "
+                "group",
             ),
-            ((None, None), "No difference can be shown after matching"),
+            ((None, None), "No difference from the matched comparison group can be shown"),
         ],
     )
     def test_several_outcomes(self, numbers, said):
@@ -772,6 +804,19 @@ class TestTables:
         table = balance.matching_table(evaluation(("weights",)), "weights", LABELS)
         assert table.header[2:4] == ("Weighted", "Left out by trimming")
         assert table.rows[0][1:4] == ("185", "185", "0")
+
+    def test_rounded_counts_are_said_to_be(self):
+        one = evaluation()
+        tables_ = tuple(
+            dataclasses.replace(
+                t, cells=tuple(dataclasses.replace(c, status="rounded") for c in t.cells)
+            )
+            for t in one.results["balance:matched"].tables
+        )
+        note = balance.matching_table(with_balance(one, tables=tables_), "matched", LABELS).note
+        assert note == (
+            "Counts are rounded one by one, so a total can differ by a few from that elsewhere."
+        )
 
     def test_a_hidden_flow(self):
         one = with_balance(evaluation(), tables=(flow_table("matched", none=True),), estimates=())
@@ -1039,39 +1084,87 @@ class TestBehaviours:
     @pytest.mark.parametrize(
         ("numbers", "said"),
         [
-            (LOWER, "; ended lower than the comparison group made like it"),
-            (HIGHER, "; ended higher than the comparison group made like it"),
-            (UNCLEAR, "; did not end clearly different from the comparison group made like it"),
+            (LOWER, "; afterwards lower than in the matched comparison group"),
+            (HIGHER, "; afterwards higher than in the matched comparison group"),
+            (UNCLEAR, "; afterwards not clearly different from the matched comparison group"),
             (None, "; it cannot be set against the comparison group here"),
         ],
     )
     def test_the_line_in_the_summary(self, numbers, said):
-        assert sentences.plain_verdict(behaviour(numbers), LABELS, "matched") == (
+        assert sentences.plain_verdict(behaviour(numbers), LABELS, "matched", "matched") == (
             f"Fell in the programme group{said}"
         )
 
+    def test_what_holds_for_all_types_is_said_once(self):
+        one = self.of(LOWER, UNCLEAR)
+        assert designs.brief_sentences(one, NAMES[0], "Physical abuse used", LABELS) == [
+            "Physical abuse used, after matching: 12 in every 100 in the programme group, 20 in "
+            "every 100 in the comparison group. In the programme group it was lower by 8 in every "
+            "100 (range 2 to 14); as a ratio of the shares, 0.60 (range 0.40 to 0.90).",
+            "With no adjustment the answer would have been another: 6 more in every 100 (range 1 "
+            "to 11).",
+            "E-value 2.72, of the range 1.46.",
+        ]
+        unclear = designs.brief_sentences(one, NAMES[1], "Sexual abuse used", LABELS)
+        assert not any("E-value" in line for line in unclear)
+        assert designs.shared_sentences(one) == [
+            "A difference between the groups after matching: it may also come from differences "
+            "between the groups that nobody measured.",
+            "The effect is the average over those programme cases for which a match was found "
+            "(ATM), not over all of them.",
+            "What there would have been with no adjustment is not a fair comparison, because it "
+            "also holds how the groups differed at the start.",
+            "E-value: by what factor something that nobody measured would have to go with being in "
+            "the programme and with the outcome, each, to explain the difference away.",
+        ]
+
+    @pytest.mark.parametrize(
+        ("others", "said"),
+        [
+            (LOWER, "The other designs lead to the same reading as the main design."),
+            (
+                UNCLEAR,
+                "The other designs do not all lead to the same reading, so the answer rests on how "
+                "the comparison is made.",
+            ),
+            (None, "Not all of the other designs can be shown."),
+        ],
+    )
+    def test_the_other_designs_in_brief(self, others, said):
+        one = evaluation(("matched", "weights"), others=others)
+        assert said in designs.brief_sentences(one, "hit", TITLE, LABELS)
+
     def test_how_sure(self):
-        assert sentences.how_sure(behaviour(), LABELS, "matched").endswith(
-            "Set against the comparison group made like it, afterwards: 8 fewer in every 100, "
-            "range 2 to 14"
+        assert sentences.how_sure(behaviour(), LABELS, "matched", "matched").endswith(
+            "Afterwards, set against the matched comparison group: 8 fewer in every 100, range 2 "
+            "to 14"
         )
         inside = sentences.how_sure(behaviour(None), LABELS, "matched")
-        assert "Set against" not in inside
+        assert "set against" not in inside
 
     @pytest.mark.parametrize(
         ("numbers", "said"),
         [
-            ((LOWER, LOWER), "ended lower than the comparison group made like it on all of them"),
-            ((LOWER, UNCLEAR), "ended lower than the comparison group made like it on one type"),
-            ((HIGHER, UNCLEAR), "ended higher than the comparison group made like it on one type"),
+            (
+                (LOWER, LOWER),
+                "afterwards lower than in the matched comparison group for all of them",
+            ),
+            (
+                (LOWER, UNCLEAR),
+                "afterwards lower than in the matched comparison group for one type",
+            ),
+            (
+                (HIGHER, UNCLEAR),
+                "afterwards higher than in the matched comparison group for one type",
+            ),
             (
                 (LOWER, HIGHER),
-                "ended lower than the comparison group made like it on one type and higher on one "
-                "type",
+                "afterwards lower than in the matched comparison group for one type and higher for "
+                "one type",
             ),
             (
                 (UNCLEAR, UNCLEAR),
-                "did not end clearly different from the comparison group made like it",
+                "afterwards not clearly different from the matched comparison group",
             ),
             ((None, None), "the groups cannot be set against each other here"),
         ],
@@ -1203,7 +1296,7 @@ class TestPage:
         text = page_of(dataclasses.replace(one, tables=(cohort,)), tmp_path / "out")
         files = {file.name for file in (tmp_path / "out" / "charts").iterdir()}
         assert {"reductions.png", "designs-reductions.png", "severity.png"} <= files
-        assert "Physical abuse used, after matching: 12 in every 100" in text
+        assert "Physical abuse used afterwards, after matching: 12 in every 100" in text
         assert "There was no comparison group for this measure" not in text
         assert "there is no comparison group" not in text
 

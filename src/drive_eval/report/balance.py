@@ -458,8 +458,17 @@ def matching_table(evaluation: Evaluation, name: str, labels: Mapping[str, str])
         caption=f"From all cases to those compared: {design_label(evaluation, name)}",
         header=("Group", "All cases", *heads, "Worth, in equally weighted cases"),
         rows=tuple(rows),
-        note=_hidden_note(rows),
+        note=" ".join(
+            note for note in (_hidden_note(rows), _rounded_note(evaluation, name)) if note
+        ),
     )
+
+
+def _rounded_note(evaluation: Evaluation, name: str) -> str:
+    cells = [cell for table in balance_of(evaluation, name).tables for cell in table.cells]
+    if not any(cell.status == "rounded" for cell in cells):
+        return ""
+    return "Counts are rounded one by one, so a total can differ by a few from that elsewhere."
 
 
 def _worth(evaluation: Evaluation, name: str, group: str) -> str:

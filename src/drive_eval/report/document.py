@@ -260,7 +260,8 @@ def _reductions(
             if any(e.group == group for e in result.estimates)
         ]
         if name in made:
-            parts += designs.effect_sentences(evaluation, name, f"{titles[name]} used", labels)
+            title = f"{titles[name]} used afterwards"
+            parts += designs.brief_sentences(evaluation, name, title, labels)
         if name not in made or sentences.fall_between_arms(result) is not None:
             parts.append(sentences.contrast_sentence(result, labels))
         points.append((titles[name], parts))
@@ -268,6 +269,7 @@ def _reductions(
         f"reductions-{number + 1}" if number else "reductions",
         _reporter_heading("Did abuse fall, and by how much?", names, number),
         findings=points,
+        items=designs.shared_sentences(evaluation) if made else [],
         drawn=drawn,
         tables_=shown,
     )

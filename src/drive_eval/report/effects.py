@@ -110,6 +110,7 @@ def effects_by_design_chart(
             left.annotate(
                 text, (0, y), xycoords=("axes fraction", "data"), ha="left", va="center",
                 fontweight="bold", fontsize=10.5,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             ).set_in_layout(False)  # fmt: skip
         left.set_ylim(height, 0)
         left.set_yticks(tops, words, fontsize=9.5)
