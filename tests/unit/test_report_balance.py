@@ -774,6 +774,7 @@ class TestOverlap:
         assert sum(bar.get_hatch() is not None for a in chart.figure.axes for bar in a.patches) == 4
         assert "1 bar with too few people to show" in chart.alt_text
         assert chart.data["count"].isna().sum() == 4
+        assert "share of its group, of the counts shown." in chart.caption
 
     def test_everything_hidden_is_drawn_all_the_same(self):
         one = evaluation()
@@ -1141,6 +1142,14 @@ class TestBehaviours:
         )
         inside = sentences.how_sure(behaviour(None), LABELS, "matched")
         assert "set against" not in inside
+        hidden = tuple(
+            dataclasses.replace(e, estimate=None, conf_low=None, conf_high=None, method=NOT_SHOWN)
+            if e.group
+            else e
+            for e in behaviour().estimates
+        )
+        said = sentences.how_sure(ResultSet(estimates=hidden), LABELS, "matched", "matched")
+        assert "being recognised. Afterwards, set against" in said
 
     @pytest.mark.parametrize(
         ("numbers", "said"),
@@ -1296,9 +1305,10 @@ class TestPage:
         text = page_of(dataclasses.replace(one, tables=(cohort,)), tmp_path / "out")
         files = {file.name for file in (tmp_path / "out" / "charts").iterdir()}
         assert {"reductions.png", "designs-reductions.png", "severity.png"} <= files
-        assert "Physical abuse used afterwards, after matching: 12 in every 100" in text
+        assert "Use of physical abuse at exit, after matching: 12 in every 100" in text
         assert "There was no comparison group for this measure" not in text
         assert "there is no comparison group" not in text
+        assert "For all of these." in text
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -316,6 +316,7 @@ def overlap_chart(evaluation: Evaluation, labels: Mapping[str, str]) -> Chart | 
         "Cases by how likely each was to be in the programme, judged from what was known at the "
         f"start (propensity score); {kept_words(evaluation, name, labels)}"
     )
+    of_shown = ", of the counts shown" if any(row["count"] is None for row in rows) else ""
     shares = {
         (row["group"], row["when"], row["score"]): share
         for row, share in zip(rows, _shares(rows), strict=True)
@@ -371,8 +372,8 @@ def overlap_chart(evaluation: Evaluation, labels: Mapping[str, str]) -> Chart | 
         data=pd.DataFrame(rows).astype({"count": "Int64"}),
         alt_text=f"Back-to-back bars. {_overlap_words(rows, whens, labels)}",
         caption=(
-            "Length of a bar: share of its group. Number beside it: cases. Where only one side has "
-            f"bars, there is nobody to compare with. {source_words(evaluation)}"
+            f"Length of a bar: share of its group{of_shown}. Number beside it: cases. Where only "
+            f"one side has bars, there is nobody to compare with. {source_words(evaluation)}"
         ).strip(),
     )
 

@@ -260,16 +260,18 @@ def _reductions(
             if any(e.group == group for e in result.estimates)
         ]
         if name in made:
-            title = f"{titles[name]} used afterwards"
+            point = label(name.split(":")[2].partition("-")[2]).lower()
+            title = f"Use of {titles[name].lower()} at {point}"
             parts += designs.brief_sentences(evaluation, name, title, labels)
         if name not in made or sentences.fall_between_arms(result) is not None:
             parts.append(sentences.contrast_sentence(result, labels))
         points.append((titles[name], parts))
+    if made:
+        points.append(("For all of these", designs.shared_sentences(evaluation)))
     return _section(
         f"reductions-{number + 1}" if number else "reductions",
         _reporter_heading("Did abuse fall, and by how much?", names, number),
         findings=points,
-        items=designs.shared_sentences(evaluation) if made else [],
         drawn=drawn,
         tables_=shown,
     )

@@ -194,10 +194,13 @@ def _places(
 ) -> tuple[list[float], list[tuple[str, float]], float]:
     """Stack the rows in inches from the top, with a heading for each of several outcomes."""
     several = len({row["outcome"] for row in rows}) > 1
-    tops, heads, y = [], [], 0.05
+    tops: list[float] = []
+    heads: list[tuple[str, float]] = []
+    y = 0.05
     for number, (row, text) in enumerate(zip(rows, words, strict=True)):
         first = number == 0 or rows[number - 1]["outcome"] != row["outcome"]
         if several and first:
+            y += 0.12 if heads else 0.0
             heads.append((titles[row["outcome"]], y + 0.18))
             y += 0.32
         height = max(0.52, 0.165 * (text.count("\n") + 1) + 0.14)

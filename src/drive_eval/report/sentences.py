@@ -307,8 +307,9 @@ def how_sure(result: ResultSet, labels: Mapping[str, str], main: str = "", made:
     best, kind = fall_between_arms(result), verdict_between(result)
     gap = effect(result, "risk_difference", main) if best is None and main else None
     if gap is not None and gap.conf_low is not None and gap.conf_high is not None:
-        two = group_words("comparison", labels)
-        return f"{inside}. Afterwards, set against the {made} {two} group: {_fewer(gap)}"
+        inside = inside.removesuffix(".")
+        two = f"{made} {group_words('comparison', labels)} group"
+        return f"{inside}. Afterwards, set against the {two}: {_fewer(gap)}"
     if best is None or kind not in ("fell", "rose", "cannot tell"):
         return inside
     if best.conf_low is None or best.conf_high is None or math.isinf(best.conf_low):
