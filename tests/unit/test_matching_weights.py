@@ -415,6 +415,33 @@ def test_what_trimming_leaves_may_not_carry_a_score():
     )
 
 
+def far_off(n=4000):
+    """Incomes with a long tail: some scores are 1 to the last digit, and nothing separates."""
+    rng = np.random.default_rng(1)
+    income = rng.standard_t(2, n)
+    arm = rng.random(n) < 1 / (1 + np.exp(2 - income))
+    return pd.DataFrame({"arm": arm, "income": income, "age": rng.normal(size=n)})
+
+
+@pytest.mark.parametrize("estimand", ["att", "ate", "atc", "ato"])
+def test_a_few_far_off_values_are_not_separation(estimand):
+    table = far_off()
+    made = matching.propensity_weights(
+        table, treated="arm", covariates=["income", "age"], estimand=estimand
+    )
+    assert made.score.max() == 1.0
+    assert np.isfinite(made.table["weight"]).all()
+    assert np.isfinite(made.slopes).all()
+    if estimand == "ato":
+        smd = made.balance.one(measure="smd", term="income", subgroup="after").estimate
+        assert abs(smd) < 1e-6
+
+
+def test_entropy_balance_settles_on_long_tails():
+    made = matching.entropy_balance(far_off(), treated="arm", covariates=["income", "age"])
+    assert abs(made.balance.one(measure="smd", term="income", subgroup="after").estimate) < 1e-9
+
+
 def test_only_ate_is_stabilised():
     with pytest.raises(DesignError) as error:
         matching.propensity_weights(TABLE, **NAMES, stabilised=True)

@@ -415,7 +415,7 @@ def logistic_coefficients(
     x = matrix / scale
     beta, eta = np.zeros(x.shape[1]), np.zeros(len(x))
     given = np.ones(len(x)) if weights is None else weights
-    settled = False
+    settled = looked = False
     for _ in range(60):
         fitted = special.expit(eta)
         spread = given * np.maximum(fitted * (1 - fitted), 1e-12)
@@ -427,9 +427,12 @@ def logistic_coefficients(
         eta += shorter * change
         settled = widest < 1e-10
         furthest = float(np.abs(eta).max())
-        if settled or furthest > 30:
+        if settled:
             break
-    if not settled or furthest > _ETA_OF_CONCERN:
+        if furthest > 30 and not looked:  # a few far-off values may be right all the same
+            refuse_separation(x, outcome, names, about=about)
+            looked = True
+    if not looked and (not settled or furthest > _ETA_OF_CONCERN):
         refuse_separation(x, outcome, names, about=about)
     if not settled:
         raise DesignError(
@@ -536,7 +539,8 @@ def covariance(
 
 def cluster_sums(influence: Array, groups: Codes) -> Array:
     """Add up the contributions of the rows of each cluster."""
-    return np.column_stack([np.bincount(groups, weights=part) for part in influence.T])
+    sums = [np.bincount(groups, weights=part) for part in influence.T]
+    return np.column_stack(sums).astype(float)
 
 
 def _spare_rows(n: int, parameters: int) -> int:
