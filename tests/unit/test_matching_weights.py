@@ -486,6 +486,15 @@ def test_two_moments_balance_variances_too():
     assert "first 3 moments agree" in third.sentences[0]
 
 
+def test_a_column_of_two_values_has_one_moment():
+    table = TABLE.assign(half=np.where(np.arange(len(TABLE)) % 2, 1.0, 2.0))
+    one, two = (
+        matching.entropy_balance(table, treated="arm", covariates=["half"], moments=m)
+        for m in (1, 2)
+    )
+    assert two.table.equals(one.table)
+
+
 def test_entropy_balance_is_the_most_even():
     """Any other weights with the same means have less entropy."""
     made = matching.entropy_balance(TABLE, treated="arm", covariates=["age", "arrests"])

@@ -191,7 +191,7 @@ def entropy_weights(design: Design, treated: Flags, estimand: str, moments: int)
         The target: programme cases, comparison cases, or all. An arm that is the target
         keeps weights of 1.
     moments : int
-        Up to which power the columns are balanced; zeros and ones have the first only.
+        Up to which power the columns are balanced; a column of two values has the first only.
     """
     columns, names = _powers(design, moments)
     target = {"att": treated, "atc": ~treated, "ate": np.ones_like(treated)}[estimand]
@@ -222,7 +222,7 @@ def _powers(design: Design, moments: int) -> tuple[Array, tuple[str, ...]]:
     """Return the columns in standard deviations, with their powers, and the names of all."""
     x = design.matrix
     scaled = (x - x.mean(axis=0)) / x.std(axis=0)
-    many = ~((x == 0) | (x == 1)).all(axis=0)
+    many = np.array([moments > 1 and len(np.unique(column)) > 2 for column in x.T])
     blocks, names = [scaled], list(design.names)
     for power in range(2, moments + 1):
         raised = scaled[:, many] ** power

@@ -655,7 +655,7 @@ def entropy_balance(
         Under att comparison cases are given the means of programme cases, under atc the other
         way round; under ate both arms are given the means of everybody.
     moments : int, at least 1
-        1 balances means, 2 variances too, 3 skewness too. Zeros and ones have means only.
+        1 balances means, 2 variances too, 3 skewness too. A column of two values has a mean only.
     max_smd : float
         The check ``worst_smd`` fails beyond this standardised difference of means.
 
