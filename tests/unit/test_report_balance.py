@@ -172,15 +172,19 @@ def found(term, numbers, *, shares=(0.12, 0.2), claim="associational", n=None):
     base = {"outcome": "hit", "term": term, "claim": claim, "unit": "person"}
     if numbers is None:
         names = ("risk_treated", "risk_comparison", "risk_difference", "risk_ratio")
-        return [Estimate(measure=m, estimate=None, method=NOT_SHOWN, **base) for m in names]
+        arms = dict(zip(names, GROUPS, strict=False))
+        return [
+            Estimate(measure=m, group=arms.get(m, ""), estimate=None, method=NOT_SHOWN, **base)
+            for m in names
+        ]
     gap, gap_low, gap_high, ratio, low, high = numbers
     one, two = shares
     fall = Estimate(
         measure="risk_ratio", estimate=ratio, conf_low=low, conf_high=high, **base
     ).percent_reduction()
     return [
-        Estimate(measure="risk_treated", estimate=one, n=n, **base),
-        Estimate(measure="risk_comparison", estimate=two, n=n, **base),
+        Estimate(measure="risk_treated", group="programme", estimate=one, n=n, **base),
+        Estimate(measure="risk_comparison", group="comparison", estimate=two, n=n, **base),
         Estimate(
             measure="risk_difference", estimate=gap, conf_low=gap_low, conf_high=gap_high, **base
         ),
@@ -285,6 +289,14 @@ class TestWords:
             "Weights with equal means",
         ]  # fmt: skip
         assert designs.design_label(one, "itt") == ""
+
+    def test_the_main_design_is_marked_once(self, monkeypatch):
+        one = evaluation(("matched", "weights"))
+        assert designs.marked_label(one, "crude") == "No adjustment (not a fair comparison)"
+        assert designs.marked_label(one, "matched").endswith("within a caliper (main design)")
+        assert designs.marked_label(one, "weights") == "Propensity weights (ATT)"
+        monkeypatch.setitem(BLOCKS["matched"], "label", "Pairs (main)")
+        assert designs.marked_label(evaluation(), "matched") == "Pairs (main)"
 
     def test_two_designs_of_one_label_are_told_apart_by_name(self, monkeypatch):
         monkeypatch.setitem(BLOCKS, "again", {**BLOCKS["matched"], "name": "again_wide"})
@@ -1249,6 +1261,16 @@ class TestPage:
         if names == ("matched",):
             assert 'class="alert"' not in text
             assert "The effect is the average over programme cases (ATT)." in text
+
+    def test_an_outcome_that_the_programme_cannot_change_is_called_so(self, tmp_path):
+        negative = {**OUTCOME, "name": "moved", "column": "moved", "label": "Moved house"}
+        negative |= {"negative": True, "primary": False}
+        results = {name: effects_of(("matched",)) for name in ("hit", "moved")}
+        one = evaluation(outcomes=[OUTCOME, negative], results=results)
+        text = page_of(one, tmp_path / "out")
+        assert "Moved house (in a year), which the programme cannot change: lower in the" in text
+        assert "Moved house (in a year), which the programme cannot change, after matching" in text
+        assert "Hit again (in a year), which" not in text
 
     def test_everything_hidden_makes_a_page(self, tmp_path):
         one = evaluation(("matched", "weights"), numbers=None, crude=None, others=None)

@@ -19,6 +19,7 @@ from drive_eval.report.designs import (
     kept_words,
     limit_of,
     made_by,
+    marked_label,
     on_whom,
     overlap_table,
     source_words,
@@ -582,7 +583,7 @@ def _signed_text(e: Estimate | None, limit: float, when: str) -> str:
 def designs_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
     """All designs of the plan in a row: what each keeps, what imbalance is left, whose effect."""
     rows = []
-    for number, name in enumerate(design_names(evaluation)):
+    for name in design_names(evaluation):
         kept, _out = kept_stages(evaluation, name)
         worst = [c for c in balance_of(evaluation, name).checks if c.name == "worst_smd"]
         left = worst[0].statistic if worst else None
@@ -590,7 +591,7 @@ def designs_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
         whose = on_whom(evaluation, name).removeprefix("The effect is ").removesuffix(".")
         rows.append(
             (
-                f"{design_label(evaluation, name)}{'' if number else ' (main design)'}",
+                marked_label(evaluation, name),
                 *[
                     f"{shown_count(group_count(evaluation, name, group, kept))} "
                     f"({_worth(evaluation, name, group)})"

@@ -48,6 +48,7 @@ __all__ = [
     "limit_of",
     "made_by",
     "main_sentences",
+    "marked_label",
     "methods_paragraph",
     "on_whom",
     "overlap_table",
@@ -73,6 +74,15 @@ def design_label(evaluation: Evaluation, term: str) -> str:
     titles = {name: _block(evaluation, name).title for name in design_names(evaluation)}
     alone = list(titles.values()).count(titles[term]) == 1
     return titles[term] if alone else f"{titles[term]} ({term.replace('_', ' ')})"
+
+
+def marked_label(evaluation: Evaluation, term: str) -> str:
+    """Return the plain words for a term, the main design and the crude comparison marked."""
+    words = design_label(evaluation, term)
+    if term == CRUDE:
+        return f"{words} (not a fair comparison)"
+    main = term == main_design(evaluation) and "main" not in words.lower().split("(")[-1]
+    return f"{words} (main design)" if main else words
 
 
 def is_matched(evaluation: Evaluation, name: str) -> bool:

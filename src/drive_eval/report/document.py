@@ -334,7 +334,8 @@ def _risks(evaluation: Evaluation, plan: Plan, labels: dict[str, str]) -> dict[s
 def _risk_title(outcome: Any) -> str:
     if isinstance(outcome, BinaryOutcome):
         name = outcome.label or outcome.name.replace("_", " ").capitalize()
-        return f"{name} ({outcome.horizon})" if outcome.horizon else name
+        title = f"{name} ({outcome.horizon})" if outcome.horizon else name
+        return f"{title}, which the programme cannot change" if outcome.negative else title
     return "Risk judged to have fallen moderately or significantly"
 
 

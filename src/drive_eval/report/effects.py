@@ -14,6 +14,7 @@ from drive_eval.report.designs import (
     effects_headline,
     has_designs,
     kept_words,
+    marked_label,
     source_words,
 )
 from drive_eval.report.drawing import (
@@ -55,7 +56,6 @@ MARKS = {
 }
 #: A ratio beyond these is drawn as an arrowhead at the edge.
 RATIOS = (0.05, 20.0)
-NOT_FAIR = "not a fair comparison"
 
 
 def effects_by_design_chart(
@@ -183,7 +183,7 @@ def _ends(name: str, e: Estimate | None, scale: int) -> dict[str, float | None]:
 def _row_words(evaluation: Evaluation, row: dict[str, Any]) -> str:
     words = wrapped(design_label(evaluation, row["design"]), 27)
     if row["part"] == "crude":
-        words += f"\n({NOT_FAIR})"
+        words += "\n(not a fair comparison)"
     if row["n_programme"] is not None and row["n_comparison"] is not None:
         words += f"\nn = {row['n_programme']:,} and {row['n_comparison']:,}"
     return words
@@ -305,9 +305,7 @@ def _number(value: float, form: str) -> str:
 def _spoken(
     evaluation: Evaluation, row: dict[str, Any], titles: Mapping[str, str], *, several: bool
 ) -> str:
-    who = design_label(evaluation, row["design"])
-    if row["part"] != "other":
-        who += f" ({NOT_FAIR})" if row["part"] == "crude" else " (main design)"
+    who = marked_label(evaluation, row["design"])
     if several:
         who = f"{titles[row['outcome']]}, {who}"
     parts = []
@@ -329,7 +327,6 @@ def effects_by_design_table(
 ) -> Table:
     """Every design's shares, difference and ratio for each outcome, the crude comparison on top."""
     rows = []
-    main = main_design(evaluation)
     names = [name for name in names if has_designs(evaluation, name)]
     several = len(names) > 1
     for name in names:
@@ -342,11 +339,10 @@ def effects_by_design_table(
             if all(e is None for e in found.values()):
                 continue
             gap, ratio = found["risk_difference"], found["risk_ratio"]
-            part = f" ({NOT_FAIR})" if term == CRUDE else " (main design)" if term == main else ""
             rows.append(
                 (
                     *([titles[name]] if several else []),
-                    f"{design_label(evaluation, term)}{part}",
+                    marked_label(evaluation, term),
                     _share_text(found["risk_treated"]),
                     _share_text(found["risk_comparison"]),
                     value_text(gap),

@@ -143,7 +143,9 @@ def effect(result: ResultSet, measure: str, term: str) -> Estimate | None:
         for e in result.estimates
         if e.measure == measure and (e.term == term or e.term.startswith(f"{term} ("))
     ]
-    return next((e for e in found if not (e.subgroup or e.group)), None)
+    # The share of one arm names its arm; a contrast of the arms names none.
+    arm = {"risk_treated": "programme", "risk_comparison": "comparison"}.get(measure, "")
+    return next((e for e in found if not e.subgroup and e.group in ("", arm)), None)
 
 
 def verdict_of(result: ResultSet, term: str) -> Verdict:
