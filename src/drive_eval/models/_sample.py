@@ -28,6 +28,7 @@ Missing: TypeAlias = Literal["refuse", "drop"]
 Spread: TypeAlias = Literal["sets", "stacked", "HC0", "HC1", "HC2", "HC3"]
 
 _HC = ("HC0", "HC1", "HC2", "HC3")
+NAME_THE_ARMS = 'a table does not say who was in the programme: name the column, treated="…".'
 #: What each kind of data offers for its variance; a design's own default comes first.
 OFFERED = {"table": _HC, "matched": ("sets", *_HC), "weighted": ("stacked", *_HC)}
 
@@ -61,6 +62,8 @@ class Sample:
         The rows used.
     y : array
         The outcome; 0 and 1 if it is one of true and false.
+    binary : bool
+        Whether it is.
     t : array of bool
         In the programme.
     weight, target : array
@@ -84,6 +87,7 @@ class Sample:
     kind: Literal["table", "matched", "weighted"]
     table: pd.DataFrame
     y: Array
+    binary: bool
     t: Flags
     weight: Array
     target: Array
@@ -163,7 +167,10 @@ def read(
         if nobody:
             raise DesignError(f'nobody is in the {group} group{empty} (column "{arm}").')
     rows = table if len(kept) == len(table) else table.iloc[kept]
-    y = flags(rows, outcome, "outcome") if binary else numbers(rows, outcome, "outcome")[0]
+    if binary:
+        y, two = flags(rows, outcome, "outcome").astype(float), True
+    else:
+        y, two = numbers(rows, outcome, "outcome")
     stage = None
     if source is not None:
         stage = Stage(
@@ -184,7 +191,8 @@ def read(
     return Sample(
         kind=kind,
         table=rows,
-        y=np.asarray(y, dtype=float),
+        y=y,
+        binary=two,
         t=t[kept],
         weight=weight[kept],
         target=target[kept],
@@ -215,9 +223,7 @@ def _kind(data: Data) -> Literal["table", "matched", "weighted"]:
 def _treated(data: Data, treated: str | None) -> str:
     if isinstance(data, pd.DataFrame):
         if treated is None:
-            raise DesignError(
-                'a table does not say who was in the programme: name the column, treated="…".'
-            )
+            raise DesignError(NAME_THE_ARMS)
         return treated
     if treated is not None and treated != data.treated:
         raise DesignError(

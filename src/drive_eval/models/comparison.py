@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from drive_eval.errors import DataError, DesignError, UndefinedResultError, did_you_mean
-from drive_eval.models import _change, _contrast, _instrument, _sample
+from drive_eval.models import _augmented, _change, _contrast, _instrument, _sample
 from drive_eval.models._clusters import Effect
 from drive_eval.models._regression import COVARIANCES, Covariance, arms, clusters, numbers
 from drive_eval.models._sample import whole
@@ -26,11 +26,19 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from drive_eval.models._augmented import Doubly
     from drive_eval.models._permutation import Few
     from drive_eval.models._regression import Array, Codes, Flags
     from drive_eval.models._sample import Data, Missing, Spread
+    from drive_eval.vocabulary import Estimand
 
-__all__ = ["difference_in_differences", "instrumental", "mean_contrast", "risk_contrast"]
+__all__ = [
+    "difference_in_differences",
+    "doubly_robust",
+    "instrumental",
+    "mean_contrast",
+    "risk_contrast",
+]
 
 Scale: TypeAlias = Literal["risk_ratio", "risk_difference", "odds_ratio"]
 
@@ -39,7 +47,6 @@ _MAIN = {
     "risk_difference": "difference_in_differences",
     "odds_ratio": "ratio_of_odds_ratios",
 }
-FEW_AREAS = 10  # below this, allocation by area leaves no sandwich to trust
 
 
 # Risks
@@ -56,7 +63,7 @@ def risk_contrast(
     cov: Spread | None = None,
     missing: Missing = "refuse",
     few: Few = "permutation",
-    few_areas: int = FEW_AREAS,
+    few_areas: int = _contrast.FEW_AREAS,
     rng: np.random.Generator | None = None,
     interactions: bool = True,
     min_clusters: int = 40,
@@ -271,7 +278,7 @@ def mean_contrast(
     cov: Spread | None = None,
     missing: Missing = "refuse",
     few: Few = "permutation",
-    few_areas: int = FEW_AREAS,
+    few_areas: int = _contrast.FEW_AREAS,
     rng: np.random.Generator | None = None,
     interactions: bool = True,
     min_clusters: int = 40,
@@ -375,6 +382,161 @@ min_clusters, outcome_name, contrast, group, unit, reporter, threshold, subgroup
         adjusted=adjusted,
         assumptions=_contrast.assumptions(sample, adjusted=adjusted, binary=False, unit=unit),
         call="comparison.mean_contrast",
+    )
+
+
+# Two models
+
+
+def doubly_robust(
+    data: Data,
+    *,
+    outcome: str,
+    covariates: str | Sequence[str] | None = None,
+    treated: str | None = None,
+    estimand: Estimand | None = None,
+    cluster: str | None = None,
+    conf_level: float = 0.95,
+    cov: Doubly | Spread | None = None,
+    missing: Missing = "refuse",
+    binary: bool | None = None,
+    min_clusters: int = 40,
+    events_per_parameter: float = 10.0,
+    outcome_name: str = "",
+    contrast: str = "programme v comparison",
+    group: str = "",
+    unit: str = "",
+    reporter: str = "",
+    threshold: str = "",
+    subgroup: str = "",
+) -> ResultSet:
+    """How much lower is the outcome in the programme, if one of two models is right?
+
+    A regression foretells the outcome in either arm, and what it gets wrong among those who
+    were in the arm is corrected with weights from a propensity score (augmented inverse
+    probability weighting).
+
+    Parameters
+    ----------
+    data : DataFrame, one row per person (or enrolment, or dyad); Matched or Weighted
+        A table gets its score from `covariates`; a design brings its weights.
+    outcome : str
+        Column of true and false (or 1 and 0), or of numbers.
+    covariates : str or sequence of str
+        Of the outcome models, and of a table's score: column names, or a formula's right-hand
+        side such as ``"age + C(site)"``. Of a design, by default those it was made from.
+    treated : str
+        As in `risk_contrast`.
+    estimand : {'ate', 'att', 'atc', 'ato'}, optional
+        Of a table, by default ``"ate"``; a design brings its own.
+    cluster : str, optional
+        Column of clusters; contributions are summed within them.
+    conf_level : float, between 0 and 1
+    cov : {'stacked', 'influence'}, optional
+        Whether the variance counts that both models were estimated (right if either model is),
+        or takes them as known (right if both are). Of a `Matched` as in `risk_contrast`.
+    missing : {'refuse', 'drop'}
+        As in `risk_contrast`. The score is that of all rows.
+    binary : bool, optional
+        Whether the outcome models are logistic; by default if the outcome is true and false.
+    min_clusters, events_per_parameter, outcome_name, contrast, group, unit, reporter, \
+threshold, subgroup
+        As in `risk_contrast`.
+
+    Returns
+    -------
+    ResultSet
+        The measures of `risk_contrast`, or of `mean_contrast` for an outcome of numbers. The
+        correction can carry a risk beyond 0 or 1: it and its ratios are then None, with a
+        Check; the difference stands.
+
+    Raises
+    ------
+    DataError, DesignError
+        As in `risk_contrast`; for covariates that foretell membership or, in an arm, the
+        outcome without error; for a few clusters that were allocated whole.
+
+    Notes
+    -----
+    **Assumptions.** Among people with the same covariates, who is in the programme has nothing
+    to do with the outcome; both arms hold people of every kind. Of the two models, one of who
+    is in the programme and one of the outcome, at least one is right; the data do not show
+    which.
+
+    With q the population (1 under ate, t under att, 1 − t under atc, e(1 − e) under ato), w the
+    weights q/e or q/(1 − e), and m_a fitted in arm a alone (logistic or linear, unweighted):
+
+    μ_a = Σqᵢm_a(xᵢ)/Σq + Σ(in arm a) wᵢ(yᵢ − m_a(xᵢ))/Σq.
+
+    Row i contributes [qᵢ(m_a(xᵢ) − μ_a) + wᵢ(yᵢ − m_a(xᵢ))]/Σq and, if stacked, its influence
+    on both models' coefficients times the slope of μ_a by them. Weights of a design that are
+    on another scale (stabilised) are normalised in each arm, and a Check says so.
+
+    Of a `Matched`, m_a is fitted with the matched weights. Its weighted residuals sum to zero
+    in each arm, so that nothing is left to add: the estimate is g-computation among matched
+    cases, and the variance, clustered on sets, counts that others might have been matched.
+
+    References
+    ----------
+    Bang H, Robins JM (2005). Doubly robust estimation in missing data and causal inference
+    models. Biometrics 61, 962.
+
+    Lunceford JK, Davidian M (2004). Stratification and weighting via the propensity score in
+    estimation of causal treatment effects: a comparative study. Statistics in Medicine 23,
+    2937.
+
+    Abadie A, Imbens GW (2011). Bias-corrected matching estimators for average treatment
+    effects. Journal of Business and Economic Statistics 29, 1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"arm": ["programme", "comparison", "comparison"] * 20,
+    ...                       "age": [20 + 7 * i % 31 for i in range(60)],
+    ...                       "incidents": [(5 * i % 7) for i in range(60)]})
+    >>> found = doubly_robust(table, outcome="incidents", treated="arm", covariates=["age"])
+    >>> found.check("doubly_robust").text.startswith("Two models were used")
+    True
+    """
+    _conf_level(conf_level)
+    sample, used, checks = _augmented.read(
+        data,
+        outcome=outcome,
+        treated=treated,
+        covariates=covariates,
+        estimand=estimand,
+        cluster=cluster,
+        cov=cov,
+        missing=missing,
+        binary=binary,
+    )
+    logistic = sample.binary if binary is None else binary
+    found, more = _augmented.numbers(
+        sample,
+        used,
+        binary=logistic,
+        cov=cov,
+        conf_level=conf_level,
+        min_clusters=min_clusters,
+        events_per_parameter=events_per_parameter,
+    )
+    return _contrast.result(
+        sample,
+        found,
+        [*checks, *more],
+        labels={
+            "outcome": outcome_name or outcome,
+            "unit": unit,
+            "reporter": reporter,
+            "threshold": threshold,
+            "subgroup": subgroup,
+            "conf_level": conf_level,
+        },
+        contrast=contrast,
+        group=group,
+        adjusted=True,
+        assumptions=_augmented.assumptions(sample, unit),
+        call="comparison.doubly_robust",
     )
 
 
@@ -863,11 +1025,11 @@ def _both_arms(t: Flags, name: str) -> None:
 
 def _count_clusters(t: Flags, groups: Codes) -> int:
     count = int(groups.max()) + 1
-    if count < FEW_AREAS and whole(t, groups):
+    if count < _contrast.FEW_AREAS and whole(t, groups):
         raise DesignError(
             f"only {count} clusters were allocated, each as a whole. A cluster sandwich from "
-            f"fewer than {FEW_AREAS} gives intervals that are far too narrow: compare the "
-            "clusters' own rates (permutation of clusters), or describe the arms without a "
+            f"fewer than {_contrast.FEW_AREAS} gives intervals that are far too narrow: compare "
+            "the clusters' own rates (permutation of clusters), or describe the arms without a "
             "contrast."
         )
     return count
