@@ -438,7 +438,8 @@ class TestOutcomeSentences:
         assert (
             "Propensity weights (ATT): anything from 6 fewer to 4 more in every 100; Weights with "
             "equal means: anything from 6 fewer to 4 more in every 100. They do not all lead to "
-            "the same reading, so the answer rests on how the comparison is made."
+            "the same reading: the answer may rest on how the comparison is made, or on whose "
+            "effect it is."
         ) in said
 
     def test_a_hidden_further_design_is_said_so(self):
@@ -1137,8 +1138,8 @@ class TestBehaviours:
             (LOWER, "The other designs lead to the same reading as the main design."),
             (
                 UNCLEAR,
-                "The other designs do not all lead to the same reading, so the answer rests on how "
-                "the comparison is made.",
+                "The other designs do not all lead to the same reading: the answer may rest on how "
+                "the comparison is made, or on whose effect it is.",
             ),
             (None, "Not all of the other designs can be shown."),
         ],

@@ -323,7 +323,7 @@ def overlap_chart(evaluation: Evaluation, labels: Mapping[str, str]) -> Chart | 
         for row, share in zip(rows, _shares(rows), strict=True)
     }
     edge = max([share for share in shares.values() if share is not None], default=50.0)
-    edge = max(edge, 20.0) * 1.3
+    edge = max(edge, 20.0) * 1.36
     heads = {
         group: wrapped(arm_label(group, labels), 26 if len(whens) == 1 else 20)
         for group in ARMS.codes

@@ -431,8 +431,8 @@ def _other_designs(evaluation: Evaluation, result: ResultSet, *, numbers: bool =
         last = f"{they} lead to the same reading as the main design."
     else:
         last = (
-            f"{they} do not all lead to the same reading, so the answer rests on how the "
-            "comparison is made."
+            f"{they} do not all lead to the same reading: the answer may rest on how the "
+            "comparison is made, or on whose effect it is."
         )
     if not numbers:
         return [last]
