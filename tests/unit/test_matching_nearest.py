@@ -412,7 +412,7 @@ def test_an_empty_group_is_refused():
 
 
 def test_without_covariates_there_is_no_score():
-    with pytest.raises(DesignError, match="no covariate is named, and a propensity score needs"):
+    with pytest.raises(DesignError, match="no covariate is named; give at least one"):
         nearest(ages(), treated="arm", covariates=[])
 
 

@@ -63,8 +63,6 @@ class Score:
 def propensity(table: pd.DataFrame, *, treated: str, covariates: str | Sequence[str]) -> Score:
     """Fit the propensity score by logistic regression; separation is refused and named."""
     t = both_arms(table, treated)
-    if not covariates:
-        raise DesignError("no covariate is named, and a propensity score needs at least one.")
     design = design_matrix(table, covariates)
     matrix = _with_intercept(design.matrix)
     coefficients = logistic_coefficients(
