@@ -273,8 +273,8 @@ def test_the_description_can_be_pasted_into_a_methods_section():
         ({"caliper_scale": "probability"}, "neighbour on the propensity score, without"),
         ({"caliper_sd": 0.5, "caliper_scale": "probability"}, "deviations of the propensity score"),
         ({"distance": "mahalanobis"}, "on the Mahalanobis distance of the covariates, without"),
-        ({"unit": "who"}, 'No comparison "who" was used more than once, and no case was matched'),
-        ({"unit": "who", "replace": True}, 'No comparison "who" was used more than once in a set'),
+        ({"unit": "who"}, "No comparison who was used more than once, and no case was matched"),
+        ({"unit": "who", "replace": True}, "No comparison who was used more than once in a set"),
     ],
 )
 def test_every_choice_is_described(options, sentence):

@@ -141,23 +141,18 @@ def make_designs(plan: Plan, units: pd.DataFrame) -> dict[str, Design]:
     designs = {}
     faults = []
     for block in plan.balancing:
-        names = dict.fromkeys(
-            ("perpetrator_id", "group", *block.covariates, *block.exact, *_id_columns(units))
-        )
+        names = dict.fromkeys(("perpetrator_id", "group", *block.covariates, *block.exact))
+        table = units[list(names)].assign(person=units["perpetrator_id"])
         try:
             with warnings.catch_warnings():
                 # What a warning says stands among the design's checks, which the report shows.
                 warnings.simplefilter("ignore", DesignWarning)
-                designs[block.name] = _made(block, units[list(names)])
+                designs[block.name] = _made(block, table)
         except DesignError as refusal:
             faults.append(f'[[balancing]] "{block.name}": {refusal}')
     if faults:
         raise DesignError("\n".join(faults))
     return designs
-
-
-def _id_columns(units: pd.DataFrame) -> list[str]:
-    return [name for name in ("unit_id", "case_id") if name in units]
 
 
 def _made(block: BalancingBlock, table: pd.DataFrame) -> Design:
@@ -175,7 +170,7 @@ def _made(block: BalancingBlock, table: pd.DataFrame) -> Design:
             caliper_scale=block.caliper_scale,
             exact=block.exact,
             order=block.order,
-            unit="perpetrator_id",
+            unit="person",
             rng=np.random.default_rng(block.seed) if block.order == "random" else None,
             **shared,
         )
@@ -220,13 +215,28 @@ def balance_result(
     checks = [Check(name="design", text=line) for line in design.sentences]
     checks += [Check(name="design_counts", text=line) for line in counted]
     checks.append(Check(name="estimand", text=ESTIMANDS[design.estimand]))
-    tables = [dataclasses.replace(design.flow, name=f"matching:{block.name}", unit=unit)]
+    tables = [dataclasses.replace(_flow(block, design), name=f"matching:{block.name}", unit=unit)]
     if design.score is not None:
         tables.append(_overlap_table(block, design, units["group"], unit))
     return ResultSet(
         estimates=tuple(dataclasses.replace(e, unit=unit) for e in design.balance.estimates),
         checks=(*checks, *design.balance.checks, *_covariate_cells(block, design, units)),
         tables=tuple(tables),
+    )
+
+
+def _flow(block: BalancingBlock, design: Design) -> CountTable:
+    """Return the flow; without a line of those trimmed where the design trims nobody."""
+    if BALANCING_METHODS[block.method][0] == "matched" or block.trim:
+        return design.flow
+    kept = {c.key: c.count or 0 for c in design.flow.cells if c.key[1] == "weighted"}
+    return CountTable.from_counts(
+        name=design.flow.name,
+        title=design.flow.title,
+        unit=design.flow.unit,
+        dimensions=design.flow.dimensions,
+        counts=kept,
+        totals={(group, "all"): [(group, stage)] for group, stage in kept},
     )
 
 

@@ -120,7 +120,11 @@ def _counts_said(flow: CountTable) -> list[str]:
 
 def _worst(check: Check, estimates: tuple[Estimate, ...]) -> Check:
     """Say how much imbalance remains among the covariates that may be shown."""
-    after = [e for e in estimates if e.measure == "smd" and e.subgroup == "after"]
+    after = [
+        e
+        for e in estimates
+        if e.measure == "smd" and e.subgroup == "after" and e.term != "propensity score"
+    ]
     known = [e for e in after if e.estimate is not None]
     if not known:
         return dataclasses.replace(check, statistic=None, text=HIDDEN)

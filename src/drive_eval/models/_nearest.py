@@ -474,7 +474,6 @@ def refuse_no_match(pairs: Pairs, exact: Sequence[str], unit: str | None, cases:
 
 def sentences(
     *,
-    pairs: Pairs,
     score: Score,
     covariates: str | Sequence[str],
     ratio: int,
@@ -486,7 +485,6 @@ def sentences(
     order: str,
     unit: str | None,
     distance: str,
-    overlap: Check,
 ) -> tuple[str, ...]:
     """Return what was done, as a methods section says it."""
     scale = SCALES[caliper_scale]
@@ -499,10 +497,6 @@ def sentences(
         f"Each programme case was matched to {many} by nearest neighbour on {on}, "
         f"{'with' if replace else 'without'} replacement{turn}."
     ]
-    if ratio > 1:
-        sizes = np.unique(np.unique(pairs.treated, return_counts=True)[1], return_counts=True)
-        listed = ", ".join(f"{count:,} with {size}" for size, count in zip(*sizes, strict=True))
-        said.append(f"Sets by their number of comparison cases: {listed}.")
     said.append(score_sentence(covariates, score.design.references))
     if caliper_sd is None:
         said.append("No caliper was set: a match may be far away.")
@@ -515,9 +509,19 @@ def sentences(
         said.append(f"Matched cases agree on {', '.join(exact)}.")
     if unit:
         said.append(
-            f'No comparison "{unit}" was used more than once{" in a set" if replace else ""}, '
-            f'and no case was matched to a row of its own "{unit}".'
+            f"No comparison {unit} was used more than once{' in a set' if replace else ''}, "
+            f"and no case was matched to a row of its own {unit}."
         )
+    return tuple(said)
+
+
+def counted(*, pairs: Pairs, score: Score, ratio: int, overlap: Check) -> tuple[str, ...]:
+    """Return what was found on the way, in sentences that hold counts of cases."""
+    said = []
+    if ratio > 1:
+        sizes = np.unique(np.unique(pairs.treated, return_counts=True)[1], return_counts=True)
+        listed = ", ".join(f"{count:,} with {size}" for size, count in zip(*sizes, strict=True))
+        said.append(f"Sets by their number of comparison cases: {listed}.")
     middle = np.median(score.probability[score.treated])
     upper = score.probability >= middle
     said.append(

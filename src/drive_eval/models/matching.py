@@ -226,8 +226,8 @@ def nearest(
         score=pd.Series(score.probability, index=table.index, name="propensity_score"),
         pairs=_nearest.pairs_table(pairs, table.index),
         variance="HC3" if replace else "sets",
+        counted=_nearest.counted(pairs=pairs, score=score, ratio=ratio, overlap=overlap),
         sentences=_nearest.sentences(
-            pairs=pairs,
             score=score,
             covariates=covariates,
             ratio=ratio,
@@ -239,7 +239,6 @@ def nearest(
             order=order,
             unit=unit,
             distance=distance,
-            overlap=overlap,
         ),
     )
 
