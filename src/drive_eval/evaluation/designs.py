@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from drive_eval.errors import DesignError, DesignWarning, did_you_mean
+from drive_eval.errors import DesignError, DesignWarning, UndefinedResultError, did_you_mean
 from drive_eval.evaluation.contrasts import merge, null_result, smallest_count
 from drive_eval.models import comparison, matching, sensitivity
 from drive_eval.plan import BALANCING_METHODS
@@ -46,6 +46,7 @@ __all__ = [
     "design_contrasts",
     "hidden_cause",
     "make_designs",
+    "pair_bounds",
     "with_outcome",
     "with_term",
 ]
@@ -448,6 +449,41 @@ def hidden_cause(outcome: BinaryOutcome | None, contrasts: ResultSet, main: str)
         if difference.estimate is None:
             return ResultSet()
         return ResultSet(checks=(sensitivity.negative_outcome(difference, margin=outcome.margin),))
-    if ratio.estimate is None or not ratio.estimate or ratio.conf_low is None:
+    if ratio.estimate is None:
         return ResultSet()
-    return with_term(sensitivity.e_value(ratio), main)
+    return sensitivity.e_value(ratio)
+
+
+def pair_bounds(
+    plan: Plan, designs: Mapping[str, Design], outcome: pd.Series[Any], labels: Mapping[str, Any]
+) -> ResultSet:
+    """How far must a hidden cause have moved the odds of joining within a pair of the main design?
+
+    Parameters
+    ----------
+    plan : Plan
+    designs : mapping of name to Matched or Weighted
+    outcome : Series
+        In the rows that the designs were made from.
+    labels : mapping
+        Of the outcome.
+
+    Returns
+    -------
+    ResultSet
+        Rosenbaum's bounds; empty where the main design is not made of pairs.
+    """
+    main = plan.balancing[0]
+    if main.method != "nearest" or main.ratio > 1 or main.replace:
+        return ResultSet()  # Rosenbaum's bounds here are those of pairs
+    design = with_outcome(designs[main.name], outcome)
+    try:
+        return sensitivity.rosenbaum_bounds(
+            design,  # type: ignore[arg-type]
+            outcome=str(outcome.name),
+            missing="drop",
+            outcome_name=str(labels["outcome"]),
+            **{name: value for name, value in labels.items() if name != "outcome"},
+        )
+    except (DesignError, UndefinedResultError) as refusal:
+        return ResultSet(checks=(Check(name="rosenbaum", text=str(refusal)),))
