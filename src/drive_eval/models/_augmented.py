@@ -118,7 +118,7 @@ def numbers(
     events_per_parameter: float,
 ) -> tuple[dict[str, Number], list[Check]]:
     """Return the contrasts, and what must be known of them."""
-    if _contrast.few_areas(sample, _contrast.FEW_AREAS):
+    if _contrast.few_areas(sample, _sample.FEW_AREAS):
         count = 0 if sample.areas is None else int(sample.areas.max()) + 1
         raise DesignError(
             f"only {count} clusters were allocated, each as a whole: too few for two models. "

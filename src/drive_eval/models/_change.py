@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from drive_eval.errors import DataError, DesignError, did_you_mean
+from drive_eval.errors import DataError, DesignError, UndefinedResultError, did_you_mean
 from drive_eval.models import _paired
 from drive_eval.models._clusters import Effect, effect
 from drive_eval.models._intervals import mover_ratio
@@ -350,3 +350,27 @@ def why_missing(measure: str, number: Number, risk: Array) -> str:
     if measure == "ratio_of_ratios" and risk[1] == 0 and risk[3] == 0:
         return "nobody in either arm had the outcome after, so the ratio of ratios is not defined."
     return "nobody in one arm changed, or too few clusters did, so there is no interval."
+
+
+def refuse_no_ratio(risk: Array, scale: str) -> None:
+    """Refuse a scale on which the change of an arm does not exist."""
+    if scale == "risk_difference":
+        return
+    for value, name in zip(risk[[0, 2]], ("programme", "comparison"), strict=True):
+        if value == 0:
+            raise UndefinedResultError(
+                f"nobody in the {name} group had the outcome before: a reduction from nothing is "
+                'not defined. scale="risk_difference" is.'
+            )
+    if scale == "odds_ratio" and ((risk == 0) | (risk == 1)).any():
+        raise UndefinedResultError(
+            "in one arm and period nobody, or everybody, had the outcome: its odds do not "
+            'exist. Use scale="risk_ratio" or "risk_difference".'
+        )
+
+
+def variance_name(groups: Codes | None, law: Effect, *, reduced: bool) -> str:
+    """Say how the variance is made and which t is used."""
+    name = "HC1 sandwich" if groups is None else "cluster sandwich"
+    name += " (Mancl–DeRouen)" if reduced else ""
+    return name if law.df is None else f"{name}, t with {round(law.df, 1):g} df"

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from drive_eval.models._regression import Array, Codes, Design
     from drive_eval.models._sample import Sample
 
-FEW_AREAS = 10  # below this, allocation by area leaves no sandwich to trust
 #: Over whom averages are taken, as a method's name ends.
 SCOPE = {
     "att": "over programme cases (ATT)",

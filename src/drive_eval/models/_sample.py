@@ -28,6 +28,7 @@ Missing: TypeAlias = Literal["refuse", "drop"]
 Spread: TypeAlias = Literal["sets", "stacked", "HC0", "HC1", "HC2", "HC3"]
 
 _HC = ("HC0", "HC1", "HC2", "HC3")
+FEW_AREAS = 10  # below this, allocation by area leaves no sandwich to trust
 NAME_THE_ARMS = 'a table does not say who was in the programme: name the column, treated="…".'
 #: What each kind of data offers for its variance; a design's own default comes first.
 OFFERED = {"table": _HC, "matched": ("sets", *_HC), "weighted": ("stacked", *_HC)}
@@ -332,3 +333,16 @@ def whole(t: Flags, groups: Codes) -> bool:
     """Tell whether every cluster lies in one arm."""
     share = np.bincount(groups, weights=t) / np.bincount(groups)
     return bool(np.isin(share, [0.0, 1.0]).all())
+
+
+def count_clusters(t: Flags, groups: Codes) -> int:
+    """Return how many clusters there are; a few that were allocated whole are refused."""
+    count = int(groups.max()) + 1
+    if count < FEW_AREAS and whole(t, groups):
+        raise DesignError(
+            f"only {count} clusters were allocated, each as a whole. A cluster sandwich from "
+            f"fewer than {FEW_AREAS} gives intervals that are far too narrow: compare "
+            "the clusters' own rates (permutation of clusters), or describe the arms without a "
+            "contrast."
+        )
+    return count

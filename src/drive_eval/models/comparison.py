@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from drive_eval.errors import DataError, DesignError, UndefinedResultError, did_you_mean
+from drive_eval.errors import DataError, DesignError, did_you_mean
 from drive_eval.models import _augmented, _change, _contrast, _instrument, _sample
 from drive_eval.models._clusters import Effect
-from drive_eval.models._regression import COVARIANCES, Covariance, arms, clusters, numbers
-from drive_eval.models._sample import whole
+from drive_eval.models._sample import count_clusters
 from drive_eval.results import Check, Estimate, Provenance, ResultSet
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from drive_eval.models._augmented import Doubly
     from drive_eval.models._permutation import Few
-    from drive_eval.models._regression import Array, Codes, Flags
+    from drive_eval.models._regression import Covariance, Flags
     from drive_eval.models._sample import Data, Missing, Spread
     from drive_eval.vocabulary import Estimand
 
@@ -63,7 +62,7 @@ def risk_contrast(
     cov: Spread | None = None,
     missing: Missing = "refuse",
     few: Few = "permutation",
-    few_areas: int = _contrast.FEW_AREAS,
+    few_areas: int = _sample.FEW_AREAS,
     rng: np.random.Generator | None = None,
     interactions: bool = True,
     min_clusters: int = 40,
@@ -278,7 +277,7 @@ def mean_contrast(
     cov: Spread | None = None,
     missing: Missing = "refuse",
     few: Few = "permutation",
-    few_areas: int = _contrast.FEW_AREAS,
+    few_areas: int = _sample.FEW_AREAS,
     rng: np.random.Generator | None = None,
     interactions: bool = True,
     min_clusters: int = 40,
@@ -700,7 +699,7 @@ def difference_in_differences(
                 long, elapsed_days, person=person, treated=treated, tolerance=tolerance_days
             )
         )
-    count = len(t) if cluster is None else _count_clusters(t, groups)
+    count = len(t) if cluster is None else count_clusters(t, groups)
     fewest = _change.smaller_arm(t, groups)
     small, freedom = _change.small_sample(count, fewest, min_clusters)
     if df is None:
@@ -720,7 +719,7 @@ def difference_in_differences(
     )
 
     risk = np.array([y[t, 0].mean(), y[t, 1].mean(), y[~t, 0].mean(), y[~t, 1].mean()])
-    _refuse_no_ratio(risk, scale)
+    _change.refuse_no_ratio(risk, scale)
     widen = np.sqrt(np.repeat(np.asarray(design_effect, dtype=float), 2))
     spread = _change.cell_covariance(y, t, groups, reduced=small) * np.outer(widen, widen)
     shared: dict[str, Any] = {
@@ -740,7 +739,10 @@ def difference_in_differences(
         )
         for name, arm, size in zip(("programme", "comparison"), (t, ~t), design_effect, strict=True)
     )
-    both: dict[str, Any] = {"within": within, "method": _sandwich(groups, law, reduced=small)}
+    both: dict[str, Any] = {
+        "within": within,
+        "method": _change.variance_name(groups, law, reduced=small),
+    }
     found = {
         "ratio_of_ratios": _change.ratio_of_ratios(risk, spread, law, conf_level, **both),
         "difference_in_differences": _change.difference_of_differences(
@@ -798,22 +800,6 @@ def difference_in_differences(
         ),
         provenance=Provenance(call="comparison.difference_in_differences"),
     )
-
-
-def _refuse_no_ratio(risk: Array, scale: Scale) -> None:
-    if scale == "risk_difference":
-        return
-    for value, name in zip(risk[[0, 2]], ("programme", "comparison"), strict=True):
-        if value == 0:
-            raise UndefinedResultError(
-                f"nobody in the {name} group had the outcome before: a reduction from nothing is "
-                'not defined. scale="risk_difference" is.'
-            )
-    if scale == "odds_ratio" and ((risk == 0) | (risk == 1)).any():
-        raise UndefinedResultError(
-            "in one arm and period nobody, or everybody, had the outcome: its odds do not "
-            'exist. Use scale="risk_ratio" or "risk_difference".'
-        )
 
 
 # Instrumental variables
@@ -905,105 +891,24 @@ def instrumental(
     >>> round(result.one(term="iv").estimate, 3)
     -0.25
     """
-    if cov not in COVARIANCES:
-        raise DesignError(f'"{cov}" is no covariance.{did_you_mean(str(cov), COVARIANCES)}')
     _conf_level(conf_level)
-    y, binary = numbers(table, outcome, "outcome")
-    z, d = arms(table, assigned, "assigned"), arms(table, delivered, "delivered")
-    for name, role, flag in ((assigned, "assigned", z), (delivered, "delivered", d)):
-        if flag.all() or not flag.any():
-            raise UndefinedResultError(
-                f'column "{name}" ({role}) is the same for everybody, so nothing can be compared.'
-            )
-    groups = None if cluster is None else clusters(table, cluster)
-    df = len(y) - 2 if groups is None else _count_clusters(z, groups) - 1
-    if df < 1:
-        raise DesignError(
-            f"{len(y)} rows{'' if groups is None else ' in one cluster'} cannot carry a slope."
-        )
-    found = _instrument.slopes(
-        y, z, d, cov=cov, groups=groups, law=Effect(df=df), conf_level=conf_level
-    )
-
-    kind = "risk" if binary else "mean"
-    shared: dict[str, Any] = {
-        "outcome": outcome_name or outcome,
-        "unit": unit,
-        "reporter": reporter,
-        "threshold": threshold,
-        "subgroup": subgroup,
-        "conf_level": conf_level,
-    }
-    estimates = []
-    for term, number in found.numbers.items():
-        arm = d if term == "as_treated" else z
-        labels = {**shared, "contrast": contrast, "term": term, "claim": "associational"}
-        labels |= {"n": int(arm.sum()), "n_reference": int((~arm).sum())}
-        first = term == "first_stage"
-        if binary or first:
-            what = d if first else y
-            labels["n_events"] = int(what[arm].sum())
-            labels["n_events_reference"] = int(what[~arm].sum())
-        measure = "delivered_difference" if first else f"{kind}_difference"
-        estimates.append(number.named(measure, labels))
-    for term, arm in (("itt", z), ("as_treated", d)):
-        for name, group, inside in (
-            ("treated", "programme", arm),
-            ("comparison", "comparison", ~arm),
-        ):
-            labels = {**shared, "term": term, "group": group, "n": int(inside.sum())}
-            if binary:
-                labels["n_events"] = int(y[inside].sum())
-            number = _instrument.level(y[inside], binary=binary, conf_level=conf_level)
-            estimates.append(number.named(f"{kind}_{name}", labels))
-
-    checks = [
-        Check(
-            name="first_stage_f",
-            passed=found.strength >= first_stage_f,
-            statistic=found.strength,
-            threshold=first_stage_f,
-            df=df,
-            text="how strongly the assignment moved the delivery; below the threshold the "
-            "interval of the instrumental variable may be too narrow (see iv_anderson_rubin).",
-        )
-    ]
-    for group, arm, wanted in (("programme", z, True), ("comparison", ~z, False)):
-        off = int((d[arm] != wanted).sum())
-        text = f"{off} of {int(arm.sum())} people assigned to the {group} were not treated so."
-        checks.append(Check(name="not_as_assigned", statistic=off, group=group, text=text))
-    still = [term for term, number in found.numbers.items() if number.std_error is None]
-    still.remove("iv_anderson_rubin")  # it never has one
-    if still:
-        checks.append(
-            Check(
-                name="no_variance",
-                text=f"{', '.join(still)}: nothing differs within the arms, so there is no "
-                "standard error and no interval.",
-            )
-        )
-    if found.numbers["iv_anderson_rubin"].low is None and "itt" not in still:
-        text = (
-            "the effects that the Anderson–Rubin test cannot rule out are not one bounded "
-            "interval: the assignment moved the delivery too little."
-        )
-        checks.append(Check(name="anderson_rubin_unbounded", passed=False, text=text))
-    return ResultSet(
-        estimates=tuple(estimates),
-        checks=tuple(checks),
-        assumptions=(
-            "As allocated: the arms are comparable as they were assigned; people count where they "
-            "were assigned.",
-            "As delivered: people were sorted into what they got by their circumstances; this is "
-            "not protected by randomisation and shows an association only.",
-            "Instrumental variable: the assignment changes the outcome through the delivery only "
-            "(exclusion).",
-            "Instrumental variable: nobody gets the programme because it was not assigned, or "
-            "misses it because it was (monotonicity).",
-            "Instrumental variable: the assignment moves the delivery, and the effect is of those "
-            "it moved (relevance).",
-        ),
-        provenance=Provenance(call="comparison.instrumental"),
+    return _instrument.contrast(
+        table,
+        outcome=outcome,
+        assigned=assigned,
+        delivered=delivered,
+        cov=cov,
+        cluster=cluster,
+        first_stage_f=first_stage_f,
+        contrast_name=contrast,
+        shared={
+            "outcome": outcome_name or outcome,
+            "unit": unit,
+            "reporter": reporter,
+            "threshold": threshold,
+            "subgroup": subgroup,
+            "conf_level": conf_level,
+        },
     )
 
 
@@ -1021,21 +926,3 @@ def _both_arms(t: Flags, name: str) -> None:
     for empty, group in ((not t.any(), "programme"), (t.all(), "comparison")):
         if empty:
             raise DesignError(f'nobody is in the {group} group (column "{name}").')
-
-
-def _count_clusters(t: Flags, groups: Codes) -> int:
-    count = int(groups.max()) + 1
-    if count < _contrast.FEW_AREAS and whole(t, groups):
-        raise DesignError(
-            f"only {count} clusters were allocated, each as a whole. A cluster sandwich from "
-            f"fewer than {_contrast.FEW_AREAS} gives intervals that are far too narrow: compare "
-            "the clusters' own rates (permutation of clusters), or describe the arms without a "
-            "contrast."
-        )
-    return count
-
-
-def _sandwich(groups: Codes | None, law: Effect, *, reduced: bool = False) -> str:
-    name = "HC1 sandwich" if groups is None else "cluster sandwich"
-    name += " (Mancl–DeRouen)" if reduced else ""
-    return name if law.df is None else f"{name}, t with {round(law.df, 1):g} df"
