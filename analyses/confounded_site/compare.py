@@ -24,3 +24,4 @@ for outcome in ("repeat_12m", "traffic_offence_12m"):
     ):
         true = true_value(truth, outcome=outcome, measure="risk_difference", estimand=estimand)
         print(f"  {words:36} {true:+.3f}")
+print(folder / "outputs" / "release" / "report.html")

@@ -8,6 +8,5 @@ import drive_eval as de
 folder = Path(__file__).parent
 runpy.run_path(str(folder / "prepare.py"))
 plan = de.load_plan(folder / "evaluation.toml")
-report = de.write_report(de.run(plan, de.load_study(plan)), folder / "outputs", overwrite=True)
+de.write_report(de.run(plan, de.load_study(plan)), folder / "outputs", overwrite=True)
 runpy.run_path(str(folder / "compare.py"))
-print(report)

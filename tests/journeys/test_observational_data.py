@@ -13,6 +13,7 @@ import pytest
 
 import drive_eval as de
 from drive_eval.data.study import read_study
+from drive_eval.data.synthetic import true_value
 from drive_eval.data.synthetic.confounded import COLUMNS
 
 ANALYSES = Path(__file__).resolve().parents[2] / "analyses"
@@ -90,6 +91,44 @@ def test_the_confounded_site_is_drawn_once_and_kept(copy_of):
     before = (folder / "data" / "cases.csv").stat().st_mtime_ns
     runpy.run_path(str(folder / "prepare.py"))
     assert (folder / "data" / "cases.csv").stat().st_mtime_ns == before
+
+
+@pytest.fixture(scope="module")
+def site():
+    """Run the plan of the confounded site on the drawn study."""
+    plan = de.load_plan(ANALYSES / "confounded_site")
+    return de.run(plan, de.synthetic_study("confounded", seed=1))
+
+
+def test_the_crude_comparison_is_wrong_and_every_design_holds_its_own_truth(site):
+    truth = de.synthetic_study("confounded", seed=1).truth
+    estimands = {
+        "matched": "att",  # two programme cases have no match; the others are nearly all of them
+        "att_weights": "att",
+        "entropy": "att",
+        "ato_weights": "ato",
+        "ate_weights": "ate",
+    }
+    for outcome in ("repeat_12m", "traffic_offence_12m"):
+        labels = {"outcome": outcome, "measure": "risk_difference"}
+        crude = site.results[outcome].one(measure="risk_difference", term="crude")
+        assert crude.conf_low > 0 >= true_value(truth, **labels, estimand="att")
+        for name, estimand in estimands.items():
+            found = site.results[outcome].one(measure="risk_difference", term=name)
+            true = true_value(truth, **labels, estimand=estimand)
+            assert found.conf_low <= true <= found.conf_high, (outcome, name)
+            assert found.claim == "associational"
+    assert site.results["repeat_12m"].one(measure="risk_ratio", term="matched").conf_high < 1
+
+
+def test_the_findings_are_set_beside_the_truth(site, copy_of, capsys):
+    folder = copy_of("confounded_site")
+    runpy.run_path(str(folder / "prepare.py"))
+    de.write_report(site, folder / "outputs")
+    runpy.run_path(str(folder / "compare.py"))
+    printed = capsys.readouterr().out
+    for line in ("crude                    +0.102", "true, over programme cases (ATT)     -0.150"):
+        assert line in printed
 
 
 def test_no_row_of_either_analysis_is_committed():
