@@ -214,6 +214,12 @@ def balance_result(
         and line not in [check.text for check in design.balance.checks]
     ]
     checks = [Check(name="design", text=line) for line in design.sentences]
+    if block.method in ("subclass", "cem"):
+        text = (
+            "What still differs within classes is taken out of the contrast: the outcome model "
+            "holds the covariates as well."
+        )
+        checks.append(Check(name="design", text=text))
     checks += [Check(name="design_counts", text=line) for line in counted]
     checks.append(Check(name="estimand", text=ESTIMANDS[design.estimand]))
     tables = [dataclasses.replace(_flow(block, design), name=f"matching:{block.name}", unit=unit)]
@@ -347,7 +353,7 @@ def design_contrasts(
         found = _tried(
             lambda design=design: comparison.risk_contrast(  # type: ignore[misc]
                 with_outcome(design, rows[column]),
-                covariates=list(plan.comparison.covariates) or None,
+                covariates=adjusted_for(plan, name) or None,
                 missing="drop",
                 **shared,
             ),
@@ -392,6 +398,17 @@ def _outcome_cells(name: str, design: Design, known: pd.DataFrame, column: str) 
             ),
         )
     )
+
+
+def adjusted_for(plan: Plan, name: str) -> list[str]:
+    """Return the covariates of the outcome model: the plan's, or those of a design in classes.
+
+    Cases of one class are alike and not the same, so what differs within classes stays in the
+    contrast unless the outcome model takes it out.
+    """
+    block = next(b for b in plan.balancing if b.name == name)
+    classes = block.method in ("subclass", "cem")
+    return list(plan.comparison.covariates) or (list(block.covariates) if classes else [])
 
 
 def with_outcome(design: Design, outcome: pd.Series[Any]) -> Design:
