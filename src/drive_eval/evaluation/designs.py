@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from drive_eval.errors import DesignError, DesignWarning, UndefinedResultError, did_you_mean
-from drive_eval.evaluation.contrasts import merge, null_result, smallest_count
+from drive_eval.evaluation.contrasts import merge, null_result, smallest_cell, smallest_count
 from drive_eval.models import comparison, matching, sensitivity
 from drive_eval.plan import BALANCING_METHODS
 from drive_eval.results import Check, CountTable, ResultSet
@@ -41,6 +41,7 @@ _BINS = 10
 __all__ = [
     "CONTRAST",
     "CRUDE",
+    "adjusted_for",
     "balance_result",
     "balancing_faults",
     "design_contrasts",
@@ -350,10 +351,11 @@ def design_contrasts(
     ]
     parts[0] = dataclasses.replace(parts[0], checks=_refusals(parts[0]), assumptions=())
     for name, design in designs.items():
+        adjusted = adjusted_for(plan, name)
         found = _tried(
-            lambda design=design: comparison.risk_contrast(  # type: ignore[misc]
+            lambda design=design, adjusted=adjusted: comparison.risk_contrast(  # type: ignore[misc]
                 with_outcome(design, rows[column]),
-                covariates=adjusted_for(plan, name) or None,
+                covariates=adjusted or None,
                 missing="drop",
                 **shared,
             ),
@@ -363,15 +365,20 @@ def design_contrasts(
         found = with_term(found, name)
         if name != next(iter(designs)):
             found = dataclasses.replace(found, checks=_refusals(found), assumptions=())
-        parts += [found, _outcome_cells(name, design, known, column)]
+        parts += [found, _outcome_cells(name, design, known, column, adjusted)]
     return merge(parts, outcome=str(labels["outcome"]))
 
 
-def _outcome_cells(name: str, design: Design, known: pd.DataFrame, column: str) -> ResultSet:
+def _outcome_cells(
+    name: str, design: Design, known: pd.DataFrame, column: str, adjusted: list[str]
+) -> ResultSet:
     """Count what the gate looks at before it lets the effect of a design pass."""
     used = known.index.isin(design.table.index[design.table["weight"] > 0])
     inside, outside = known[used], known[~used]
     cells = pd.crosstab(inside["group"], inside[column]).to_numpy()
+    smallest = float(cells.min()) if cells.shape == (2, 2) else 0.0
+    if adjusted:
+        smallest = min(smallest, smallest_cell(inside, adjusted, column).statistic or 0.0)
     dropped = [
         min(int(arm[column].sum()), int((~arm[column]).sum()))
         for _, arm in outside.groupby("group", observed=True)
@@ -381,8 +388,9 @@ def _outcome_cells(name: str, design: Design, known: pd.DataFrame, column: str) 
             Check(
                 name="design_cells",
                 group=name,
-                statistic=float(cells.min()) if cells.shape == (2, 2) else 0.0,
-                text="Smallest count of arm by outcome in the design; the gate looks at it.",
+                statistic=smallest,
+                text="Smallest count of arm by outcome in the design, and by category where the "
+                "outcome model holds covariates; the gate looks at it.",
             ),
             Check(
                 name="dropped_cells",
