@@ -66,7 +66,7 @@ def read(
         if isinstance(data, Weighted):
             _refuse_cov(cov)
             cov = None
-        sample = _sample.read(data, treated=treated, cov=cov, **shared)
+        sample = _sample.read(data, treated=treated, cov=cov, adjusted=True, **shared)
         found = covariates if covariates is not None and named else data.covariates
         return sample, found, []
     _refuse_cov(cov)

@@ -163,8 +163,10 @@ def risk_contrast(
     G/(G − 1), as ``vcovCL`` of R ``sandwich`` does for a ``glm``; with `cluster` the variance
     is V(sets) + V(clusters) − V(both) (Cameron, Gelbach and Miller 2011). Where a comparison
     case may serve several programme cases, and for subclasses, HC3: contributions are divided
-    by one minus the row's leverage. With replacement, ``cov="sets"`` takes each pair for a
-    row and clusters on sets and on cases at once.
+    by one minus the row's leverage. So also for strata (``cem``) that are worth fewer than 40
+    equal ones beside covariates, or 3 without: covariates explain most of what a stratum's sum
+    is made of, and intervals from such sums are too narrow (Check ``few_strata``). With
+    replacement, ``cov="sets"`` takes each pair for a row and clusters on sets and cases at once.
 
     *Weighted*: stacked estimating equations. Because the weights were estimated, row i also
     contributes ψᵢ·Σⱼ(∂wⱼ/∂γ)(yⱼ − p_a)/Σw, with ψᵢ its influence on their parameters γ;
@@ -225,10 +227,16 @@ def risk_contrast(
     0.0286
     """
     _conf_level(conf_level)
-    sample = _sample.read(
-        data, outcome=outcome, treated=treated, cluster=cluster, cov=cov, missing=missing
-    )
     adjusted = covariates is not None and len(covariates) > 0
+    sample = _sample.read(
+        data,
+        outcome=outcome,
+        treated=treated,
+        cluster=cluster,
+        cov=cov,
+        missing=missing,
+        adjusted=adjusted,
+    )
     if _contrast.few_areas(sample, few_areas):
         found, checks = _contrast.few_numbers(
             sample, covariates, binary=True, conf_level=conf_level, few=few, rng=rng
@@ -341,6 +349,7 @@ min_clusters, outcome_name, contrast, group, unit, reporter, threshold, subgroup
     -3.0
     """
     _conf_level(conf_level)
+    adjusted = covariates is not None and len(covariates) > 0
     sample = _sample.read(
         data,
         outcome=outcome,
@@ -350,8 +359,8 @@ min_clusters, outcome_name, contrast, group, unit, reporter, threshold, subgroup
         default="HC2",
         missing=missing,
         binary=False,
+        adjusted=adjusted,
     )
-    adjusted = covariates is not None and len(covariates) > 0
     if _contrast.few_areas(sample, few_areas):
         found, checks = _contrast.few_numbers(
             sample, covariates, binary=False, conf_level=conf_level, few=few, rng=rng
