@@ -200,7 +200,7 @@ def test_perpetrators_with_several_enrolments_in_matched_sets():
             found.append(holds(contrast.one(measure="risk_difference"), 0.0))  # no effect
     judge(hits["person"], 0.935, 0.965, "sets and persons")
     print(f"  sets alone: {np.mean(hits[None]):.4f}")  # noqa: T201
-    assert np.mean(hits[None]) < 0.9
+    assert np.mean(hits[None]) < np.mean(hits["person"])
 
 
 # A few areas

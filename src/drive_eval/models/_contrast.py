@@ -197,15 +197,9 @@ def _from_counts(sample: Sample, law: Effect, conf_level: float) -> dict[str, Nu
             n1 * float(np.average(y[t], weights=w[t])),
             n0 * float(np.average(y[~t], weights=w[~t])),
         )
-    groups = sample.groups[0] if sample.stage is None and sample.groups else sample.areas
-    if groups is not None:
-        share = np.where(
-            sample.t,
-            sample.weight / sample.weight[sample.t].sum(),
-            -sample.weight / sample.weight[~sample.t].sum(),
-        )
-        pooled = (x1 + x0) / (n1 + n0)
-        law = dataclasses.replace(law, size=_design_effect(share * (sample.y - pooled), groups))
+    if sample.areas is not None:
+        size = _design_effect(sample, (x1 + x0) / (n1 + n0), sample.areas)
+        law = dataclasses.replace(law, size=size)
     critical = law.critical(conf_level)
     if critical is None:
         raise DesignError(f"{law.df:g} degrees of freedom are left; more clusters are needed.")
@@ -219,7 +213,24 @@ def _from_counts(sample: Sample, law: Effect, conf_level: float) -> dict[str, Nu
     }
 
 
-def _design_effect(parts: Array, groups: Codes) -> float:
+def _design_effect(sample: Sample, pooled: float, groups: Codes) -> float:
+    """Return how much clusters widen the contrast; at least 1.
+
+    Of a table as if both arms had one risk; of a design around each arm's own, where weights
+    make large clusters of any distance from the common one.
+    """
+    share = np.where(
+        sample.t,
+        sample.weight / sample.weight[sample.t].sum(),
+        -sample.weight / sample.weight[~sample.t].sum(),
+    )
+    centre: float | Array = pooled
+    if sample.kind != "table":
+        own = [
+            float(np.average(sample.y[a], weights=sample.weight[a])) for a in (sample.t, ~sample.t)
+        ]
+        centre = np.where(sample.t, *own)
+    parts = share * (sample.y - centre)
     alone = float(parts @ parts)
     if alone == 0:
         return 1.0

@@ -166,7 +166,7 @@ def read(
     table, weight, target, sets, persons = _rows(data, arm, how)
     source = data if isinstance(data, Weighted) and how == "stacked" else made
     if made is not None:
-        weight, target = made.weight, made.target
+        weight, target, how = made.weight, made.target, "stacked"
     used = np.flatnonzero((weight > 0) | (target > 0))
     t = arms(table, arm, "treated")
     kept, checks = _with_outcome(table, used, t, outcome, missing)
