@@ -390,6 +390,7 @@ def test_a_mean_with_covariates_is_the_interacted_regression():
     ]
     expected = np.polynomial.polynomial.polyval(table["age"].mean(), by_arm[1] - by_arm[0])
     assert found.one(measure="mean_difference").estimate == approx(expected)
+    assert found.check("estimand").text == "ate: means are averaged over everybody in the table."
     assert "g-computation (least squares)" in found.one(measure="mean_difference").method
 
 
@@ -541,6 +542,7 @@ def test_seven_areas_by_hand():
     assert found.one(measure="risk_ratio").estimate == approx(41 / 120 / (95 / 160))
     assert found.one(measure="percent_reduction").conf_high is not None
     assert "exchangeable" in found.check("permutation").text
+    assert "might as well have been the ones" in found.assumptions[-1]
     assert "as by a lottery" in found.check("permutation").text
     assert found.check("clusters").passed is False
     assert "7 clusters were allocated, each as a whole (3 to" in found.check("clusters").text
@@ -637,6 +639,7 @@ def test_a_design_of_a_few_areas_keeps_its_weights():
         plain = risk_contrast(design, outcome="abuse").one(measure="risk_difference")
         assert difference.estimate == approx(plain.estimate)
         assert "35 arrangements" in difference.method
+        assert found.assumptions[-1].endswith("weights of cases are taken as they are.")
         assert difference.conf_low < difference.estimate < difference.conf_high
 
 

@@ -93,8 +93,7 @@ def cluster_checks(sample: Sample, wanted: int) -> list[Check]:
     """Say how many clusters and matched sets there are; few clusters are warned of."""
     found = []
     if sample.cov == "sets":
-        both = np.concatenate([np.flatnonzero(sample.t), np.flatnonzero(~sample.t)])
-        worth = _worth(sample.groups[0][both], sample.weight[both])
+        worth = _worth(sample.groups[0], sample.weight)
         count = int(sample.groups[0].max()) + 1
         found.append(
             Check(
@@ -429,7 +428,7 @@ def result(
         ]
     said = list(checks) + list(sample.checks)
     if sample.kind != "table" or adjusted:
-        said.append(Check(name="estimand", text=_estimand(sample, adjusted=adjusted)))
+        said.append(Check(name="estimand", text=_estimand(sample, kind)))
     return ResultSet(
         estimates=tuple(estimates),
         checks=tuple(said),
@@ -438,13 +437,15 @@ def result(
     )
 
 
-def _estimand(sample: Sample, *, adjusted: bool) -> str:
+def _estimand(sample: Sample, kind: str) -> str:
     if sample.kind == "table" and sample.stage is None:
-        return "ate: risks are averaged over everybody in the table."
+        return f"ate: {kind}s are averaged over everybody in the table."
     return f"{sample.estimand}: the effect is {ESTIMANDS[sample.estimand]}."
 
 
-def assumptions(sample: Sample, *, adjusted: bool, binary: bool, unit: str) -> list[str]:
+def assumptions(
+    sample: Sample, *, adjusted: bool, binary: bool, unit: str, few: bool = False
+) -> list[str]:
     """Say what a reader must believe."""
     model = "logistic model" if binary else "linear model"
     if sample.kind == "table" and not adjusted:
@@ -474,9 +475,16 @@ def assumptions(sample: Sample, *, adjusted: bool, binary: bool, unit: str) -> l
                 + (f", or the {model} of the outcome is." if adjusted else ".")
             )
         said.append(f"The effect is {ESTIMANDS[sample.estimand]}.")
+    if few:
+        held = "" if sample.kind == "table" else " The weights of cases are taken as they are."
+        return [*said, EXCHANGEABLE + held]
     return [*said, independence(sample, unit)]
 
 
+EXCHANGEABLE = (
+    "Any of the few clusters might as well have been the ones with the programme, and the effect "
+    "is the same in all of them."
+)
 NO_HIDDEN = (
     "Nothing else that bears on both who is in the programme and the outcome differs between "
     "cases that are alike in the covariates of the design (no hidden confounding)."

@@ -237,7 +237,8 @@ def risk_contrast(
         missing=missing,
         adjusted=adjusted,
     )
-    if _contrast.few_areas(sample, few_areas):
+    rearranged = _contrast.few_areas(sample, few_areas)
+    if rearranged:
         found, checks = _contrast.few_numbers(
             sample, covariates, binary=True, conf_level=conf_level, few=few, rng=rng
         )
@@ -266,7 +267,9 @@ def risk_contrast(
         contrast=contrast,
         group=group,
         adjusted=adjusted,
-        assumptions=_contrast.assumptions(sample, adjusted=adjusted, binary=True, unit=unit),
+        assumptions=_contrast.assumptions(
+            sample, adjusted=adjusted, binary=True, unit=unit, few=rearranged
+        ),
         call="comparison.risk_contrast",
     )
 
@@ -304,8 +307,9 @@ def mean_contrast(
 
     Parameters
     ----------
-    data, treated, covariates, cluster, conf_level, missing, few, few_areas, rng, interactions, \
-min_clusters, outcome_name, contrast, group, unit, reporter, threshold, subgroup
+    data, treated, covariates, cluster, conf_level, missing, few, few_areas, rng, interactions
+        As in `risk_contrast`.
+    min_clusters, outcome_name, contrast, group, unit, reporter, threshold, subgroup
         As in `risk_contrast`.
     outcome : str
         Column of numbers (a count, a score, days), or of true and false; complete unless
@@ -361,7 +365,8 @@ min_clusters, outcome_name, contrast, group, unit, reporter, threshold, subgroup
         binary=False,
         adjusted=adjusted,
     )
-    if _contrast.few_areas(sample, few_areas):
+    rearranged = _contrast.few_areas(sample, few_areas)
+    if rearranged:
         found, checks = _contrast.few_numbers(
             sample, covariates, binary=False, conf_level=conf_level, few=few, rng=rng
         )
@@ -388,7 +393,9 @@ min_clusters, outcome_name, contrast, group, unit, reporter, threshold, subgroup
         contrast=contrast,
         group=group,
         adjusted=adjusted,
-        assumptions=_contrast.assumptions(sample, adjusted=adjusted, binary=False, unit=unit),
+        assumptions=_contrast.assumptions(
+            sample, adjusted=adjusted, binary=False, unit=unit, few=rearranged
+        ),
         call="comparison.mean_contrast",
     )
 
@@ -447,8 +454,9 @@ def doubly_robust(
         As in `risk_contrast`. The score is that of all rows.
     binary : bool, optional
         Whether the outcome models are logistic; by default if the outcome is true and false.
-    min_clusters, events_per_parameter, outcome_name, contrast, group, unit, reporter, \
-threshold, subgroup
+    min_clusters, events_per_parameter, outcome_name, contrast, group, unit
+        As in `risk_contrast`.
+    reporter, threshold, subgroup
         As in `risk_contrast`.
 
     Returns
