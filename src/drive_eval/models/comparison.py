@@ -8,21 +8,19 @@ known to the study and not to the model.
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from drive_eval.errors import DataError, DesignError, did_you_mean
 from drive_eval.models import _augmented, _change, _contrast, _instrument, _sample
 from drive_eval.models._clusters import Effect
 from drive_eval.models._sample import count_clusters
-from drive_eval.results import Check, Estimate, Provenance, ResultSet
+from drive_eval.results import Check, ResultSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     import pandas as pd
 
     from drive_eval.models._augmented import Doubly
@@ -735,87 +733,26 @@ def difference_in_differences(
         )
     )
 
-    risk = np.array([y[t, 0].mean(), y[t, 1].mean(), y[~t, 0].mean(), y[~t, 1].mean()])
-    _change.refuse_no_ratio(risk, scale)
-    widen = np.sqrt(np.repeat(np.asarray(design_effect, dtype=float), 2))
-    spread = _change.cell_covariance(y, t, groups, reduced=small) * np.outer(widen, widen)
-    shared: dict[str, Any] = {
-        "outcome": outcome_name or outcome,
-        "unit": unit,
-        "reporter": source,
-        "threshold": threshold,
-        "subgroup": subgroup,
-    }
-    within = tuple(
-        _change.within_arm(
-            y[arm],
-            None if cluster is None else groups[arm],
-            Effect(size=float(size), df=df if size != 1 else None),
-            {**shared, "group": name},
-            conf_level,
-        )
-        for name, arm, size in zip(("programme", "comparison"), (t, ~t), design_effect, strict=True)
-    )
-    both: dict[str, Any] = {
-        "within": within,
-        "method": _change.variance_name(groups, law, reduced=small),
-    }
-    found = {
-        "ratio_of_ratios": _change.ratio_of_ratios(risk, spread, law, conf_level, **both),
-        "difference_in_differences": _change.difference_of_differences(
-            risk, spread, law, conf_level, **both
-        ),
-    }
-    if scale == "odds_ratio":
-        found["ratio_of_odds_ratios"] = _change.ratio_of_odds_ratios(
-            risk, spread, law, conf_level, method=both["method"]
-        )
-    labels = {
-        **shared,
-        "contrast": contrast,
-        "conf_level": conf_level,
-        "claim": "associational",
-        "n": int(t.sum()),
-        "n_events": int(y[t, 1].sum()),
-        "n_reference": int((~t).sum()),
-        "n_events_reference": int(y[~t, 1].sum()),
-    }
-    estimates: list[Estimate] = []
-    for measure in sorted(found, key=lambda name: name != _MAIN[scale]):
-        estimates.append(found[measure].named(measure, labels))
-        if measure == "ratio_of_ratios":
-            estimates.append(estimates[-1].percent_reduction())
-        if reason := _change.why_missing(measure, found[measure], risk):
-            checks.append(Check(name=f"{measure}_undefined", text=reason))
-    checks.append(
-        Check(
-            name="gap_before",
-            statistic=float(risk[0] - risk[2]),
-            text="risk before, programme minus comparison: the further apart the arms began, the "
-            "more the answer depends on the scale.",
-        )
-    )
-    tables = []
-    for found_within in within:
-        estimates += found_within.estimates
-        checks += found_within.checks
-        name = found_within.estimates[0].group
-        tables += [
-            dataclasses.replace(table, name=f"{table.name}_{name}", title=f"{table.title}: {name}")
-            for table in found_within.tables
-        ]
-    return ResultSet(
-        estimates=tuple(estimates),
-        checks=tuple(checks),
-        tables=tuple(tables),
-        assumptions=(
-            "Without the programme its arm would have changed as the comparison arm did, on the "
-            f"scale of the {scale.replace('_', ' ')}.",
-            "Both arms regress to the mean at the same pace, and were asked by the same kind of "
-            "reporter over the same time.",
-            "People with both measures stand for those without.",
-        ),
-        provenance=Provenance(call="comparison.difference_in_differences"),
+    return _change.result(
+        y,
+        t,
+        groups,
+        clustered=cluster is not None,
+        law=law,
+        reduced=small,
+        scale=scale,
+        measures=sorted(_MAIN.values(), key=lambda name: name != _MAIN[scale]),
+        design_effect=design_effect,
+        conf_level=conf_level,
+        contrast=contrast,
+        labels={
+            "outcome": outcome_name or outcome,
+            "unit": unit,
+            "reporter": source,
+            "threshold": threshold,
+            "subgroup": subgroup,
+        },
+        checks=checks,
     )
 
 
