@@ -566,13 +566,15 @@ def brute(events, sizes, had, effect, *, ratio):
     return float(np.mean(np.array(far) >= seen - 1e-9))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize(("inside", "outside"), [(3, 4), (4, 4), (2, 7)])
 def test_limits_are_where_the_test_turns(seed, inside, outside):
     rng = np.random.default_rng(seed)
     count = inside + outside
     sizes = rng.integers(20, 60, count).astype(float)
-    events = np.maximum(rng.binomial(sizes.astype(int), rng.beta(6, 6, count)), 1.0)
+    rates = rng.beta(6, 6, count) if seed < 6 else rng.beta(0.3, 2, count)  # many without events
+    events = rng.binomial(sizes.astype(int), rates).astype(float)
+    events[[0, -1]] = np.maximum(events[[0, -1]], 1.0)
     had = np.arange(count) < inside
     labels, exact = arrangements(had, None)
     assert exact
@@ -582,10 +584,16 @@ def test_limits_are_where_the_test_turns(seed, inside, outside):
         assert found.p_value == approx(
             brute(events, sizes, had, 1.0 if ratio else 0.0, ratio=ratio)
         )
+        if found.low is None:
+            assert ratio
+            assert min(brute(events, sizes, had, far, ratio=True) for far in (1e-9, 1e9)) > 0.1
+            continue
         assert found.low < found.estimate < found.high
         step = 1e-6
         for limit, outward in ((found.low, -1), (found.high, 1)):
-            if not 0 < abs(limit) < math.inf:
+            if ratio and limit in (0, math.inf):  # open on this side: nothing there is ruled out
+                far = 1e-9 if limit == 0 else 1e9
+                assert brute(events, sizes, had, far, ratio=True) > 0.1
                 continue
             at = [
                 limit * (1 + sign * outward * step) if ratio else limit + sign * outward * step

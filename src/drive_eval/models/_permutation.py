@@ -263,12 +263,16 @@ def scale(weights: Array, sums: Array, treated: Flags, labels: Flags, conf_level
     with np.errstate(divide="ignore", invalid="ignore"):
         far = np.abs(np.log((x1 + x0) / w1) - np.log((rest1 + rest0) / w0))
     p_value = float((far >= observed - _TIE * max(1.0, observed)).mean())
-    # In u = 1/θ: (u·x1 + x0)·w0·p0 = (u·rest1 + rest0)·w1·p1·u, and its mirror image.
-    one = _root(-rest1 * w1 * p1, x1 * w0 * p0 - rest0 * w1 * p1, x0 * w0 * p0)
-    other = _root(x1 * w0 * p1, x0 * w0 * p1 - rest1 * w1 * p0, -rest0 * w1 * p0)
+    # In u = 1/θ: (u·x1 + x0)·w0·p0 = (u·rest1 + rest0)·w1·p1·u, and its mirror image. Where both
+    # ends vanish the lines are parallel, and the arrangement is further off on one side for ever.
+    linear = _apart(x1 * w0 * p0, rest0 * w1 * p1)
+    one = _root(-rest1 * w1 * p1, linear, x0 * w0 * p0, parallel=linear)
+    mirrored = _apart(x0 * w0 * p1, rest1 * w1 * p0)
+    other = _root(x1 * w0 * p1, mirrored, -rest0 * w1 * p0, parallel=-mirrored)
     roots = np.column_stack([one, other])
-    mirror = (labels == treated).all(axis=1) | (labels == ~treated).all(axis=1)
-    always = mirror | ((x1 == 0) & (x0 == 0)) | ((rest1 == 0) & (rest0 == 0))
+    same = (rest1 == 0) & (x0 == 0) & (linear == 0)
+    same |= (x1 == 0) & (rest0 == 0) & (mirrored == 0)
+    always = same | ((x1 == 0) & (x0 == 0)) | ((rest1 == 0) & (rest0 == 0))
     centre = 1 / point
     lows = np.where(always, 0.0, np.minimum(roots.min(axis=1), centre))
     highs = np.where(always, np.inf, np.maximum(roots.max(axis=1), centre))
@@ -289,8 +293,17 @@ def _shares(weights: Array, labels: Flags) -> Array:
     return np.where(labels, 1 / inside[:, None], -1 / (weights.sum() - inside)[:, None])
 
 
-def _root(a: Array, b: Array, c: Array) -> Array:
-    """Return the positive root of au² + bu + c, whose a and c have opposite signs; 0 or ∞ too."""
+def _apart(one: Array, other: Array) -> Array:
+    """Return the difference of two products, 0 where it is rounding."""
+    found = one - other
+    return np.where(np.abs(found) <= 1e-12 * (one + other), 0.0, found)
+
+
+def _root(a: Array, b: Array, c: Array, *, parallel: Array) -> Array:
+    """Return the positive root of au² + bu + c, where a and c do not have the same sign.
+
+    0 or infinity where there is none; `parallel` decides, by its sign, where a and c are 0.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         middle = np.sqrt(np.maximum(b**2 - 4 * a * c, 0.0))
         # The sum that does not cancel.
@@ -301,7 +314,8 @@ def _root(a: Array, b: Array, c: Array) -> Array:
         )
         straight = np.where(b != 0, -c / b, np.inf)
     found = np.where(a == 0, straight, found)
-    return np.where(np.isfinite(found) & (found >= 0), found, np.inf)
+    found = np.where(np.isfinite(found) & (found >= 0), found, np.inf)
+    return np.where((a == 0) & (c == 0), np.where(parallel > 0, np.inf, 0.0), found)
 
 
 def _inner(lows: Array, highs: Array, point: float, conf_level: float) -> tuple[float, float]:
