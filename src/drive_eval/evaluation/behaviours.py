@@ -16,7 +16,12 @@ from drive_eval.evaluation.contrasts import (
     refused_rows,
     smallest_cell,
 )
-from drive_eval.evaluation.designs import CRUDE, design_contrasts, hidden_cause, pair_bounds
+from drive_eval.evaluation.designs import (
+    design_contrasts,
+    hidden_cause,
+    no_contrasts,
+    pair_bounds,
+)
 from drive_eval.measures.case_table import behaviour_rows, perceived_change_rows
 from drive_eval.models import comparison, prepost
 from drive_eval.plan import outcome_names
@@ -48,6 +53,7 @@ NOBODY_JUDGED = "Nobody in this group was judged."
 BOTH_NEEDED = (
     "nobody of one group has both measures, so there is nothing to set against each other."
 )
+NO_JUDGEMENTS = "nobody of one group was judged, so there is nothing to set against each other."
 #: What a refusal of the main contrast begins with.
 CHANGES = "The changes of the two groups compared"
 UNADJUSTED = (
@@ -215,9 +221,7 @@ def _by_design(
 ) -> ResultSet:
     """Set the use after of those with both measures against each other, in each design."""
     if len(measured) < 2:
-        found = refused_rows([(m, CRUDE) for m, _ in AFTER], labels, plan.design.conf_level)
-        check = Check(name="refused", passed=False, text=f"The groups compared: {BOTH_NEEDED}")
-        return dataclasses.replace(found, checks=(check,))
+        return no_contrasts(plan, designs, labels, BOTH_NEEDED)
     shares = {
         group: missing_share(len(pairs), int((rows["group"] == group).sum()), excluded, group)
         for group, pairs in measured.items()
@@ -587,7 +591,8 @@ def evaluate_perceived_change(
     if len(shares) == 2 and designs:
         _, check = between_arms_claim(plan, shares)
         found = design_contrasts(plan, designs, rows, column="reduced", labels=labels)
-        parts += [ResultSet(checks=(check,)), found]
+        hidden = hidden_cause(None, found, next(iter(designs)))
+        parts += [ResultSet(checks=(check,)), found, hidden]
     elif len(shares) == 2 and plan.design.kind != "before_after":
         claim, check = between_arms_claim(plan, shares)
         judged = rows.dropna(subset=["reduced"])
@@ -616,6 +621,8 @@ def evaluate_perceived_change(
         if plan.comparison.covariates:
             checks = (*checks, smallest_cell(judged, plan.comparison.covariates, "reduced"))
         parts.append(dataclasses.replace(contrast, estimates=kept, checks=checks, tables=()))
+    elif rows["group"].nunique() == 2 and designs:
+        parts.append(no_contrasts(plan, designs, labels, NO_JUDGEMENTS))
     elif (rows["group"].nunique() == 2) and plan.design.kind != "before_after":
         parts.append(refused_rows([("risk_difference", ""), ("risk_ratio", "")], labels, level))
     return merge(parts, outcome="perceived_change")

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 #: A number with more values than this is a measurement; with fewer it may stand for categories.
 MOST_CODES = 10
+#: Mean and spread of so few values are solved for the count of each.
+SOLVABLE_CODES = 5
 
 __all__ = [
     "MOST_CODES",
+    "SOLVABLE_CODES",
     "between_arms_claim",
     "merge",
     "missing_share",
@@ -107,16 +110,18 @@ def refused_rows(
 
 
 def smallest_count(rows: pd.DataFrame, name: str) -> int:
-    """Return the smallest count of arm by category; of an arm, for numbers.
+    """Return the smallest count of an arm that a mean and a spread would give back.
 
-    The mean of two values is a count, and so are shares of categories; the mean of three
-    numbers or more gives none of them back.
+    Shares of categories are counts, and so are mean and spread of a few codes: solved for.
+    Of a number with more values it is how many do not have the commonest one, because a mean
+    just off it would say how many they are.
     """
     values = rows[name]
-    numbers = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    if numbers and values.nunique() > 2:
-        return int(rows.groupby("group", observed=True).size().min())
-    return int(pd.crosstab(rows["group"], rows[name]).to_numpy().min())
+    number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    counts = pd.crosstab(rows["group"], values).to_numpy()
+    if number and counts.shape[1] > SOLVABLE_CODES:
+        return int((counts.sum(axis=1) - counts.max(axis=1)).min())
+    return int(counts.min())
 
 
 def smallest_cell(rows: pd.DataFrame, covariates: Sequence[str], outcome: str) -> Check:

@@ -27,6 +27,8 @@ __all__ = [
     "empty",
     "expand",
     "model_based",
+    "of_arms",
+    "quarter",
     "released_claim",
     "two_digits",
     "without_numbers",
@@ -64,6 +66,11 @@ def control_table(table: CountTable, rules: Policy) -> CountTable:
         }
         return disclosure.control(table, rules, priority=priority)
     return disclosure.control(table, rules)
+
+
+def of_arms(result: ResultSet) -> list[CountTable]:
+    """Return the tables of a result that are released; those of designs serve the gate alone."""
+    return [table for table in result.tables if not table.name.startswith("design:")]
 
 
 def without_numbers(e: Estimate) -> Estimate:
@@ -152,6 +159,11 @@ def model_based(
 def two_digits(value: float | None) -> float | None:
     """Round to two significant digits; what is not finite becomes None."""
     return None if value is None or not math.isfinite(value) else float(f"{value:.2g}")
+
+
+def quarter(size: float) -> float:
+    """Round a design effect up to a quarter; exact ones could be solved for a count."""
+    return math.ceil(4 * max(1.0, size) - 1e-9) / 4
 
 
 def released_claim(

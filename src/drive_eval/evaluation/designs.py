@@ -9,15 +9,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from drive_eval.errors import DesignError, DesignWarning, UndefinedResultError, did_you_mean
-from drive_eval.evaluation.contrasts import merge, null_result, smallest_cell, smallest_count
+from drive_eval.errors import (
+    DataError,
+    DesignError,
+    DesignWarning,
+    UndefinedResultError,
+    did_you_mean,
+)
+from drive_eval.evaluation.contrasts import (
+    merge,
+    null_result,
+    refused_rows,
+    smallest_cell,
+    smallest_count,
+)
 from drive_eval.models import comparison, matching, sensitivity
 from drive_eval.plan import BALANCING_METHODS
 from drive_eval.results import Check, CountTable, ResultSet
 from drive_eval.vocabulary import ARMS, ESTIMANDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import TypeAlias
 
     from drive_eval.models._design import Matched, Weighted
@@ -36,7 +48,15 @@ CONTRAST = (
     "percent_reduction",
     "odds_ratio",
 )
+_MEASURES = [(m, "users" if m == "percent_reduction" else "") for m in CONTRAST]
 _BINS = 10
+#: With so few kinds of cases, or classes, an effect could be solved for the outcomes of each.
+_FEW_KINDS = 4
+#: What the evaluation calls its own columns; a covariate of that name would be written over.
+_OWN = (
+    *("group", "unit_id", "person", "weight", "matched_set"),
+    *("outcome", "used_before", "used_after", "reduced"),
+)
 
 __all__ = [
     "CONTRAST",
@@ -47,6 +67,7 @@ __all__ = [
     "design_contrasts",
     "hidden_cause",
     "make_designs",
+    "no_contrasts",
     "pair_bounds",
     "with_outcome",
     "with_term",
@@ -75,6 +96,11 @@ def balancing_faults(plan: Plan, cases: pd.DataFrame) -> list[str]:
             if name not in cases:
                 near = did_you_mean(name, known)
                 faults.append(f'{where}: "{name}" is no column of cases.{near}')
+            elif name in _OWN:
+                faults.append(
+                    f'{where}: "{name}" is what the evaluation calls a column of its own. Rename '
+                    "the column of cases."
+                )
             elif blank := int(cases[name].isna().sum()):
                 faults.append(
                     f'{where}: "{name}" is blank in {blank} of {len(cases)} rows of cases. Fill it '
@@ -150,7 +176,7 @@ def make_designs(plan: Plan, units: pd.DataFrame) -> dict[str, Design]:
                 # What a warning says stands among the design's checks, which the report shows.
                 warnings.simplefilter("ignore", DesignWarning)
                 designs[block.name] = _made(block, table)
-        except DesignError as refusal:
+        except (DataError, DesignError) as refusal:
             faults.append(f'[[balancing]] "{block.name}": {refusal}')
     if faults:
         raise DesignError("\n".join(faults))
@@ -222,8 +248,8 @@ def balance_result(
         )
         checks.append(Check(name="design", text=text))
     checks += [Check(name="design_counts", text=line) for line in counted]
-    checks.append(Check(name="estimand", text=ESTIMANDS[design.estimand]))
-    tables = [dataclasses.replace(_flow(block, design), name=f"matching:{block.name}", unit=unit)]
+    checks.append(Check(name="estimand", text=_whose(design)))
+    tables = [dataclasses.replace(design.flow, name=f"matching:{block.name}", unit=unit)]
     if design.score is not None:
         tables.append(_overlap_table(block, design, units["group"], unit))
     return ResultSet(
@@ -233,19 +259,12 @@ def balance_result(
     )
 
 
-def _flow(block: BalancingBlock, design: Design) -> CountTable:
-    """Return the flow; without a line of those trimmed where the design trims nobody."""
-    if BALANCING_METHODS[block.method][0] == "matched" or block.trim:
-        return design.flow
-    kept = {c.key: c.count or 0 for c in design.flow.cells if c.key[1] == "weighted"}
-    return CountTable.from_counts(
-        name=design.flow.name,
-        title=design.flow.title,
-        unit=design.flow.unit,
-        dimensions=design.flow.dimensions,
-        counts=kept,
-        totals={(group, "all"): [(group, stage)] for group, stage in kept},
-    )
+def _whose(design: Design) -> str:
+    """Say whose effect it is; that cases were trimmed does not change an estimand's name."""
+    whole = design.balance.check("unmatched").passed is not False
+    if whole or design.estimand == "atm":
+        return ESTIMANDS[design.estimand]
+    return f"{ESTIMANDS[design.estimand]}, and only among those that were kept"
 
 
 def _covariate_cells(block: BalancingBlock, design: Design, units: pd.DataFrame) -> list[Check]:
@@ -274,10 +293,10 @@ def _overlap_table(
     counts: dict[tuple[str, ...], int] = {}
     totals: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
     unseen = []
+    names = [f"{i / _BINS:.1f}–{(i + 1) / _BINS:.1f}" for i in range(_BINS)]
     for group in ARMS.codes:
         here = (arms.reindex(score.index) == group).to_numpy()
-        for i in range(_BINS):
-            name = f"{i / _BINS:.1f}–{(i + 1) / _BINS:.1f}"
+        for i, name in enumerate(names):
             inside = here & (tenth == i)
             if not matched:
                 counts[group, "before", name] = int(inside.sum())
@@ -286,6 +305,11 @@ def _overlap_table(
             counts[group, "dropped", name] = int((inside & ~kept).sum())
             unseen.append((group, "dropped", name))
             totals[group, "before", name] = [(group, "after", name), (group, "dropped", name)]
+        # Readers know how many there are, so the gate has to know that they do.
+        parts = ("after", "dropped") if matched else ("before",)
+        for when in dict.fromkeys(("before", parts[0])):
+            of = parts if when == "before" else (when,)
+            totals[group, when, "all"] = [(group, part, name) for part in of for name in names]
     return CountTable.from_counts(
         name=f"overlap:{block.name}",
         title="How likely each case was to be in the programme, by its covariates",
@@ -344,68 +368,88 @@ def design_contrasts(
     parts = [
         with_term(
             _tried(
-                lambda: comparison.risk_contrast(known, treated="group", **shared), plan, labels
+                lambda: comparison.risk_contrast(known, treated="group", **shared),
+                known["group"],
+                plan,
+                labels,
             ),
             CRUDE,
         )
     ]
-    parts[0] = dataclasses.replace(parts[0], checks=_refusals(parts[0]), assumptions=())
+    parts[0] = dataclasses.replace(parts[0], checks=_refusals(parts[0], CRUDE), assumptions=())
     for name, design in designs.items():
         adjusted = adjusted_for(plan, name)
         found = _tried(
             lambda design=design, adjusted=adjusted: comparison.risk_contrast(  # type: ignore[misc]
-                with_outcome(design, rows[column]),
+                with_outcome(design, rows, column, adjusted),
                 covariates=adjusted or None,
                 missing="drop",
                 **shared,
             ),
+            known.loc[known.index.isin(_kept(design)), "group"],
             plan,
             labels,
         )
         found = with_term(found, name)
         if name != next(iter(designs)):
-            found = dataclasses.replace(found, checks=_refusals(found), assumptions=())
-        parts += [found, _outcome_cells(name, design, known, column, adjusted)]
+            found = dataclasses.replace(found, checks=_refusals(found, name), assumptions=())
+        parts += [found, _outcome_cells(plan, name, design, known, column)]
     return merge(parts, outcome=str(labels["outcome"]))
 
 
+def no_contrasts(
+    plan: Plan, designs: Mapping[str, Design], labels: Mapping[str, Any], reason: str
+) -> ResultSet:
+    """Return every row of the contrasts empty, with the reason."""
+    rows = refused_rows(_MEASURES, labels, plan.design.conf_level)
+    check = Check(name="refused", passed=False, text=f"The groups compared: {reason}")
+    parts = [with_term(rows, term) for term in (CRUDE, *designs)]
+    return merge([*parts, ResultSet(checks=(check,))], outcome=str(labels["outcome"]))
+
+
+def _kept(design: Design) -> pd.Index[Any]:
+    return design.table.index[design.table["weight"] > 0]
+
+
 def _outcome_cells(
-    name: str, design: Design, known: pd.DataFrame, column: str, adjusted: list[str]
+    plan: Plan, name: str, design: Design, known: pd.DataFrame, column: str
 ) -> ResultSet:
     """Count what the gate looks at before it lets the effect of a design pass."""
-    used = known.index.isin(design.table.index[design.table["weight"] > 0])
-    inside, outside = known[used], known[~used]
-    cells = pd.crosstab(inside["group"], inside[column]).to_numpy()
-    smallest = float(cells.min()) if cells.shape == (2, 2) else 0.0
-    if adjusted:
-        smallest = min(smallest, smallest_cell(inside, adjusted, column).statistic or 0.0)
-    dropped = [
-        min(int(arm[column].sum()), int((~arm[column]).sum()))
-        for _, arm in outside.groupby("group", observed=True)
-    ]
-    return ResultSet(
-        checks=(
-            Check(
-                name="design_cells",
-                group=name,
-                statistic=smallest,
-                text="Smallest count of arm by outcome in the design, and by category where the "
-                "outcome model holds covariates; the gate looks at it.",
-            ),
-            Check(
-                name="dropped_cells",
-                group=name,
-                statistic=float(min(dropped)) if dropped else None,
-                text="The same among the cases that the design dropped.",
-            ),
-            Check(
-                name="design_rows",
-                group=name,
-                statistic=float(len(inside)),
-                text="Cases of the design with an outcome.",
-            ),
-        )
+    used = known.index.isin(_kept(design))
+    counts: dict[tuple[str, ...], int] = {
+        (group, stage, word): int((rows.loc[rows["group"] == group, column] == value).sum())
+        for group in ARMS.codes
+        for stage, rows in (("kept", known[used]), ("dropped", known[~used]))
+        for word, value in (("yes", True), ("no", False))
+    }
+    table = CountTable.from_counts(
+        name=f"design:{name}",
+        title="Outcome of the cases that a design keeps and of those that it drops",
+        unit=plan.design.unit,
+        dimensions=("group", "stage", "outcome"),
+        counts=counts,
+        totals={
+            (group, "all", word): [(group, "kept", word), (group, "dropped", word)]
+            for group in ARMS.codes
+            for word in ("yes", "no")
+        },
+        hidden=[key for key in counts if key[1] == "dropped"],
     )
+    block = next(b for b in plan.balancing if b.name == name)
+    inside = known[used].assign(matched_set=design.table.get("matched_set"))
+    told = list(adjusted_for(plan, name))
+    for kinds in (list(dict.fromkeys((*block.covariates, *block.exact))), ["matched_set"]):
+        if 1 < inside.groupby(kinds, observed=True).ngroups <= _FEW_KINDS:
+            told += kinds
+    smallest = smallest_cell(inside, told, column).statistic if told else None
+    check = Check(
+        name="design_cells",
+        group=name,
+        statistic=smallest,
+        text="Smallest count of arm by outcome by category, where an effect follows from few "
+        "categories; the gate looks at it.",
+    )
+    return ResultSet(tables=(table,), checks=(check,))
 
 
 def adjusted_for(plan: Plan, name: str) -> list[str]:
@@ -419,26 +463,39 @@ def adjusted_for(plan: Plan, name: str) -> list[str]:
     return list(plan.comparison.covariates) or (list(block.covariates) if classes else [])
 
 
-def with_outcome(design: Design, outcome: pd.Series[Any]) -> Design:
-    """Return the design with an outcome beside its rows."""
-    table = design.table.assign(**{str(outcome.name): outcome.reindex(design.table.index)})
-    return dataclasses.replace(design, table=table)
+def with_outcome(
+    design: Design, rows: pd.DataFrame, column: str, covariates: Sequence[str] = ()
+) -> Design:
+    """Return the design with an outcome, and covariates of its model, beside its rows."""
+    new = [column, *[name for name in covariates if name not in design.table]]
+    beside = rows[new].reindex(design.table.index)
+    return dataclasses.replace(design, table=design.table.assign(**beside))
 
 
-def _tried(model: Callable[[], ResultSet], plan: Plan, labels: Mapping[str, Any]) -> ResultSet:
+def _tried(
+    model: Callable[[], ResultSet], arms: pd.Series[Any], plan: Plan, labels: Mapping[str, Any]
+) -> ResultSet:
+    def unless_empty() -> ResultSet:
+        for arm in ARMS.codes:
+            if not (arms == arm).any():
+                raise UndefinedResultError(
+                    f"nobody of the {arm} group has this outcome recorded, so there is nothing to "
+                    "set against each other."
+                )
+        return model()
+
     with warnings.catch_warnings():
         # Few clusters and the like stand among the checks, which the report shows.
         warnings.simplefilter("ignore", DesignWarning)
-        return null_result(
-            model,
-            [(m, "users" if m == "percent_reduction" else "") for m in CONTRAST],
-            labels,
-            plan.design.conf_level,
-        )
+        return null_result(unless_empty, _MEASURES, labels, plan.design.conf_level)
 
 
-def _refusals(result: ResultSet) -> tuple[Check, ...]:
-    return tuple(c for c in result.checks if c.name in ("refused", "undefined"))
+def _refusals(result: ResultSet, term: str) -> tuple[Check, ...]:
+    return tuple(
+        dataclasses.replace(c, group=term)
+        for c in result.checks
+        if c.name in ("refused", "undefined")
+    )
 
 
 def with_term(result: ResultSet, term: str) -> ResultSet:
@@ -501,11 +558,14 @@ def pair_bounds(
     main = plan.balancing[0]
     if main.method != "nearest" or main.ratio > 1 or main.replace:
         return ResultSet()  # Rosenbaum's bounds here are those of pairs
-    design = with_outcome(designs[main.name], outcome)
+    design = with_outcome(designs[main.name], outcome.to_frame(), str(outcome.name))
+    name = str(outcome.name)
+    if not design.table.groupby("matched_set")[name].count().eq(2).any():
+        return ResultSet()  # no pair is complete, which the contrast says
     try:
         return sensitivity.rosenbaum_bounds(
             design,  # type: ignore[arg-type]
-            outcome=str(outcome.name),
+            outcome=name,
             missing="drop",
             outcome_name=str(labels["outcome"]),
             **{name: value for name, value in labels.items() if name != "outcome"},

@@ -22,6 +22,7 @@ from drive_eval.evaluation.controlled import (
     empty,
     expand,
     model_based,
+    of_arms,
     released_claim,
 )
 from drive_eval.evaluation.designs import CONTRAST
@@ -82,12 +83,7 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
     for block in plan.balancing:
         name = f"balance:{block.name}"
         found = evaluation.results[name]
-        controlled = tuple(control_table(table, rules) for table in found.tables)
-        results[name] = (
-            dataclasses.replace(found, tables=controlled)
-            if exact
-            else released_balance(plan, block, found, rules)
-        )
+        results[name] = _open(found, rules) if exact else released_balance(block, found, rules)
     ratings: set[tuple[str, ...]] = set()
     for outcome in plan.outcomes:
         for name in outcome_names(outcome):
@@ -98,8 +94,7 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
                 continue
             ratings.add(same)
             if exact:
-                controlled = tuple(control_table(table, rules) for table in result.tables)
-                results[name] = dataclasses.replace(result, tables=controlled)
+                results[name] = _open(result, rules)
             elif isinstance(outcome, BehaviourOutcome):
                 results[name] = behaviour(plan, outcome, name, result, rules)
             elif isinstance(outcome, BinaryOutcome):
@@ -120,9 +115,9 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
         )
         if plan.balancing:
             text += (
-                " Effects of matched and weighted comparisons follow from every case's covariates "
-                "instead, so they are as fitted, to two digits, where enough cases stand behind "
-                "them."
+                " Effects of matched and weighted comparisons were worked out again from the "
+                "rounded number with the outcome and a design effect rounded up, where enough "
+                "cases stand behind them."
             )
         elif plan.comparison.covariates:
             text += " Contrasts adjusted for covariates are as fitted, to two digits."
@@ -138,13 +133,22 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
     )
 
 
+def _open(result: ResultSet, rules: Policy) -> ResultSet:
+    """Return a result of which nothing is hidden, without what only the gate looks at."""
+    return dataclasses.replace(
+        result,
+        tables=tuple(control_table(table, rules) for table in of_arms(result)),
+        checks=tuple(c for c in result.checks if c.name not in ("covariate_cells", "design_cells")),
+    )
+
+
 def hidden_reasons(evaluation: Evaluation, released: Evaluation) -> list[dict[str, str]]:
     """Why was each count hidden? For the restricted record only: it says which are small."""
     pairs = list(zip(evaluation.tables, released.tables, strict=True))
     found = [line for before, after in pairs for line in disclosure.record(before, after)]
     for name, result in evaluation.results.items():
         after = {table.name: table for table in released.results[name].tables}
-        for table in result.tables:
+        for table in of_arms(result):
             if after[table.name].policy == WITHHELD:
                 found.append(
                     {"outcome": name, "table": table.name, "key": "all", "reason": "withheld whole"}
@@ -163,7 +167,8 @@ def _perceived_change(plan: Plan, reporter: str, result: ResultSet, rules: Polic
     }
     level = plan.design.conf_level
     parts, usable, tables = [], {}, {}
-    for table in result.tables:
+    arms = of_arms(result)
+    for table in arms:
         group = table.name.removeprefix("perceived_change:")
         controlled = tables[group] = control_table(table, rules)
         parts.append(ResultSet(tables=(controlled,)))
@@ -190,7 +195,7 @@ def _perceived_change(plan: Plan, reporter: str, result: ResultSet, rules: Polic
                 **labels,
             )
         )
-    if len(result.tables) == 2 and plan.balancing:
+    if len(arms) == 2 and plan.balancing:
         crude = None
         if len(usable) == 2:
             judgements: dict[tuple[str, ...], int | None] = {
@@ -199,8 +204,14 @@ def _perceived_change(plan: Plan, reporter: str, result: ResultSet, rules: Polic
                 for word, count in (("yes", reduced), ("no", judged - reduced))
             }
             crude = _crude(plan, judgements, labels)
-        parts.append(released_contrasts(plan, None, result, crude, labels, rules))
-    elif len(result.tables) == 2 and plan.design.kind != "before_after":
+        counts: dict[tuple[str, str], int | None] = {}
+        for group, table in tables.items():
+            yes, judged = table["reduced",], table["judged",]
+            no = None if yes is None or judged is None else max(judged - yes, 0)
+            counts |= {(group, "yes"): yes, (group, "no"): no}
+        found = released_contrasts(plan, None, result, crude, labels, rules, counts=counts)
+        parts.append(found)
+    elif len(arms) == 2 and plan.design.kind != "before_after":
         measures = [("risk_difference", ""), ("risk_ratio", "")]
         if len(usable) < 2:
             rows = tuple(empty(m, labels, level, t) for m, t in measures)
@@ -265,7 +276,8 @@ def _binary(plan: Plan, outcome: BinaryOutcome, result: ResultSet, rules: Policy
     labels = {"outcome": outcome.name, "unit": plan.design.unit, "reporter": outcome.reporter}
     if plan.balancing:
         crude = None if shown is None or clustered else _crude(plan, shown, labels)
-        found = released_contrasts(plan, outcome, result, crude, labels, rules)
+        counts = {(g, w): controlled[g, "all", w] for g in ARMS.codes for w in ("yes", "no")}
+        found = released_contrasts(plan, outcome, result, crude, labels, rules, counts=counts)
         return dataclasses.replace(found, tables=(controlled,))
     if shown is None or clustered or adjusted:
         measures = ("risk_treated", "risk_comparison", "risk_difference", "risk_ratio")

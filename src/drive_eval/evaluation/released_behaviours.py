@@ -24,6 +24,8 @@ from drive_eval.evaluation.controlled import (
     empty,
     expand,
     model_based,
+    of_arms,
+    quarter,
     released_claim,
     without_numbers,
 )
@@ -74,7 +76,7 @@ def behaviour(
     }
     level = plan.design.conf_level
     parts, usable, tables = [], {}, {}
-    for table in result.tables:
+    for table in of_arms(result):
         group = table.name.removeprefix("pairs:")
         here = {**labels, "group": group}
         controlled = tables[group] = control_table(table, rules)
@@ -103,7 +105,13 @@ def behaviour(
         crude = None
         if len(usable) == 2 and plan.design.unit == "person":
             crude = _risk_after(plan, usable, labels, AFTER, clustered=False)
-        parts.append(released_contrasts(plan, None, result, crude, labels, rules))
+        seen: dict[tuple[str, str], int | None] = {}
+        for group, table in tables.items():
+            users, all_ = table["users", "after"], table["all", "measured at both"]
+            rest = None if users is None or all_ is None else max(all_ - users, 0)
+            seen |= {(group, "yes"): users, (group, "no"): rest}
+        found = released_contrasts(plan, None, result, crude, labels, rules, counts=seen)
+        parts.append(found)
     elif len(tables) == 2 and plan.design.kind != "before_after":
         parts.append(_contrasts(plan, result, tables, usable, labels, rules))
     # Checks of the exact results stay behind: their texts and statistics may hold a count. That
@@ -126,7 +134,7 @@ def second_threshold(
         "threshold": outcome.threshold,
     }
     estimates, tables = [], []
-    for table in result.tables:
+    for table in of_arms(result):
         group = table.name.removeprefix("pairs:")
         here = {**labels, "group": group}
         estimates += [empty(measure, here, plan.design.conf_level) for measure in WITHIN]
@@ -245,7 +253,7 @@ def _severity(
 def _design(result: ResultSet, group: str, total: int, *, shift: bool) -> dict[str, Any]:
     """Return the design effects of one arm: those of the severity shift, or of the pairs."""
     sizes, _freedom = prepost.design_effects(result, group=group)
-    wanted = {m: _quarter(size) for m, size in sizes.items() if (m in SHIFT) == shift}
+    wanted = {m: quarter(size) for m, size in sizes.items() if (m in SHIFT) == shift}
     if not wanted:
         return {}
     # Clusters of one domain, such as those who stopped, would tell how many are in it.
@@ -265,11 +273,7 @@ def _coarse(result: ResultSet, group: str, total: int) -> dict[str, Any]:
         people = result.one(measure="prevalence_before", group=group, subgroup="").n or 1
         share = math.floor(20 * min(1.0, (exact["df"] + 1) / people) + 1e-9) / 20
         clusters = max(math.floor(share * total) - 1, 1)
-    return {"design_effect": _quarter(exact["design_effect"] or 1.0), "df": clusters}
-
-
-def _quarter(size: float) -> float:
-    return math.ceil(4 * max(1.0, size) - 1e-9) / 4
+    return {"design_effect": quarter(exact["design_effect"] or 1.0), "df": clusters}
 
 
 def _contrasts(
