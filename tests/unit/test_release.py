@@ -271,8 +271,29 @@ class TestAdjusted:
         assert self.after(done).std_error is None
         assert "two digits" not in done.summary()
 
+    def coded(self, values):
+        study = self.study(rare=3)
+        cases = study.tables["cases"].assign(prior=values)
+        study = dataclasses.replace(study, tables={**study.tables, "cases": cases})
+        exact = run(plan_with(comparison={"covariates": ["prior"]}), study)
+        return exact.results[NAME], release_evaluation(exact, "opensafely").results[NAME]
+
+    def test_a_number_with_a_few_rare_values_is_one_slope(self):
+        exact, done = self.coded([9 if i in (2, 200) else i % 3 for i in range(340)])
+        assert exact.check("covariate_cells").statistic > 7
+        assert self.after(done).estimate == float(f"{self.after(exact).estimate:.2g}")
+
+    def test_a_number_whose_slope_is_made_by_few_people_stays_inside(self):
+        exact, done = self.coded([i % 50 // 48 * (i % 7) for i in range(340)])
+        assert exact.check("covariate_cells").statistic <= 7
+        assert self.after(exact).estimate is not None
+        assert self.after(done).estimate is None
+
     def test_it_stays_inside_when_a_category_has_few_people(self):
         exact, done = self.both(rare=40)
+        text = next(c.text for c in done.checks if c.name == "below_floor")
+        assert 'category of "sex"' in text
+        assert "Merge rare categories" in text
         assert self.after(exact).estimate is not None
         hidden = [e for e in done.estimates if e.measure == "risk_difference" and not e.group]
         assert all(e.estimate is None for e in hidden)

@@ -16,15 +16,13 @@ if TYPE_CHECKING:
     from drive_eval.plan import Plan
     from drive_eval.vocabulary import Claim
 
-#: A number with more values than this is a measurement; with fewer it may stand for categories.
-MOST_CODES = 10
 #: Mean and spread of so few values are solved for the count of each.
 SOLVABLE_CODES = 5
 
 __all__ = [
-    "MOST_CODES",
     "SOLVABLE_CODES",
     "between_arms_claim",
+    "fewest",
     "merge",
     "missing_share",
     "null_result",
@@ -127,19 +125,34 @@ def smallest_count(rows: pd.DataFrame, name: str) -> int:
 def smallest_cell(rows: pd.DataFrame, covariates: Sequence[str], outcome: str) -> Check:
     """Find the smallest count of arm by covariate level by outcome, for the gate.
 
-    A contrast adjusted for a category with few people in it would let them be worked out.
+    A contrast adjusted for a category with few people in it would let them be worked out. The
+    Check's `group` is the covariate.
     """
-    smallest = len(rows)
-    for name in covariates:
-        if not _many_values(rows[name]):
-            counts = rows.groupby(["group", name, outcome], observed=True).size()
-            cells = rows["group"].nunique() * rows[name].nunique() * 2
-            smallest = min(smallest, int(counts.min()) if len(counts) == cells else 0)
+    found = {name: fewest(rows, name, outcome) for name in covariates}
+    name = min(found, key=lambda name: found[name], default="")
     return Check(
         name="covariate_cells",
-        statistic=float(smallest),
+        group=name,
+        statistic=float(min(found[name], len(rows)) if found else len(rows)),
         text="Smallest count of arm by covariate level by outcome; the gate looks at it.",
     )
+
+
+def fewest(rows: pd.DataFrame, name: str, outcome: str = "") -> int:
+    """Return the smallest count of arm, and outcome, that a model with this covariate rests on.
+
+    A number with more than two values enters it with one slope, so it has no categories; of
+    it is counted how many do not have the commonest value, because they alone make the slope.
+    """
+    by = ["group", outcome] if outcome else ["group"]
+    values = rows[name]
+    counts = pd.crosstab([rows[key] for key in by], values).to_numpy()
+    if len(counts) < rows["group"].nunique() * (2 if outcome else 1):
+        return 0  # nobody of an arm has the outcome, or everybody
+    number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if number and counts.shape[1] > 2:
+        return int((counts.sum(axis=1) - counts.max(axis=1)).min())
+    return int(counts.min())
 
 
 def merge(parts: Sequence[ResultSet], *, outcome: str) -> ResultSet:
@@ -151,13 +164,4 @@ def merge(parts: Sequence[ResultSet], *, outcome: str) -> ResultSet:
         ),
         tables=tuple(t for part in parts for t in part.tables),
         assumptions=tuple(dict.fromkeys(a for part in parts for a in part.assumptions)),
-    )
-
-
-def _many_values(values: pd.Series[Any]) -> bool:
-    """Tell a measurement from what may stand for categories."""
-    return (
-        pd.api.types.is_numeric_dtype(values)
-        and not pd.api.types.is_bool_dtype(values)
-        and values.nunique() > MOST_CODES
     )

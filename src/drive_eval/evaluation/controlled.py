@@ -30,6 +30,7 @@ __all__ = [
     "of_arms",
     "quarter",
     "released_claim",
+    "too_rare",
     "two_digits",
     "without_numbers",
 ]
@@ -118,7 +119,8 @@ def model_based(
         for e in result.estimates
         if not e.group and (e.measure, e.term) in measures and e.estimate is not None
     ]
-    smallest = [c.statistic or 0 for c in result.checks if c.name == "covariate_cells"]
+    cells = [c for c in result.checks if c.name == "covariate_cells"]
+    smallest = [c.statistic or 0 for c in cells]
     # Twice the covariates, an intercept and the arm: as many as the model has at least.
     freedom = sum(totals.values()) - 2 * (1 + len(plan.comparison.covariates))
     if (
@@ -128,11 +130,10 @@ def model_based(
         or min(users.values()) < rules.min_events
         or freedom < rules.min_residual_df
     ):
-        check = Check(
-            name="below_floor",
-            text="The adjusted contrast of the groups is not released: too few people had the "
-            "outcome, or too few are in one of the categories that it is adjusted for.",
-        )
+        rare = [c.group for c in cells if (c.statistic or 0) <= rules.suppress_up_to]
+        why = too_rare(rare[0]) if rare and rare[0] else "too few people had the outcome."
+        text = f"The adjusted contrast of the groups is not released: {why}"
+        check = Check(name="below_floor", text=text)
         return ResultSet(
             estimates=tuple(empty(m, labels, level, t) for m, t in measures), checks=(check,)
         )
@@ -154,6 +155,14 @@ def model_based(
     there = {(e.measure, e.term) for e in kept}
     rest = tuple(empty(m, labels, level, t) for m, t in measures if (m, t) not in there)
     return ResultSet(estimates=kept + rest)
+
+
+def too_rare(covariate: str) -> str:
+    """Say which covariate keeps an effect from being released, and what can be done."""
+    return (
+        f'too few people of an arm, with or without the outcome, are in a category of "{covariate}" '
+        "or away from its commonest value. Merge rare categories, or take it out of the plan."
+    )
 
 
 def two_digits(value: float | None) -> float | None:
