@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from drive_eval.data._cells import sentence
 from drive_eval.errors import (
     DataError,
     DesignError,
@@ -101,14 +102,21 @@ def balancing_faults(plan: Plan, cases: pd.DataFrame) -> list[str]:
                     f'{where}: "{name}" is what the evaluation calls a column of its own. Rename '
                     "the column of cases."
                 )
-            elif blank := int(cases[name].isna().sum()):
+            elif cases[name].isna().any():
+                fix = (
+                    "Fill it by a stated rule, leave those cases out, or take it out of the block."
+                )
                 faults.append(
-                    f'{where}: "{name}" is blank in {blank} of {len(cases)} rows of cases. Fill it '
-                    "by a stated rule, leave those cases out, or take it out of the block."
+                    _in_rows(where, f'"{name}" of cases is blank', cases[name].isna(), fix)
                 )
         for name, column in block.measured_on.items():
             faults += _dated_faults(plan, cases, where, name, column)
     return faults
+
+
+def _in_rows(where: str, what: str, bad: pd.Series[bool], fix: str) -> str:
+    """Say in which rows of the file; a table keeps the numbers that its rows had there."""
+    return sentence(where, what, bad.index[bad].to_numpy(), len(bad), fix)
 
 
 def _dated_faults(plan: Plan, cases: pd.DataFrame, where: str, name: str, column: str) -> list[str]:
@@ -128,21 +136,23 @@ def _dated_faults(plan: Plan, cases: pd.DataFrame, where: str, name: str, column
             '"date" in the plan: [data.columns.cases].'
         ]
     faults = []
-    late = int((cases[column] > cases["index_date"]).sum())
-    if late:
-        faults.append(
-            f'{where}: "{name}" is dated ({column}) after the index date in {late} of '
-            f"{len(cases)} rows of cases. What came after the start may be an effect of the "
-            "programme, so nothing is matched or weighted on it. Use the last value before the "
-            "index date, or take it out of the block."
+    late = cases[column] > cases["index_date"]
+    if late.any():
+        what = f'"{name}" of cases is dated ({column}) after the index date'
+        fix = (
+            "What came after the start may be an effect of the programme, so nothing is matched "
+            "or weighted on it. Use the last value before the index date, or take it out of the "
+            "block."
         )
-    blank = int(cases[column].isna().sum())
-    if blank:
-        faults.append(
-            f'{where}: "{name}" has no date ({column}) in {blank} of {len(cases)} rows of cases, '
-            "so nothing shows that it came before the index date. Fill the dates, or take it out "
-            "of measured_on if it cannot change."
+        faults.append(_in_rows(where, what, late, fix))
+    blank = cases[column].isna()
+    if blank.any():
+        what = f'"{name}" of cases has no date ({column})'
+        fix = (
+            "Nothing shows that it came before the index date: fill the dates, or take it out of "
+            "measured_on if it cannot change."
         )
+        faults.append(_in_rows(where, what, blank, fix))
     return faults
 
 
