@@ -115,8 +115,9 @@ def balancing_faults(plan: Plan, cases: pd.DataFrame) -> list[str]:
 
 
 def _in_rows(where: str, what: str, bad: pd.Series[bool], fix: str) -> str:
-    """Say in which rows of the file; a table keeps the numbers that its rows had there."""
-    return sentence(where, what, bad.index[bad].to_numpy(), len(bad), fix)
+    """Say in which rows; a table is kept in the order of its key, so that is said as well."""
+    counted = "Rows are counted once the file is sorted by case_id, without cases left out."
+    return sentence(where, what, np.flatnonzero(bad), len(bad), f"{fix} {counted}")
 
 
 def _dated_faults(plan: Plan, cases: pd.DataFrame, where: str, name: str, column: str) -> list[str]:
