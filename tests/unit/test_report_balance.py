@@ -963,8 +963,8 @@ class TestTables:
             (
                 "Hit again",
                 "Difference of the groups, per 100, 1:1 nearest matching within a caliper",
-                "-8.0",
-                "-14.0 to -2.0",
+                "−8.0",
+                "−14.0 to −2.0",
                 "associational",
             ),
         )
@@ -979,6 +979,69 @@ class TestTables:
         limits = sentences.design_limits(evaluation(("matched", "weights")))
         assert not any("outcomes were looked at" in line for line in limits)
         assert "68 programme cases have no match and were left out." in limits
+
+
+class TestDigits:
+    """Values that were rounded to two digits show no third."""
+
+    def rounded(self, **more):
+        rows = [
+            ("age", False, (33.0, 11.0, 35.0, 12.0), (33.0, 11.0, 34.0, 9.5)),
+            ("employed", True, (0.6, 0.49, 0.27, 0.44), (0.6, 0.49, 0.057, 0.23)),
+            ("income", False, (2100.0, 4900.0, 5600.0, 6800.0), (2800.0, 5800.0, 2700.0, 4700.0)),
+        ]
+        numbers = (-0.12, -0.2, -0.039, 1.1, 0.83, 1.5)
+        one = evaluation(("matched", "weights"), numbers=numbers, **more)
+        one = with_balance(one, estimates=tuple(lines(rows)))
+        return dataclasses.replace(one, policy="opensafely")
+
+    def test_table_one(self):
+        table = balance.table_one(self.rounded(), LABELS)
+        found_ = {row[0]: row[1:] for row in table.rows}
+        assert found_["Age"][:2] == ("33 (11)", "35 (12)")
+        assert found_["Age"][4] == "34 (9.5)"
+        assert found_["Employed"][:2] == ("60%", "27%")
+        assert found_["Employed"][4] == "5.7%"
+        assert found_["Income"][0] == "2,100 (4,900)"
+        assert table.note.endswith(
+            "Values to two digits. Standardised mean differences are rounded up."
+        )
+
+    def test_the_step_of_the_differences_is_said(self):
+        one = self.rounded()
+        step = Check(name="design", text="Standardised mean differences up to the next 0.02.")
+        one = with_balance(one, checks=(*one.results["balance:matched"].checks, step))
+        words = "Values to two digits. Standardised mean differences are rounded up to the next"
+        assert f"{words} 0.02." in balance.table_one(one, LABELS).note
+        assert f"{words} 0.02." in balance.designs_table(one, LABELS).note
+        assert f"{words} 0.02." in balance.love_chart(one, LABELS).caption
+
+    def test_effects_in_tables_charts_and_sentences(self):
+        one = self.rounded()
+        table = effects.effects_by_design_table(one, ["hit"], {"hit": TITLE}, LABELS)
+        assert table.rows[1][1:] == ("12", "20", "−12", "−20 to −3.9", "1.1", "0.83 to 1.5")
+        assert table.rows[0][1] == "12"  # no number of cases: it stands in one place only
+        assert "Values to two digits. How many cases each design keeps" in table.note
+        chart = effects.effects_by_design_chart(one, ["hit"], {"hit": TITLE}, LABELS)
+        assert "−12  (−20 to −3.9)" in texts(chart)
+        assert not any("n =" in text for text in texts(chart))
+        assert "difference per 100 −12 (interval −20 to −3.9), ratio 1.1" in chart.alt_text
+        assert tables.main_effects_table(one, LABELS).rows[0][2:4] == ("−12", "−20 to −3.9")
+        said = " ".join(designs.effect_sentences(one, "hit", TITLE, LABELS))
+        assert "as a ratio of the shares, 1.1 (range 0.83 to 1.5)" in said
+
+    def test_exact_values_keep_their_decimals(self):
+        assert "Values to two digits" not in balance.table_one(evaluation(), LABELS).note
+
+    def test_an_imbalance_of_nothing_is_nothing(self):
+        one = evaluation()
+        check = Check(name="worst_smd", passed=True, statistic=1.46e-15, text="None.")
+        rows = tables.checks_table(with_balance(one, checks=(check,)), LABELS).rows
+        assert next(row[4] for row in rows if row[2] == "worst smd") == "0.00"
+
+    def test_a_page_has_one_sign_for_less(self, tmp_path):
+        said = words_of(page_of(self.rounded(), tmp_path / "out"))
+        assert not re.search(r"(?<![\w-])-\d", said)
 
 
 class TestEffectsChart:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ from drive_eval.report.drawing import (
     shown_count,
     wrapped,
 )
+from drive_eval.report.numbers import DIGITS_NOTE, digits_of, number
 from drive_eval.report.sentences import arm_label, design_names, main_design
 from drive_eval.report.tables import HIDDEN, MISSING, Table
 from drive_eval.results import NOT_SHOWN
@@ -154,7 +156,7 @@ def love_chart(evaluation: Evaluation, labels: Mapping[str, str]) -> Chart:
         caption=(
             "Standardised mean difference: how far apart the two means are, in standard deviations "
             f"of the groups as they were before {act}. Table 1 has the means and the signs. Only "
-            f"what was measured is here. {source_words(evaluation)}"
+            f"what was measured is here.{_digits_note(evaluation)} {source_words(evaluation)}"
         ).strip(),
     )
 
@@ -186,7 +188,7 @@ def _size(e: Estimate | None) -> float | None:
 
 def _size_text(e: Estimate | None) -> str:
     size = _size(e)
-    return _mark(e) if size is None else f"{size:.2f}"
+    return _mark(e) if size is None else number(size, 2)
 
 
 def _mark(e: Estimate | None) -> str:
@@ -482,7 +484,17 @@ def _worth(evaluation: Evaluation, name: str, group: str) -> str:
     value = _value(found[0]) if found else None
     if value is None:
         return _mark(found[0] if found else None)
-    return f"{value:,.1f}".removesuffix(".0")
+    return number(value, 1, digits_of(evaluation)).removesuffix(".0")
+
+
+def _digits_note(evaluation: Evaluation) -> str:
+    """Say how values were rounded, where they were."""
+    if digits_of(evaluation) is None:
+        return ""
+    said = [c.text for c in balance_of(evaluation, main_design(evaluation)).checks]
+    steps = [found[1] for text in said if (found := re.search(r"up to the next ([\d.]+\d)", text))]
+    step = f" to the next {steps[0]}" if steps else ""
+    return f" {DIGITS_NOTE} Standardised mean differences are rounded up{step}."
 
 
 def _hidden_note(rows: Sequence[tuple[str, ...]]) -> str:
@@ -518,7 +530,10 @@ def table_one(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
         cells = []
         form = _form(found, term)
         for when in ("before", "after"):
-            cells += [_mean_text(found, term, group, when, form) for group in ARMS.codes]
+            cells += [
+                _mean_text(found, (term, group, when), form, digits_of(evaluation))
+                for group in ARMS.codes
+            ]
             cells.append(_signed_text(found.get(("smd", term, "", when)), limit, when))
         if term == SCORE:
             # It serves balance and is not held to the limit.
@@ -531,6 +546,7 @@ def table_one(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
         f"comparison, in standard deviations of the groups as they were before {act}.",
         f"*: beyond the limit of {limit:g}." if any("*" in row[-1] for row in rows) else "",
         _hidden_note(rows),
+        _digits_note(evaluation).strip(),
     ]
     return Table(
         caption=f"Table 1: the groups before and after {act}",
@@ -541,8 +557,8 @@ def table_one(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
     )
 
 
-def _form(found: Mapping[tuple[str, str, str, str], Estimate], term: str) -> str:
-    """Return the format of a covariate's means: percent, or decimals that suit their spread."""
+def _form(found: Mapping[tuple[str, str, str, str], Estimate], term: str) -> int | None:
+    """Return the decimals of a covariate's means, which suit their spread; None for percent."""
     ratios = [found.get(("variance_ratio", term, "", when)) for when in ("before", "after")]
     means = [e for key, e in found.items() if key[:2] == ("mean", term)]
     values = [value for e in means if (value := _value(e)) is not None]
@@ -553,30 +569,32 @@ def _form(found: Mapping[tuple[str, str, str, str], Estimate], term: str) -> str
     ]
     yes_no = all(e is None or (e.estimate is None and e.method != NOT_SHOWN) for e in ratios)
     if ": " in term or (yes_no and all(0 <= value <= 1 for value in values)):
-        return "percent"
+        return None
     size = max(spreads or [abs(value) for value in values], default=0.0)
-    return ",.0f" if size >= 100 else ".1f" if size >= 2 else ".2f"
+    return 0 if size >= 100 else 1 if size >= 2 else 2
 
 
 def _mean_text(
-    found: Mapping[tuple[str, str, str, str], Estimate], term: str, group: str, when: str, form: str
+    found: Mapping[tuple[str, str, str, str], Estimate],
+    key: tuple[str, str, str],
+    decimals: int | None,
+    digits: int | None,
 ) -> str:
-    mean = found.get(("mean", term, group, when))
+    mean = found.get(("mean", *key))
     value = _value(mean)
     if value is None:
         return _mark(mean)
-    if form == "percent":
-        return f"{100 * value:.1f}%"
-    spread = _value(found.get(("std_dev", term, group, when)))
-    return f"{value:{form}}" if spread is None else f"{value:{form}} ({spread:{form}})"
+    if decimals is None:
+        return f"{number(100 * value, 1, digits)}%"
+    spread, text = _value(found.get(("std_dev", *key))), number(value, decimals, digits)
+    return text if spread is None else f"{text} ({number(spread, decimals, digits)})"
 
 
 def _signed_text(e: Estimate | None, limit: float, when: str) -> str:
     value = _value(e)
     if value is None:
         return _mark(e)
-    text = f"{value:.2f}"
-    text = "0.00" if text == "-0.00" else text.replace("-", "−")
+    text = number(value, 2)
     return f"{text}*" if when == "after" and abs(value) > limit else text
 
 
@@ -597,7 +615,7 @@ def designs_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
                     f"({_worth(evaluation, name, group)})"
                     for group in ARMS.codes
                 ],
-                HIDDEN if left is None else f"{abs(left):.2f}{mark}",
+                HIDDEN if left is None else f"{number(abs(left), 2)}{mark}",
                 f"{whose[:1].upper()}{whose[1:]}",
             )
         )
@@ -615,7 +633,8 @@ def designs_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
         note=(
             "Worth: in equally weighted cases. SMD: standardised mean difference. *: beyond the "
             "plan's limit. [c]: not shown."
-        ),
+        )
+        + _digits_note(evaluation),
         unfolded=True,
     )
 

@@ -7,10 +7,10 @@ in ``results["balance:<name>"]``, and each outcome has its effects under the blo
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from drive_eval.plan import BALANCING_METHODS, BalancingBlock
+from drive_eval.report.numbers import digits_of, number
 from drive_eval.report.sentences import (
     CRUDE,
     claim_sentence,
@@ -293,7 +293,7 @@ def _main_sentence(
     *,
     claimed: bool = True,
 ) -> str:
-    main = main_design(evaluation)
+    main, digits = main_design(evaluation), digits_of(evaluation)
     one, two = group_words("programme", labels), group_words("comparison", labels)
     act = made_by(evaluation, main)
     treated, other = (effect(result, f"risk_{arm}", main) for arm in ("treated", "comparison"))
@@ -321,14 +321,14 @@ def _main_sentence(
     ratio = effect(result, "risk_ratio", main)
     relative = ""
     if ratio is not None and None not in (ratio.estimate, ratio.conf_low, ratio.conf_high):
-        ends = f"{_ratio(ratio.conf_low)} to {_ratio(ratio.conf_high)}"
-        relative = f"; as a ratio of the shares, {_ratio(ratio.estimate)} (range {ends})"
+        ends = f"{_ratio(ratio.conf_low, digits)} to {_ratio(ratio.conf_high, digits)}"
+        relative = f"; as a ratio of the shares, {_ratio(ratio.estimate, digits)} (range {ends})"
     text = f"{shares} In the {one} group it was {side} by {amount}{relative}."
     return f"{text} {claim_sentence(gap.claim)}" if claimed else text
 
 
-def _ratio(value: float | None) -> str:
-    return "no limit" if value is None or math.isinf(value) else f"{value:.2f}"
+def _ratio(value: float | None, digits: int | None) -> str:
+    return "no limit" if value is None else number(value, 2, digits)
 
 
 def _crude_sentence(result: ResultSet, main: str, *, judged: bool = True) -> str:
@@ -369,7 +369,7 @@ def effect_sentences(
     if failed(evaluation, main, "unmatched"):
         said.append(on_whom(evaluation, main))
     said += _other_designs(evaluation, result)
-    said += _hidden_difference(result, main)
+    said += _hidden_difference(result, main, digits_of(evaluation))
     for check in ("negative_outcome", "rosenbaum"):
         said += [c.text for c in result.checks if c.name == check and c.text]
     return [sentence for sentence in said if sentence]
@@ -383,6 +383,7 @@ def brief_sentences(
     `shared_sentences` says that, once.
     """
     result, main = evaluation.results[name], main_design(evaluation)
+    digits = digits_of(evaluation)
     said = [
         _main_sentence(evaluation, result, title, labels, claimed=False),
         _crude_sentence(result, main, judged=False),
@@ -390,8 +391,8 @@ def brief_sentences(
     ]
     value, limit = effect(result, "e_value", main), effect(result, "e_value_limit", main)
     if verdict_of(result, main) in ("fell", "rose") and value and value.estimate is not None:
-        of = "" if limit is None else f", of the range {_ratio(limit.estimate)}"
-        said.append(f"E-value {_ratio(value.estimate)}{of}.")
+        of = "" if limit is None else f", of the range {_ratio(limit.estimate, digits)}"
+        said.append(f"E-value {_ratio(value.estimate, digits)}{of}.")
     return said
 
 
@@ -439,7 +440,7 @@ def _other_designs(evaluation: Evaluation, result: ResultSet, *, numbers: bool =
     return [f"Other designs of the plan: {found}. {last}"]
 
 
-def _hidden_difference(result: ResultSet, main: str) -> list[str]:
+def _hidden_difference(result: ResultSet, main: str, digits: int | None) -> list[str]:
     value, limit = effect(result, "e_value", main), effect(result, "e_value_limit", main)
     if value is None or value.estimate is None:
         return [c.text for c in result.checks if c.name == "e_value" and c.text]
@@ -451,13 +452,13 @@ def _hidden_difference(result: ResultSet, main: str) -> list[str]:
     text = (
         "To explain the whole difference away, something that nobody measured would have to go "
         "with being in the programme and with the outcome, each by a factor of at least "
-        f"{_ratio(value.estimate)}, beyond all that was made alike (E-value)"
+        f"{_ratio(value.estimate, digits)}, beyond all that was made alike (E-value)"
     )
     if limit is None or limit.estimate is None:
         return [f"{text}."]
     return [
-        f"{text}; for the range to include no difference, a factor of {_ratio(limit.estimate)} "
-        "would do."
+        f"{text}; for the range to include no difference, a factor of "
+        f"{_ratio(limit.estimate, digits)} would do."
     ]
 
 

@@ -47,7 +47,7 @@ def write_bundle(
     for done, chart in enumerate(drawn, start=1):
         picture, untitled = charts.pictures(chart)
         (folder / "charts" / f"{chart.name}.png").write_bytes(picture)
-        csv = chart.data.to_csv(index=False, lineterminator="\n")
+        csv = chart.data.to_csv(index=False, lineterminator="\n", float_format="%.10g")
         (folder / "charts" / f"{chart.name}.csv").write_text(csv, encoding="utf-8", newline="")
         pictures[chart.name] = base64.b64encode(untitled).decode("ascii")
         if progress is not None:

@@ -28,6 +28,7 @@ from drive_eval.report.drawing import (
     percent,
     wrapped,
 )
+from drive_eval.report.numbers import DIGITS_NOTE, digits_of, number
 from drive_eval.report.sentences import (
     CRUDE,
     UNITS,
@@ -54,6 +55,11 @@ MARKS = {
     "main": (DARK_BLUE, "D", 9),
     "other": (DARK_GREY, "s", 6.5),
 }
+#: Where to look for the numbers of cases.
+COUNTS_NOTE = (
+    "How many cases each design keeps stands in the section on how the comparison was made; counts "
+    "are rounded one by one and can differ by a few."
+)
 #: A ratio beyond these is drawn as an arrowhead at the edge.
 RATIOS = (0.05, 20.0)
 
@@ -104,8 +110,8 @@ def effects_by_design_chart(
         left, right = figure.subplots(1, 2, width_ratios=[1.1, 1], sharey=True)
         _scales(left, right, rows)
         for row, y in zip(rows, tops, strict=True):
-            for axes, measure, neutral in ((left, "difference", 0.0), (right, "ratio", 1.0)):
-                _interval(axes, row, measure, y, neutral)
+            for axes, measure in ((left, "difference"), (right, "ratio")):
+                _interval(axes, row, measure, y, digits_of(evaluation))
         for text, y in heads:
             left.annotate(
                 text, (0, y), xycoords=("axes fraction", "data"), ha="left", va="center",
@@ -184,7 +190,9 @@ def _row_words(evaluation: Evaluation, row: dict[str, Any]) -> str:
     words = wrapped(design_label(evaluation, row["design"]), 27)
     if row["part"] == "crude":
         words += "\n(not a fair comparison)"
-    if row["n_programme"] is not None and row["n_comparison"] is not None:
+    known = row["n_programme"] is not None and row["n_comparison"] is not None
+    # Rounded one by one, numbers of one design would differ from line to line.
+    if known and digits_of(evaluation) is None:
         words += f"\nn = {row['n_programme']:,} and {row['n_comparison']:,}"
     return words
 
@@ -197,8 +205,8 @@ def _places(
     tops: list[float] = []
     heads: list[tuple[str, float]] = []
     y = 0.05
-    for number, (row, text) in enumerate(zip(rows, words, strict=True)):
-        first = number == 0 or rows[number - 1]["outcome"] != row["outcome"]
+    for i, (row, text) in enumerate(zip(rows, words, strict=True)):
+        first = i == 0 or rows[i - 1]["outcome"] != row["outcome"]
         if several and first:
             y += 0.12 if heads else 0.0
             heads.append((titles[row["outcome"]], y + 0.18))
@@ -233,7 +241,7 @@ def _scales(left: Axes, right: Axes, rows: Sequence[dict[str, Any]]) -> None:
     right.xaxis.set_minor_locator(NullLocator())
 
 
-def _interval(axes: Axes, row: dict[str, Any], measure: str, y: float, neutral: float) -> None:
+def _interval(axes: Axes, row: dict[str, Any], measure: str, y: float, digits: int | None) -> None:
     point, low, high = row[measure], row[f"{measure}_low"], row[f"{measure}_high"]
     if point is None:
         words = TOO_FEW if row["hidden"][measure] else "cannot be computed"
@@ -261,7 +269,7 @@ def _interval(axes: Axes, row: dict[str, Any], measure: str, y: float, neutral: 
             markerfacecolor="white" if crude else colour, markeredgecolor=colour,
             markeredgewidth=1.6,
         )  # fmt: skip
-    words = _numbers(point, low, high, measure)
+    words = _numbers(point, low, high, measure, digits)
     # The words stand beneath their line, and inside the panel.
     half = 0.5 * 0.072 * len(words) / 2.8
     middle = min(max(_fraction(axes, point), half), 1 - half)
@@ -281,31 +289,20 @@ def _fraction(axes: Axes, value: float) -> float:
     return (value - first) / (last - first)
 
 
-def _numbers(point: float, low: float | None, high: float | None, measure: str) -> str:
-    form = ".1f" if measure == "difference" else ".2f"
+def _numbers(
+    point: float, low: float | None, high: float | None, measure: str, digits: int | None
+) -> str:
+    places = 1 if measure == "difference" else 2
     if low is None or high is None:
-        return _number(point, form)
-    return f"{_number(point, form)}  ({_number(low, form)} to {_number(high, form)})"
-
-
-def _number(value: float, form: str) -> str:
-    """Return a number with a true minus sign.
-
-    Examples
-    --------
-    >>> _number(-8.24, ".1f"), _number(-0.01, ".1f"), _number(math.inf, ".2f")
-    ('−8.2', '0.0', 'no limit')
-    """
-    if math.isinf(value):
-        return "no limit"
-    text = f"{value:{form}}"
-    return text.removeprefix("-") if not float(text) else text.replace("-", "−")
+        return number(point, places, digits)
+    ends = f"{number(low, places, digits)} to {number(high, places, digits)}"
+    return f"{number(point, places, digits)}  ({ends})"
 
 
 def _spoken(
     evaluation: Evaluation, row: dict[str, Any], titles: Mapping[str, str], *, several: bool
 ) -> str:
-    who = marked_label(evaluation, row["design"])
+    who, digits = marked_label(evaluation, row["design"]), digits_of(evaluation)
     if several:
         who = f"{titles[row['outcome']]}, {who}"
     parts = []
@@ -314,7 +311,7 @@ def _spoken(
         if point is None:
             words = TOO_FEW if row["hidden"][measure] else "not computed"
         else:
-            words = _numbers(point, low, high, measure).replace("  (", " (interval ")
+            words = _numbers(point, low, high, measure, digits).replace("  (", " (interval ")
         parts.append(f"{measure}{' per 100' if measure == 'difference' else ''} {words}")
     return f"{who}: {', '.join(parts)}."
 
@@ -326,7 +323,7 @@ def effects_by_design_table(
     labels: Mapping[str, str],
 ) -> Table:
     """Every design's shares, difference and ratio for each outcome, the crude comparison on top."""
-    rows = []
+    rows, digits = [], digits_of(evaluation)
     names = [name for name in names if has_designs(evaluation, name)]
     several = len(names) > 1
     for name in names:
@@ -343,12 +340,12 @@ def effects_by_design_table(
                 (
                     *([titles[name]] if several else []),
                     marked_label(evaluation, term),
-                    _share_text(found["risk_treated"]),
-                    _share_text(found["risk_comparison"]),
-                    value_text(gap),
-                    interval_text(gap),
-                    value_text(ratio),
-                    interval_text(ratio),
+                    _share_text(found["risk_treated"], digits),
+                    _share_text(found["risk_comparison"], digits),
+                    value_text(gap, digits),
+                    interval_text(gap, digits),
+                    value_text(ratio, digits),
+                    interval_text(ratio, digits),
                 )
             )
     level = f"{100 * evaluation.plan['design']['conf_level']:g}% interval"
@@ -358,8 +355,7 @@ def effects_by_design_table(
         header=(
             *(["Outcome"] if several else []),
             "Design",
-            f"Of 100, {one} (n)",
-            f"Of 100, {two} (n)",
+            *[f"Of 100, {who}{' (n)' if digits is None else ''}" for who in (one, two)],
             "Difference per 100",
             level,
             "Ratio of shares",
@@ -370,12 +366,14 @@ def effects_by_design_table(
             "Each design speaks of its own group of people, so their effects may differ for that "
             "reason too. [c]: not shown, for too few people unless the checks say otherwise. [x]: "
             "cannot be computed; the checks say why."
-        ),
+        )
+        + ("" if digits is None else f" {DIGITS_NOTE} {COUNTS_NOTE}"),
         unfolded=True,
     )
 
 
-def _share_text(e: Estimate | None) -> str:
-    if e is None or e.estimate is None:
-        return value_text(e)
-    return value_text(e) if e.n is None else f"{value_text(e)} (n = {e.n:,})"
+def _share_text(e: Estimate | None, digits: int | None) -> str:
+    text = value_text(e, digits)
+    if e is None or e.estimate is None or e.n is None or digits is not None:
+        return text
+    return f"{text} (n = {e.n:,})"

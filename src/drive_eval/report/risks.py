@@ -21,6 +21,7 @@ from drive_eval.report.drawing import (
     whole,
     wrapped,
 )
+from drive_eval.report.numbers import digits_of
 from drive_eval.report.sentences import UNITS, arm_label, group_words, main_design, out_of_100
 
 if TYPE_CHECKING:
@@ -63,9 +64,11 @@ def risk_chart(
     subtitle = f"Share of {people} in each group, with its {100 * level:g}% interval"
     if main:
         subtitle += f", after {made_by(evaluation, main)}"
+    # Numbers of a design are rounded one by one; they stand with the design.
+    rounded = main and digits_of(evaluation) is not None
     words = [
         wrapped(arm_label(row["group"], labels))
-        + ("" if row["n"] is None else f"\n(n = {row['n']:,})")
+        + ("" if row["n"] is None or rounded else f"\n(n = {row['n']:,})")
         + (f"\n{wrapped(titles[row['outcome']])}" if len(names) > 1 else "")
         for row in rows
     ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drive_eval.report.designs import design_label
+from drive_eval.report.numbers import digits_of, number
 from drive_eval.report.sentences import (
     CRUDE,
     UNITS,
@@ -183,6 +183,7 @@ def reductions_table(
 ) -> Table:
     """The numbers behind the reductions chart: users, people, shares and the fall."""
     rows = []
+    digits = digits_of(evaluation)
     level = evaluation.plan["design"]["conf_level"]
     for name in names:
         result = evaluation.results[name]
@@ -199,10 +200,10 @@ def reductions_table(
                     _count(table["all", "measured at both"]),
                     _count(table["users", "before"]),
                     _count(table["users", "after"]),
-                    value_text(change),
-                    interval_text(change),
-                    value_text(fall),
-                    interval_text(fall),
+                    value_text(change, digits),
+                    interval_text(change, digits),
+                    value_text(fall, digits),
+                    interval_text(fall, digits),
                 )
             )
     return Table(
@@ -286,8 +287,8 @@ def stages_first(table: CountTable) -> list[Cell]:
         stages = sorted(
             (i for i in here if table.cells[i].parts), key=lambda i: -len(table.cells[i].parts)
         )
-        for number, stage in enumerate(stages, start=1):
-            inner = table.cells[stages[number]].parts if number < len(stages) else ()
+        for i, stage in enumerate(stages, start=1):
+            inner = table.cells[stages[i]].parts if i < len(stages) else ()
             order += [stage, *sorted(set(table.cells[stage].parts) - set(inner))]
         order += [i for i in here if i not in order]
     return [table.cells[i] for i in order]
@@ -297,7 +298,7 @@ def denominators_table(
     evaluation: Evaluation, names: Sequence[str], labels: Mapping[str, str]
 ) -> Table:
     """Net change, stopping and starting for each of the three denominators."""
-    rows = []
+    rows, digits = [], digits_of(evaluation)
     for name in names:
         result = evaluation.results[name]
         for group in _groups(evaluation, [name]):
@@ -311,8 +312,8 @@ def denominators_table(
                         arm_label(group, labels),
                         denominator,
                         _count(None if net is None else net.n),
-                        _with_interval(net),
-                        *[_with_interval(found.get(m)) for m in ("stopped", "started")],
+                        _with_interval(net, digits),
+                        *[_with_interval(found.get(m), digits) for m in ("stopped", "started")],
                     )
                 )
     return Table(
@@ -336,7 +337,7 @@ def denominators_table(
 
 def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
     """Every released effect with its interval, its counts and what it may be called."""
-    rows = []
+    rows, digits = [], digits_of(evaluation)
     designs = (CRUDE, *design_names(evaluation))
     for name, result in evaluation.results.items():
         if name.startswith("balance:"):
@@ -362,8 +363,8 @@ def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
                     _outcome_label(evaluation, name),
                     arm_label(e.group, labels) if e.group else "Between the groups",
                     ", ".join([what, *[note for note in notes if note]]),
-                    value_text(e),
-                    interval_text(e),
+                    value_text(e, digits),
+                    interval_text(e, digits),
                     _p(e.p_value),
                     _count(e.n),
                     e.claim,
@@ -400,7 +401,7 @@ def _design_words(evaluation: Evaluation, design: str) -> str:
 
 def main_effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
     """One line for each outcome: the groups set against each other, or the one group's change."""
-    rows = []
+    rows, digits = [], digits_of(evaluation)
     programme = f"{arm_label('programme', labels)} group alone"
     main = main_design(evaluation)
     for name, result in evaluation.results.items():
@@ -427,8 +428,8 @@ def main_effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Tab
                 (
                     _outcome_label(evaluation, name),
                     what or f"{MEASURES[e.measure]}; {programme}",
-                    value_text(e),
-                    interval_text(e),
+                    value_text(e, digits),
+                    interval_text(e, digits),
                     e.claim,
                 )
             )
@@ -459,7 +460,7 @@ def published_table(evaluation: Evaluation) -> Table | None:
         rows.append(
             (
                 figure["label"],
-                f"{figure['estimate']:g}",
+                f"{figure['estimate']:g}".replace("-", "−"),
                 MISSING if printed is None else f"{printed:g}",
                 figure["kind"],
                 _signed(same[0] if same else None, sign),
@@ -491,7 +492,7 @@ def published_table(evaluation: Evaluation) -> Table | None:
 
 
 def _signed(e: Estimate | None, sign: int) -> str:
-    return MISSING if e is None or e.estimate is None else f"{sign * e.estimate:.5f}"
+    return MISSING if e is None or e.estimate is None else number(sign * e.estimate, 5)
 
 
 def _error(e: Estimate | None) -> str:
@@ -538,41 +539,39 @@ def provenance_table(evaluation: Evaluation) -> Table:
 def _statistic(check: Check) -> str:
     if check.statistic is None:
         return ""
-    text = f"{check.statistic:.3g}"
+    if check.name == "worst_smd":
+        return number(check.statistic, 2)
+    text = f"{check.statistic:.3g}".replace("-", "−")
     if check.df is not None:
         text += f", df {check.df:.3g}"
     return text if check.p_value is None else f"{text}, p {_p(check.p_value)}"
 
 
-def _with_interval(e: Estimate | None) -> str:
-    text = value_text(e)
-    return text if text in (HIDDEN, MISSING) else f"{text} ({interval_text(e)})"
+def _with_interval(e: Estimate | None, digits: int | None) -> str:
+    text = value_text(e, digits)
+    return text if text in (HIDDEN, MISSING) else f"{text} ({interval_text(e, digits)})"
 
 
-def value_text(e: Estimate | None) -> str:
+def value_text(e: Estimate | None, digits: int | None = None) -> str:
     """Return an estimate as a reader should see it, per 100 where it is a share."""
     if e is None:
         return MISSING
     if e.estimate is None:
         return HIDDEN if e.method == NOT_SHOWN else MISSING
-    return _number(e, e.estimate)
+    return _number(e, e.estimate, digits)
 
 
-def interval_text(e: Estimate | None) -> str:
+def interval_text(e: Estimate | None, digits: int | None = None) -> str:
     """Return the interval in the same scale as `value_text`."""
     if e is None or e.conf_low is None or e.conf_high is None:
         return HIDDEN if e is not None and e.method == NOT_SHOWN else MISSING
-    return f"{_number(e, e.conf_low)} to {_number(e, e.conf_high)}"
+    return f"{_number(e, e.conf_low, digits)} to {_number(e, e.conf_high, digits)}"
 
 
-def _number(e: Estimate, value: float) -> str:
-    if math.isinf(value):
-        return "no limit"
+def _number(e: Estimate, value: float, digits: int | None) -> str:
     if e.measure in PER_HUNDRED:
-        return f"{100 * value:.1f}"
-    if e.measure == "percent_reduction":
-        return f"{value:.0f}"
-    return f"{value:.2f}"
+        return number(100 * value, 1, digits)
+    return number(value, 0 if e.measure == "percent_reduction" else 2, digits)
 
 
 def _p(value: float | None) -> str:
