@@ -127,7 +127,7 @@ column = "again"
         (
             "[data]",
             "authors = 'me'\n[data]",
-            '"evaluation.authors" must be a list, such as ["physical", "sexual"]',
+            '"evaluation.authors" must be a list, such as ["A. Evaluator"]',
         ),
         (
             "[data]",
@@ -157,7 +157,7 @@ column = "again"
         (
             '[[outcomes]]\nkind = "behaviour"\nreporter = "idva"',
             "[outcomes]",
-            '"outcomes" must be a list, such as ["physical", "sexual"]',
+            "write [[outcomes]], with two brackets: there may be several",
         ),
         (
             "[[outcomes]]",
@@ -220,6 +220,22 @@ column = "again"
             "[comparison]\ncovariates = ['age', 'perpetrator_id']\n[[outcomes]]",
             '"comparison.covariates[2]" "perpetrator_id" is an id, so nothing can be adjusted for '
             "it. Choose a column of cases that was known at the start, such as age",
+        ),
+        (
+            "[[outcomes]]",
+            "[comparison]\ncovariates = 'age'\n[[outcomes]]",
+            '"comparison.covariates" must be a list, such as ["age", "dash_score"]',
+        ),
+        (
+            'reporter = "idva"',
+            'reporter = "idva"' + BINARY + "margin = 0.1",
+            '"outcomes[2]" holds margin, which belongs to an outcome with negative = true',
+        ),
+        (
+            '[[outcomes]]\nkind = "behaviour"\nreporter = "idva"\n',
+            BINARY + "negative = true",
+            "every outcome is negative, that is, one which the programme cannot change. Add the "
+            "outcome that it is meant to change as an [[outcomes]] block, first",
         ),
         (
             "[[outcomes]]",
@@ -313,6 +329,19 @@ def test_the_default_abuse_types_are_the_four_that_drive_reports():
 def test_the_plan_reference_in_docs_is_the_one_printed_from_the_models():
     committed = (ROOT / "docs" / "reference" / "plan.md").read_text(encoding="utf-8")
     assert committed == plan_reference()
+
+
+def test_the_plan_reference_gives_the_limits_of_numbers():
+    lines = plan_reference().splitlines()
+    for name, limits in {
+        "ratio": "1 to 10",
+        "subclasses": "2 to 50",
+        "caliper_sd": "at least 0",
+        "max_smd": "at most 1",
+        "margin": "more than 0 and less than 1",
+    }.items():
+        (line,) = [line for line in lines if line.startswith(f"| `{name}` ")]
+        assert limits in line.split("|")[2]
 
 
 def test_another_toml_in_the_folder_is_not_offered_as_a_plan(tmp_path):

@@ -78,6 +78,28 @@ def test_a_title_is_made_from_the_method(tmp_path, block, title):
         ("ratio = 2", "order = 'big'", '"balancing[1].order" cannot be "big".'),
         ("caliper_sd = 0.25", "caliper_sd = -1", '"balancing[1].caliper_sd" must be at least 0.'),
         ("caliper_sd = 0.25", "max_smd = 0", '"balancing[1].max_smd" must be more than 0.'),
+        (
+            'covariates = ["age"]',
+            'covariates = "age"',
+            '"balancing[2].covariates" must be a list, such as ["age", "dash_score"].',
+        ),
+        ('exact = ["sex"]', 'exact = "sex"', 'must be a list, such as ["sex"].'),
+        ("trim = [0.05, 0.95]", "trim = 0.05", "must be a list, such as [0.05, 0.95]."),
+        (
+            "trim = [0.05, 0.95]",
+            "cutpoints = [25]",
+            "must be a table of names, such as { age = [25, 40] }.",
+        ),
+        (
+            "trim = [0.05, 0.95]",
+            "cutpoints = { age = 25 }",
+            '"balancing[2].cutpoints.age" must be a list, such as [25, 40].',
+        ),
+        (
+            "trim = [0.05, 0.95]",
+            'measured_on = "dash_date"',
+            'must be a table of names, such as { dash_score = "dash_date" }.',
+        ),
         ('covariates = ["age"]', "covariates = []", "must not be an empty list"),
         ('name = "weights"', 'name = "crude"', 'the name "crude" is kept for the comparison'),
         ('name = "weights"', 'name = "Weights 1"', "must be a short name of small letters"),
@@ -136,3 +158,21 @@ def test_a_matched_design_needs_a_block(tmp_path):
     text = head + rest[rest.index("[[outcomes]]") :]
     with pytest.raises(PlanError, match="so a \\[\\[balancing\\]\\] block must say how"):
         loaded(tmp_path, text)
+
+
+def test_a_single_bracket_is_told_to_be_two(tmp_path):
+    head, _, rest = GOOD.partition("[[balancing]]")
+    text = f"{head}[balancing]{rest.partition('[[balancing]]')[0]}[[outcomes]]"
+    text += GOOD.partition("[[outcomes]]")[2]
+    with pytest.raises(PlanError) as refusal:
+        loaded(tmp_path, text)
+    assert str(refusal.value) == (
+        "evaluation.toml: write [[balancing]], with two brackets: there may be several."
+    )
+
+
+def test_a_refused_covariate_is_one_fault(tmp_path):
+    with pytest.raises(PlanError) as refusal:
+        loaded(tmp_path, GOOD.replace('covariates = ["age"]', 'covariates = ["arm"]'))
+    assert str(refusal.value).count("\n") == 0
+    assert "the arm itself" in str(refusal.value)

@@ -80,12 +80,8 @@ def load_plan(path: str | Path) -> Plan:
     except ValidationError as error:
         faults = error.errors()
         # A list whose items are all faulty is reported as too short as well: keep the cause.
-        inner = {fault["loc"][0] for fault in faults if len(fault["loc"]) > 1}
-        faults = [
-            f
-            for f in faults
-            if f["type"] != "too_short" or len(f["loc"]) > 1 or f["loc"][0] not in inner
-        ]
+        inner = {fault["loc"][:depth] for fault in faults for depth in range(len(fault["loc"]))}
+        faults = [f for f in faults if f["type"] != "too_short" or f["loc"] not in inner]
         sentences = [line for fault in faults for line in _sentences(file.name, fault)]
         raise PlanError("\n".join(dict.fromkeys(sentences))) from None
     folder = (plan.folder / plan.data.folder).resolve()
@@ -97,6 +93,28 @@ def _keys(model: type[BaseModel]) -> list[str]:
     return [name for name in model.model_fields if name != "path"]
 
 
+#: A list, as it would stand in a plan; by its key, or by the key of the table that holds it.
+_LISTS: dict[str, str] = {
+    "abuse_types": '["physical", "sexual"]',
+    "authors": '["A. Evaluator"]',
+    "covariates": '["age", "dash_score"]',
+    "exact": '["sex"]',
+    "exclude": '["0017", "0018"]',
+    "trim": "[0.05, 0.95]",
+    "cutpoints": "[25, 40]",
+    "limits": '["A sentence.", "Another."]',
+    "notes": '["A paragraph."]',
+}
+#: A table of names, likewise.
+_TABLES: dict[str, str] = {
+    "tables": '{ cases = "extract.csv" }',
+    "columns": '{ cases = { dash_date = "date" } }',
+    "measured_on": '{ dash_score = "dash_date" }',
+    "cutpoints": "{ age = [25, 40] }",
+}
+#: Sections that may stand more than once.
+_BLOCKS = ("balancing", "outcomes", "published")
+
 #: What would be right, by pydantic's name of the fault; ``{...}`` is filled from its context.
 _WRONG: dict[str, str] = {
     "string_type": 'must be text in quotation marks, such as "exit"',
@@ -107,8 +125,6 @@ _WRONG: dict[str, str] = {
     "float_type": "must be a number without quotation marks",
     "finite_number": "must be a finite number",
     "bool_type": "must be true or false, without quotation marks",
-    "tuple_type": 'must be a list, such as ["physical", "sexual"]',
-    "dict_type": 'must be a table of names, such as {{ cases = "extract.csv" }}',
     "model_type": "must be a section of keys, not a single value",
     "model_attributes_type": "must be a section of keys, not a single value",
     "greater_than_equal": "must be at least {ge:g}",
@@ -158,6 +174,15 @@ def _sentence(file: str, fault: Any) -> str:
         message = str(fault["msg"]).removeprefix("Value error, ").removesuffix(".")
         given = f' "{fault["input"]}"' if isinstance(fault["input"], str) else ""
         return f'{file}: "{where}"{given} {message}.'
+    names = [str(part) for part in reversed(place)]
+    if fault["type"] == "tuple_type":
+        if names[0] in _BLOCKS:
+            return f"{file}: write [[{names[0]}]], with two brackets: there may be several."
+        example = next((_LISTS[name] for name in names if name in _LISTS), '["one", "two"]')
+        return f'{file}: "{where}" must be a list, such as {example}.'
+    if fault["type"] == "dict_type":
+        example = next((_TABLES[name] for name in names if name in _TABLES), '{ name = "value" }')
+        return f'{file}: "{where}" must be a table of names, such as {example}.'
     wrong = _WRONG.get(fault["type"], "holds what a plan cannot hold; see docs/reference/plan.md")
     return f'{file}: "{where}" {wrong.format(**fault.get("ctx", {}))}.'
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -18,6 +18,9 @@ from drive_eval.plan.sections import (
     Plan,
     PublishedFigure,
 )
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 __all__ = ["plan_reference"]
 
@@ -57,6 +60,7 @@ def plan_reference() -> str:
             if not info.is_required():
                 default = _default(info.get_default(call_default_factory=True))
             kind = _kind(info.annotation).replace("|", "\\|")
+            kind += _limits(info)
             lines.append(f"| `{name}` | {kind} | {default} | {info.description} |")
         lines.append("")
     lines += ["## Kinds of design", ""]
@@ -66,6 +70,21 @@ def plan_reference() -> str:
         f"- `{name}` ({kind}): {meaning}." for name, (kind, meaning) in BALANCING_METHODS.items()
     ]
     return "\n".join(lines) + "\n"
+
+
+def _limits(info: FieldInfo) -> str:
+    """Return the limits of a number, read from the field itself."""
+    found = {
+        name: getattr(rule, name)
+        for rule in info.metadata
+        for name in ("ge", "gt", "le", "lt")
+        if getattr(rule, name, None) is not None
+    }
+    if "ge" in found and "le" in found:
+        return f", {found['ge']:g} to {found['le']:g}"
+    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+    said = [f"{word} {found[name]:g}" for name, word in words.items() if name in found]
+    return f", {' and '.join(said)}" if said else ""
 
 
 def _default(value: Any) -> str:

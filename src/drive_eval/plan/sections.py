@@ -385,6 +385,13 @@ class BinaryOutcome(_Section):
     def _reporter(cls, value: str) -> str:
         return _listed(REPORTERS)(value) if value else value
 
+    @model_validator(mode="after")
+    def _margin(self) -> BinaryOutcome:
+        # A plan that was read back names every key; only a value of its own is a choice.
+        if not self.negative and self.margin != type(self).model_fields["margin"].default:
+            raise ValueError("holds margin, which belongs to an outcome with negative = true")
+        return self
+
 
 Outcome = Annotated[
     BehaviourOutcome | PerceivedChangeOutcome | BinaryOutcome, Field(discriminator="kind")
@@ -481,6 +488,13 @@ class Plan(_Section):
                     f'the column "{outcome.column}" is an outcome, so it cannot be a covariate of '
                     "the comparison as well."
                 )
+        if all(
+            isinstance(outcome, BinaryOutcome) and outcome.negative for outcome in self.outcomes
+        ):
+            faults.append(
+                "every outcome is negative, that is, one which the programme cannot change. Add "
+                "the outcome that it is meant to change as an [[outcomes]] block, first."
+            )
         faults += self._balancing_faults()
         if faults:
             raise ValueError("\n".join(faults))
