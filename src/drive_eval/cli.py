@@ -125,16 +125,20 @@ def run(
 def check(plan: PlanArgument, quiet: QuietOption = False) -> None:
     """Read a plan and its tables, say whether they would run, and write nothing.
 
+    Of matched and weighted designs it says how alike the arms become, before any effect is seen.
+
     Example: drive-eval check analyses/drive_pilot
     """
     from drive_eval.data.study import load_study
     from drive_eval.evaluation import check as try_out
+    from drive_eval.evaluation import check_designs
     from drive_eval.plan import load_plan
 
     with _notes(quiet):
         declared = load_plan(plan)
         study = load_study(declared)
         counts = try_out(declared, study)
+        designs = check_designs(declared, study)
     if quiet:
         return
     typer.echo(f"Plan:     {declared.evaluation.title} (unit {declared.design.unit})")
@@ -143,8 +147,16 @@ def check(plan: PlanArgument, quiet: QuietOption = False) -> None:
         typer.echo(f"Table:    {name}, {len(table):,} rows")
     for name in study.unread:
         typer.echo(f"Not read: {name} (not named after a table, nor named in [data.tables])")
+    for block in declared.balancing:
+        design = designs[block.name]
+        typer.echo(f"Balance:  {block.name}: {block.title}")
+        for line in design.describe().splitlines():
+            if line not in design.sentences:  # how it was made stands in the plan
+                typer.echo(f"          {line}")
     for name, count in counts.items():
         typer.echo(f"Outcome:  {name}, {count:,} in the figures")
+    if designs:
+        typer.echo("Counts here are exact: for the evaluator only, not for release.")
     typer.echo("Plan and tables are in order.")
 
 

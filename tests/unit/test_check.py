@@ -7,8 +7,10 @@ import dataclasses
 import pandas as pd
 import pytest
 
+import drive_eval as de
 from drive_eval.errors import DesignError, DesignWarning
-from drive_eval.evaluation import check, run
+from drive_eval.evaluation import check, check_designs, run
+from drive_eval.evaluation.release import release_evaluation
 from drive_eval.plan import Plan
 
 BEHAVIOUR = {"kind": "behaviour", "reporter": "idva", "abuse_types": ["physical"]}
@@ -144,3 +146,99 @@ def test_the_same_ratings_from_two_severities_are_noted(tiny_study):
     )
     with pytest.warns(DesignWarning, match=sentence):
         check(plan, tiny_study)
+
+
+KNOWN = ["prior_incidents_12m", "dash_score", "age"]
+REPEAT = {"kind": "binary", "name": "repeat_12m", "column": "repeat_12m"}
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return de.synthetic_study("confounded", seed=1)
+
+
+def balanced(*blocks, outcomes=(REPEAT,)) -> Plan:
+    body = plan_with(*outcomes).to_dict()
+    body["design"]["kind"] = "matched"
+    body["balancing"] = [{"name": "main", "covariates": KNOWN, **block} for block in blocks]
+    return Plan.model_validate(body)
+
+
+def test_designs_are_looked_at_without_any_outcome(pool):
+    cases = pool.table("cases")
+    blind = with_table(pool, "cases", cases.drop(columns=["repeat_12m", "traffic_offence_12m"]))
+    plan = balanced({}, {"name": "even", "method": "entropy_balance"})
+    found = check_designs(plan, blind)
+    assert list(found) == ["main", "even"]
+    assert found["main"].describe() == check_designs(plan, pool)["main"].describe()
+    assert {"perpetrator_id", "weight", "matched_set"} <= set(found["main"].table)
+    assert check_designs(plan_with(REPEAT), blind) == {}
+
+
+def test_a_blank_covariate_of_a_design_names_its_rows(pool):
+    cases = pool.table("cases")
+    cases.loc[[0, 3], "age"] = pd.NA
+    sentence = (
+        f'[[balancing]] "main": "age" of cases is blank in 2 of {len(cases)} rows (rows 2, 5). '
+        "Fill it by a stated rule, leave those cases out, or take it out of the block. Rows are "
+        "counted once the file is sorted by case_id, without cases left out."
+    )
+    blank = with_table(pool, "cases", cases)
+    assert refused(balanced({}), blank) == sentence
+    with pytest.raises(DesignError) as refusal:
+        check_designs(balanced({}), blank)
+    assert str(refusal.value) == sentence
+
+
+def test_a_covariate_that_is_dated_late_or_not_at_all_names_its_rows(pool):
+    cases = pool.table("cases")
+    cases["dash_date"] = cases["index_date"]
+    cases.loc[2, "dash_date"] += pd.Timedelta(days=1)
+    cases.loc[4, "dash_date"] = pd.NaT
+    plan = balanced({"measured_on": {"dash_score": "dash_date"}})
+    late, blank = refused(plan, with_table(pool, "cases", cases)).splitlines()
+    assert f"after the index date in 1 of {len(cases)} rows (row 4). What came after" in late
+    assert f"has no date (dash_date) in 1 of {len(cases)} rows (row 6). Nothing shows" in blank
+
+
+def with_sites(pool, rare):
+    """Return the pool with a site of few cases in each arm."""
+    cases = pool.table("cases")
+    site = cases.groupby("arm").cumcount().map(lambda i: "isle" if i < rare else "land")
+    return with_table(pool, "cases", cases.assign(site=site))
+
+
+def test_a_rare_category_of_the_outcome_model_is_noted_by_name(pool):
+    plan = balanced({"method": "subclass", "covariates": ["site", "dash_score"]})
+    sentence = (
+        r'\[\[balancing\]\] "main": its effects will not be released under the policy opensafely: '
+        r'too few people .* are in a category of "site" .* Merge rare categories'
+    )
+    with pytest.warns(DesignWarning, match=sentence):
+        check(plan, with_sites(pool, 9))
+    check(plan, with_sites(pool, 100))  # a warning would be an error
+
+
+def test_rare_values_of_a_number_keep_no_effect_of_classes_inside(pool):
+    cases = pool.table("cases")
+    few = cases["prior_incidents_12m"].clip(upper=6)
+    assert few.value_counts().min() < 70
+    study = with_table(pool, "cases", cases.assign(prior_incidents_12m=few))
+    plan = balanced({"method": "subclass", "covariates": ["prior_incidents_12m", "dash_score"]})
+    check(plan, study)
+    released = release_evaluation(run(plan, study), "opensafely").results["repeat_12m"]
+    assert released.one(measure="risk_difference", term="main").estimate is not None
+
+
+def test_the_release_names_a_rare_category_too(pool):
+    plan = balanced({"method": "subclass", "covariates": ["site", "dash_score"]})
+    released = release_evaluation(run(plan, with_sites(pool, 9)), "opensafely")
+    found = released.results["repeat_12m"]
+    assert found.one(measure="risk_difference", term="main").estimate is None
+    assert 'a category of "site"' in found.check("suppressed").text
+
+
+def test_a_rare_category_of_the_comparison_is_noted_by_name(pool):
+    body = plan_with(REPEAT, covariates=["site"])
+    with pytest.warns(DesignWarning, match=r'\[comparison\]: .* category of "site"'):
+        check(body, with_sites(pool, 9))

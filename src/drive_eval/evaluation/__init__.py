@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from drive_eval.data.study import Study
+    from drive_eval.models._design import Matched, Weighted
     from drive_eval.plan import Plan
     from drive_eval.results import CountTable
 
-__all__ = ["check", "load_results", "run", "write_report"]
+__all__ = ["check", "check_designs", "load_results", "run", "write_report"]
 
 _BY_CASE = (
     "perceived change is judged by case, so it cannot be counted by dyad. "
@@ -59,13 +60,46 @@ def check(plan: Plan, study: Study) -> dict[str, int]:
     DesignWarning
         If some of the outcomes would run and not be released.
     """
-    from drive_eval.evaluation.designs import make_designs
-
-    for note in _unreleased(plan):
-        warnings.warn(note, DesignWarning, stacklevel=2)
     found = _tried_out(plan, study)
-    make_designs(plan, _units(plan, study))  # refuses what cannot be matched or weighted
+    designs = check_designs(plan, study)  # refuses what cannot be matched or weighted
+    for note in (*_unreleased(plan), *_too_rare(plan, _units(plan, study), designs)):
+        warnings.warn(note, DesignWarning, stacklevel=2)
     return found
+
+
+def check_designs(plan: Plan, study: Study) -> dict[str, Matched | Weighted]:
+    """Who would be set against whom, and how alike are the arms then? No outcome is read.
+
+    Parameters
+    ----------
+    plan : Plan
+    study : Study
+
+    Returns
+    -------
+    dict of str to Matched or Weighted
+        By the name of the `[[balancing]]` block, with balance, rows, weights and sets; `describe`
+        says the most important. Exact, for the evaluator only. Empty without such blocks.
+
+    Raises
+    ------
+    DesignError
+        With one sentence for everything that keeps a design from being made.
+
+    Examples
+    --------
+    >>> import drive_eval as de
+    >>> from drive_eval.evaluation import check_designs
+    >>> plan = de.load_plan("analyses/confounded_site")  # doctest: +SKIP
+    >>> designs = check_designs(plan, de.load_study(plan))  # doctest: +SKIP
+    >>> designs["matched"].balance.to_frame()  # doctest: +SKIP
+    """
+    from drive_eval.evaluation.designs import balancing_faults, make_designs
+
+    faults = _arm_faults(plan, study) + balancing_faults(plan, study.tables["cases"])
+    if faults:
+        raise DesignError("\n".join(dict.fromkeys(faults)))
+    return make_designs(plan, _units(plan, study))
 
 
 def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
@@ -191,6 +225,35 @@ def _unreleased(plan: Plan) -> list[str]:
                     "of the two would be a count of its own."
                 )
     return notes
+
+
+def _too_rare(plan: Plan, units: pd.DataFrame, designs: dict[str, Matched | Weighted]) -> list[str]:
+    """Name the covariates whose categories are too small, whatever the outcome will be."""
+    from drive_eval import disclosure
+    from drive_eval.evaluation.contrasts import fewest
+    from drive_eval.evaluation.controlled import too_rare
+    from drive_eval.evaluation.designs import adjusted_for
+
+    rules = disclosure.policy(plan.release.policy, public_source=plan.data.public_source)
+    if not rules.suppress_up_to:
+        return []
+    looked_at = [
+        (
+            f'[[balancing]] "{name}"',
+            adjusted_for(plan, name),
+            units.loc[design.table.index[design.table["weight"] > 0]],
+        )
+        for name, design in designs.items()
+    ]
+    if not designs and plan.design.kind != "before_after":
+        looked_at = [("[comparison]", list(plan.comparison.covariates), units)]
+    # Of so few, those with the outcome or those without are too few to be shown.
+    return [
+        f"{where}: its effects will not be released under the policy {rules.name}: {too_rare(name)}"
+        for where, covariates, rows in looked_at
+        for name in covariates
+        if fewest(rows, name) <= 2 * rules.suppress_up_to + 1
+    ]
 
 
 def run(
