@@ -140,17 +140,25 @@ def test_a_plan_for_lalonde_says_plainly_that_the_groups_hardly_overlap():
     found = nearest(lalonde(), treated="treat", covariates=LALONDE)
     said = found.describe()
     for sentence in (
-        "94 programme cases and 42 comparison cases have a propensity score that is at least the "
-        "median of the programme.",
+        "94 programme cases have a propensity score of at least the programme's median; only 42 "
+        "comparison cases do.",
         "8 of 185 programme cases have a propensity score outside the range of the comparison "
         "cases",
-        "117 of 185 programme cases were matched",
-        "The effect is the average over those programme cases for which a match was found (ATM), "
+        "37 of every 100 programme cases had no free match within the caliper: there are too few "
+        "comparison cases like them.",
+        "117 of 185 programme cases were matched.",
+        "the effect is the average over those programme cases for which a match was found (ATM), "
         "not over all of them.",
-        "Of these, 1 had none within the caliper; 67 had only such as others have.",
-        "married (0.284), nodegree (0.263)",
+        "Of these, 1 had no comparison case within the caliper; for 67 all comparison cases within "
+        "the caliper were already matched to others.",
+        "married (0.284), nodegree (0.263). Less alike than before adjustment: nodegree (0.245 to "
+        "0.263).",
     ):
         assert sentence in said
+    assert said.count("ATM") == said.count("0.284") == 1
+    overlap = found.balance.check("overlap")
+    assert overlap.passed is False
+    assert overlap.statistic == 68 / 185
 
 
 # D1: made by formula, all scores distinct

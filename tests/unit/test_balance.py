@@ -186,7 +186,7 @@ def test_the_worst_difference_is_named_and_held_to_the_limit():
     assert found.check("worst_smd").passed
     assert found.check("worst_smd").text == (
         "No covariate differs by more than 0.25 standard deviations after adjustment; the largest "
-        "is age (0.194)."
+        "is age (0.194). Less alike than before adjustment: age (0.000 to 0.194)."
     )
 
 
@@ -256,11 +256,19 @@ def test_who_was_left_out_is_said_but_few_are_not_described():
     assert other.passed
     assert other.text == "Each of the 40 comparison cases was kept."
     everyone = _balance.check_unmatched(
-        treated, kept, estimand="ate", why="have a score outside 0.1 to 0.9"
+        treated, kept, estimand="ate", why="a score outside 0.1 to 0.9"
     )
     assert everyone.text == (
         "9 of 80 cases have a score outside 0.1 to 0.9 and were left out; the effect is the "
-        "average over those cases that were kept, not over all of them."
+        "average over programme and comparison cases together (ATE), and only among those that "
+        "were kept."
+    )
+    kept[31:40] = True
+    kept[0] = False
+    one = _balance.check_unmatched(treated, kept, estimand="att")
+    assert one.text == (
+        "1 of 40 programme cases has no match and was left out; the effect is the average over "
+        "programme cases (ATT), and only among those that were kept."
     )
 
 
@@ -274,9 +282,32 @@ def test_overlap_counts_those_whom_the_estimand_speaks_of(estimand, share):
     assert check.statistic == share
     assert check.threshold == 0.1
     assert check.passed is False
+    one = _balance.check_overlap(treated, score, estimand="att").text
+    assert one.startswith("1 of 4 programme cases has a propensity score outside the range")
     same = _balance.check_overlap(treated, np.tile(score[:4], 2), estimand=estimand)
     assert same.passed
     assert "nobody to compare" not in same.text
+
+
+def test_cases_without_a_match_overlap_poorly_wherever_their_scores_lie():
+    treated = np.repeat([True, False], [20, 20])
+    score = np.tile(np.linspace(0.1, 0.9, 20), 2)
+    kept = np.ones(40, dtype=bool)
+    kept[:2] = False
+    just = _balance.check_overlap(treated, score, estimand="atm", kept=kept)
+    assert (just.passed, just.statistic) == (True, 0.1)
+    assert "free" not in just.text
+    kept[2:5] = False
+    check = _balance.check_overlap(
+        treated, score, estimand="atm", kept=kept, sought="match within the caliper"
+    )
+    assert (check.passed, check.statistic, check.threshold) == (False, 0.25, 0.1)
+    assert check.text == (
+        "0 of 20 programme cases have a propensity score outside the range of the comparison "
+        "cases, and 0 of 20 comparison cases outside that of the programme cases. 25 of every 100 "
+        "programme cases had no free match within the caliper: there are too few comparison cases "
+        "like them."
+    )
 
 
 def test_cases_per_parameter():

@@ -198,7 +198,7 @@ def test_dropped_cases_change_the_estimand(check_matched):
     assert kept.balance.check("unmatched").passed
     check = dropped.balance.check("unmatched")
     assert (check.passed, check.statistic) == (False, 1)
-    assert check.text.endswith("Of these, 1 had none within the caliper.")
+    assert check.text.endswith("Of these, 1 had no comparison case within the caliper.")
     assert dropped.flow["programme", "unmatched"] == 1
     assert dropped.flow["comparison", "all"] == 7
 
@@ -211,8 +211,8 @@ def test_each_reason_for_having_no_match_is_counted(check_matched):
     text = found.balance.check("unmatched").text
     assert text.startswith("3 of 7 programme cases have no match and were left out")
     assert text.endswith(
-        "Of these, 1 had no comparison case that agrees on site; 1 had none within the caliper; "
-        "1 had only such as others have."
+        "Of these, 1 had no comparison case that agrees on site; 1 had no comparison case within "
+        "the caliper; for 1 all comparison cases within the caliper were already matched to others."
     )
 
 
@@ -246,13 +246,28 @@ def test_the_description_can_be_pasted_into_a_methods_section():
         + ".",
         "The propensity score, the probability of being in the programme, was estimated by "
         'logistic regression on age, prior, site (site against "',
-        f"Within a caliper of 0.2 standard deviations of the logit of the propensity score over "
-        f"all cases, a width of {width:.4g}.",
+        f"Matches lie within a caliper of 0.2 standard deviations of the logit of the propensity "
+        f"score over all cases, a width of {width:.4g}.",
         "Matched cases agree on site.",
-        "have a propensity score that is at least the median of the programme.",
-        "The largest standardised mean difference that remains is",
+        "programme cases have a propensity score of at least the programme's median; ",
+        found.balance.check("worst_smd").text,
     ):
-        assert sentence in said
+        assert said.count(sentence) == 1
+    assert repr(found) == (
+        f"<Matched by matching.nearest, {found.estimand}: {found.flow['programme', 'matched']} of "
+        f"{found.flow['programme', 'all']} programme and {found.flow['comparison', 'matched']} of "
+        f"{found.flow['comparison', 'all']} comparison cases>"
+    )
+
+
+def test_equal_weights_are_not_said_to_be_worth_anything_else():
+    assert "worth" not in by_age().describe()
+    said = by_age(replace=True).describe()
+    assert "4 of 4 programme cases were matched.\n" in said
+    assert "3 of 7 comparison cases were matched, worth 2.7 equally weighted ones." in said
+    alone = by_age(ages([30], COMPARISON), caliper_sd=0.5).describe()
+    assert "1 of 1 programme cases was matched.\n" in alone
+    assert "1 programme case has a propensity score of at least the programme's median; " in alone
 
 
 @pytest.mark.parametrize(
@@ -297,7 +312,9 @@ def test_fewer_comparison_than_programme_cases_are_warned_of(check_matched):
     ):
         found = by_age(table, check=check_matched)
     assert found.estimand == "atm"
-    assert found.balance.check("unmatched").text.endswith("1 had only such as others have.")
+    assert found.balance.check("unmatched").text.endswith(
+        "Of these, for 1 all comparison cases were already matched to others."
+    )
     with pytest.warns(DesignWarning, match="there are 2 comparison persons for 4 programme cases"):
         by_age(table.assign(who=[1, 2, 3, 4, 5, 5, 6]), unit="who")
     by_age(table, replace=True)  # no warning
@@ -345,9 +362,9 @@ def test_ill_conditioned_covariates_are_fitted_all_the_same():
         ({"order": "larges"}, 'no order "larges". Nearest: "largest".'),
         ({"caliper_scale": "logits"}, 'no caliper_scale "logits". Nearest: "logit".'),
         ({"distance": "euclid"}, 'no distance "euclid". Valid: "score", "mahalanobis".'),
-        ({"ratio": 0}, "ratio must be a whole number of comparison cases, at least 1."),
-        ({"ratio": 1.5}, "ratio must be a whole number of comparison cases, at least 1."),
-        ({"ratio": True}, "ratio must be a whole number of comparison cases, at least 1."),
+        ({"ratio": 0}, "ratio must be a whole number of at least 1."),
+        ({"ratio": 1.5}, "ratio must be a whole number of at least 1."),
+        ({"ratio": True}, "ratio must be a whole number of at least 1."),
         ({"caliper_sd": 0}, "caliper_sd must be a number of standard deviations above 0, or None"),
         ({"caliper_sd": -1.0}, "caliper_sd must be a number of standard deviations above 0"),
         ({"caliper_sd": float("nan")}, "caliper_sd must be a number of standard deviations"),
@@ -356,6 +373,12 @@ def test_ill_conditioned_covariates_are_fitted_all_the_same():
         ({"order": "random", "rng": 7}, 'order="random" needs rng, a NumPy generator'),
         ({"rng": np.random.default_rng(1)}, 'rng has no use with order="largest"; leave it out.'),
         ({"max_smd": 0}, "max_smd must be a number above 0."),
+        ({"max_smd": True}, "max_smd must be a number above 0."),
+        ({"caliper_sd": True}, "caliper_sd must be a number of standard deviations above 0"),
+        ({"replace": "yes"}, "replace must be True or False."),
+        ({"exact": None}, "exact must be the name of a column or a list of names, not a NoneType."),
+        ({"exact": 3}, "exact must be the name of a column or a list of names, not a int."),
+        ({"order": ["largest"]}, 'no order "[\'largest\']". Nearest: "largest".'),
     ],
 )
 def test_an_argument_that_makes_no_sense_is_refused(options, sentence):
@@ -377,6 +400,7 @@ def test_an_argument_that_makes_no_sense_is_refused(options, sentence):
         ({"age": [np.nan, *range(10)]}, {}, 'no value in column "age" (covariate)'),
         ({"age": [np.inf, *range(10)]}, {}, "a covariate is not finite in some rows"),
         ({"arm": "progamme"}, {}, 'column "arm" (treated) must hold true and false'),
+        ({}, {"unit": ["arm"]}, "unit must be the name of one column, in quotes, not a list."),
         ({"arm": range(11)}, {}, 'column "arm" (treated) must hold true and false'),
         ({"arm": [None, *[True] * 5, *[False] * 5]}, {}, 'no value in column "arm" (treated)'),
     ],
@@ -394,6 +418,40 @@ def test_an_unknown_column_is_answered_with_the_nearest():
         nearest(ages(), treated="arm", covariates=["agee"])
     with pytest.raises(DataError, match="a table .pandas DataFrame. is needed, not a dict"):
         nearest({"arm": [True]}, treated="arm", covariates=["age"])
+
+
+@pytest.mark.parametrize("treated", [None, ["arm"], ages()["arm"]])
+def test_the_arms_are_named_by_their_column(treated):
+    with pytest.raises(DataError) as caught:
+        nearest(ages(), treated=treated, covariates=["age"])
+    assert str(caught.value) == (
+        f"treated must be the name of one column, in quotes, not a {type(treated).__name__}."
+    )
+
+
+@pytest.mark.parametrize("covariates", [["age", "arm"], "age + C(arm)", "arm"])
+def test_the_arms_are_no_covariate(covariates):
+    with pytest.raises(DesignError) as caught:
+        nearest(ages(), treated="arm", covariates=covariates)
+    assert str(caught.value) == (
+        'column "arm" (treated) stands among the covariates too: it cannot be explained by itself. '
+        "Leave it out of them."
+    )
+
+
+def test_numbers_of_numpy_are_numbers_and_ones_and_zeros_are_arms():
+    plain = by_age(ratio=2, caliper_sd=0.5)
+    table = ages()
+    table["arm"] = (table["arm"] == "programme").astype(int)
+    found = by_age(table, ratio=np.int64(2), caliper_sd=np.float32(0.5), replace=np.bool_(False))
+    assert pairs(found) == pairs(plain)
+
+
+def test_a_level_that_separates_is_named_as_balance_names_it():
+    table = people()
+    table.loc[table.index[table["treated"]][:5], "site"] = "mars"
+    with pytest.raises(DesignError, match=r"\(separation\) by: site: mars\. They have nobody"):
+        nearest(table, treated="treated", covariates=["age", "site"])
 
 
 def test_rows_that_cannot_be_told_apart_are_refused():
@@ -444,8 +502,8 @@ def test_a_match_that_finds_nobody_is_refused():
         "agrees on site. Widen the caliper or drop it, agree on fewer columns, or find a "
         "comparison group that is more alike."
     )
-    with pytest.raises(DesignError, match="Of these, 4 had none within the caliper"):
+    with pytest.raises(DesignError, match="Of these, 4 had no comparison case within the caliper"):
         by_age(caliper_sd=1e-6)
     table = ages([30, 40], [29, 41], who=["A", "B", "A", "B"]).assign(age=[30, 41, 29, 40])
-    with pytest.raises(DesignError, match='had only such as others have or such of the same "who"'):
+    with pytest.raises(DesignError, match='matched to others or are rows of the same "who"'):
         by_age(table.assign(site=["x", "y", "x", "y"]), unit="who", exact="site")

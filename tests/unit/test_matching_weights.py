@@ -139,6 +139,19 @@ def test_an_arm_with_too_few_cases_for_the_subclasses_is_refused():
     )
 
 
+def test_more_subclasses_than_cases_are_refused_also_where_scores_are_equal():
+    table = pd.DataFrame(
+        {"arm": ["programme"] * 4 + ["comparison"] * 60, "x": [0, 0, 0, 1] + [0, 1] * 30}
+    )
+    with pytest.raises(DesignError, match="4 programme cases cannot stand in each of 5 subclasses"):
+        matching.subclass(table, treated="arm", covariates=["x"])
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    assert matching.subclass(TABLE, **NAMES, subclasses=np.int64(4)).estimand == "att"
+    assert matching.entropy_balance(TABLE, **NAMES, moments=np.int64(1)).estimand == "att"
+
+
 @pytest.mark.parametrize("subclasses", [1, 0, 2.5, True])
 def test_fewer_than_two_subclasses_are_refused(subclasses):
     with pytest.raises(DesignError) as error:
@@ -172,8 +185,12 @@ def test_cem_by_hand(check_matched):
     assert "coarsened covariates: site as it is; age at 25, 40." in said
     assert "Of 4 strata 2 hold cases of both arms and were kept" in said
     assert "2 of 3 programme cases were matched" in said
-    assert "The effect is the average over those programme cases for which a match was" in said
-    assert "1 of 3 programme cases have no match and were left out" in said
+    assert (
+        "1 of 3 programme cases has no match and was left out; the effect is the average over "
+        "those programme cases for which a match was found (ATM)"
+    ) in said
+    assert said.count("(ATM)") == 1
+    assert "score" not in said
     overlap = made.balance.check("overlap")
     assert overlap.passed is False
     assert overlap.statistic == approx(1 / 3)
@@ -220,7 +237,11 @@ def test_cem_for_others_says_when_cases_were_left_out(estimand):
     assert made.estimand == estimand
     check = made.balance.check("unmatched")
     assert check.passed is False
-    assert "that were kept, not over all of them" in check.text
+    whose = {"ate": "programme and comparison cases together (ATE)", "atc": "comparison cases (ATC"}
+    assert f"the effect is the average over {whose[estimand]}" in check.text
+    assert ", and only among those that were kept." in check.text
+    assert made.describe().count("only among those that were kept") == 1
+    assert made.describe().count("effect is") == 1
     t = programme(made)
     assert arm_sums(made) == approx((t.sum(), (~t).sum()))
 
@@ -239,6 +260,8 @@ def test_cem_that_keeps_every_programme_case_stays_att():
         ({"age": [30, 30]}, 'cutpoints of "age" must be numbers in rising order, without repeats.'),
         ({"age": []}, 'cutpoints of "age" must be numbers in rising order, without repeats.'),
         ({"age": ["a"]}, 'cutpoints of "age" must be numbers in rising order, without repeats.'),
+        ([30], "cutpoints must say by column where it is cut, e.g. "),
+        ("age", 'e.g. {"age": [25, 40], "site": "exact"}, not be a str.'),
         ({"age": 5}, 'cutpoints of "age" must be numbers in rising order, without repeats.'),
         ({"age": [math.nan]}, 'cutpoints of "age" must be numbers in rising order, without repeat'),
         ({"age": "sturges"}, 'cutpoints of "age" must be numbers in rising order, or the word "ex'),
@@ -346,7 +369,8 @@ def test_trimming_leaves_out_fits_again_and_says_whose_effect_it_became():
     )
     said = made.describe()
     assert "Cases with a score below 0.25 or above 0.6 were left out (" in said
-    assert "the score was estimated again among those who stay; the effect is the average" in said
+    assert "the score was estimated again among those who stay.\n" in said
+    assert said.count("(ATE), and only among those that were kept.") == said.count("effect is") == 1
 
 
 def test_trimming_that_leaves_everyone_changes_nothing():
@@ -371,7 +395,19 @@ def test_truncation_caps_both_ends_and_has_no_slope_there():
 
 
 @pytest.mark.parametrize(
-    "trim", [(-0.1, 0.9), (0.1, 1.2), (0.9, 0.1), (0.5, 0.5), (0.1,), 0.1, (math.nan, 0.9)]
+    "trim",
+    [
+        (-0.1, 0.9),
+        (0.1, 1.2),
+        (0.9, 0.1),
+        (0.5, 0.5),
+        (0.1,),
+        0.1,
+        (math.nan, 0.9),
+        ("a", "b"),
+        (0.1, None),
+        "ab",
+    ],
 )
 def test_trimming_limits_that_make_no_sense_are_refused(trim):
     with pytest.raises(DesignError) as error:
@@ -382,7 +418,7 @@ def test_trimming_limits_that_make_no_sense_are_refused(trim):
     )
 
 
-@pytest.mark.parametrize("truncate", [0.5, 1, 99, math.nan])
+@pytest.mark.parametrize("truncate", [0.5, 1, 99, math.nan, "0.99", (0.01, 0.99)])
 def test_truncation_limits_that_make_no_sense_are_refused(truncate):
     with pytest.raises(DesignError) as error:
         matching.propensity_weights(TABLE, **NAMES, truncate=truncate)
@@ -607,7 +643,7 @@ def test_moments_that_make_no_sense_are_refused(moments):
         ({"estimand": "ATT"}, DesignError, 'no estimand "ATT" here. Nearest: "att".'),
         ({"estimand": "atm"}, DesignError, 'no estimand "atm" here. Nearest: "at'),
         ({"treated": "arms"}, DataError, 'no column "arms" (treated). Nearest: "arm".'),
-        ({"treated": "age"}, DataError, 'column "age" (treated) must hold true and false, or the'),
+        ({"treated": "age"}, DataError, 'column "age" (treated) must hold true and false (or 1 a'),
         ({"covariates": ["ages"]}, DataError, 'no column "ages" (covariate). Nearest: "age".'),
         ({"covariates": []}, DesignError, "no covariate is named"),
         ({"covariates": ["gap"]}, DataError, '1 of 300 rows have no value in column "gap" (covar'),
@@ -677,8 +713,11 @@ def test_describe_reads_like_a_methods_section(maker):
         "entropy_balance": "Cases were weighted by entropy balance on age, arrests, married, sit",
     }[maker]
     assert said.startswith(first)
-    assert "The effect is the average over" in said
-    assert "The largest standardised mean difference that remains is" in said
+    assert said.count("he effect is the average over") == 1
+    assert "standard deviations after adjustment" in said
+    act = {"subclass": "weighted within classes", "cem": "matched"}.get(maker, "weighted")
+    assert f" programme cases were {act}" in said
+    assert "\n" not in repr(MAKERS[maker](TABLE, **NAMES))
     if "score" in first:
         assert '(site against "south")' in said
     assert "nan" not in said

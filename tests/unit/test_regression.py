@@ -84,7 +84,62 @@ def test_a_formula_may_transform_and_cross(table):
     assert design.matrix.shape == (120, 5)
 
 
+def test_the_settings_of_a_function_are_no_columns(table):
+    plain = table.rename(columns={"home area": "area"})
+    for formula, columns in (
+        ("poly(age, degree=2)", 2),
+        ("bs(age, df=3, include_intercept=False)", 3),
+        ('C(area, Treatment(reference="north"))', 2),
+        ("I(prior == 2) + age", 2),
+    ):
+        assert kernel.design_matrix(plain, formula).matrix.shape == (len(plain), columns)
+    with pytest.raises(DataError, match=r'no column "degree" \(covariate\)'):
+        kernel.design_matrix(plain, "poly(age, degree)")
+
+
 # What is refused
+
+
+@pytest.mark.parametrize("covariates", [None, True, 3, {"age"}])
+def test_covariates_that_are_no_names_are_refused(table, covariates):
+    kind = type(covariates).__name__
+    with pytest.raises(DesignError) as caught:
+        kernel.design_matrix(table, covariates)
+    assert str(caught.value) == (
+        f"covariates must be the name of a column or a list of names, not a {kind}."
+    )
+
+
+def test_covariates_are_named_once_and_by_name(table):
+    with pytest.raises(DesignError, match='covariate "age" is named twice; name it once.'):
+        kernel.design_matrix(table, ["age", "prior", "age"])
+    with pytest.raises(DataError, match="a covariate must be the name of one column, in quotes, n"):
+        kernel.design_matrix(table, ["age", ["prior"]])
+    for name, kind in ((table["age"], "Series"), (["age"], "list"), (None, "NoneType")):
+        with pytest.raises(DataError) as caught:
+            kernel.column(table, name, "unit")
+        assert str(caught.value) == (
+            f"unit must be the name of one column, in quotes, not a {kind}."
+        )
+    numbered = table.rename(columns={"age": 7})
+    assert kernel.column(numbered, 7, "unit").equals(table["age"].rename(7))
+
+
+def test_levels_are_named_as_in_a_table_but_those_of_a_person_are_not(table):
+    names = ["age", "site[T.north]", "C(year)[T.3]", "C(x, Treatment('a'))[T.b]", "a[T.b]:c[T.d]"]
+    assert kernel.readable(names, names, 100) == [
+        "age", "site: north", "year: 3", "x: b", "a: b:c: d",
+    ]  # fmt: skip
+    people = table.head(20).assign(id=[f"P{i}" for i in range(20)])
+    design = kernel.design_matrix(people, ["id"])
+    x = np.column_stack([np.ones(20), design.matrix])
+    with pytest.raises(DesignError, match=r"\(separation\) by: id\. .*interactions=False"):
+        kernel.logistic(x, people["y"].to_numpy(float), ("Intercept", *design.names))
+
+
+def test_of_columns_that_repeat_each_other_the_intercept_is_not_named(table):
+    with pytest.raises(DesignError, match=r"never vary: flat\. Leave them out"):
+        kernel.design_matrix(table.assign(flat=2.0), ["age", "flat"])
 
 
 @pytest.mark.parametrize(
@@ -157,6 +212,9 @@ def test_a_column_must_exist_once_and_hold_rows(table):
         np.array([True, False], dtype=object),
         ["programme", "comparison"],
         pd.Categorical(["programme", "comparison"]),
+        [1, 0],
+        [1.0, 0.0],
+        pd.array([1, 0], dtype="Int64"),
     ],
 )
 def test_arms_are_true_and_false_or_their_two_names(values):
@@ -164,12 +222,18 @@ def test_arms_are_true_and_false_or_their_two_names(values):
     assert kernel.arms(rows, "arm", "treated").tolist() == [True, False]
 
 
-@pytest.mark.parametrize("values", [[1, 0], ["treated", "control"], ["programme", "other"]])
-def test_arms_called_anything_else_are_refused(values):
-    with pytest.raises(
-        DataError, match='true and false, or the words "programme" and "comparison"'
-    ):
-        kernel.arms(pd.DataFrame({"arm": values}), "arm", "treated")
+@pytest.mark.parametrize(
+    ("values", "example"),
+    [([1, 2], "1"), (["treated", "control"], '"…"'), (["programme", "other"], '"…"')],
+)
+def test_arms_called_anything_else_are_refused(values, example):
+    with pytest.raises(DataError) as caught:
+        kernel.arms(pd.DataFrame({"who": values}), "who", "treated")
+    assert str(caught.value) == (
+        'column "who" (treated) must hold true and false (or 1 and 0), or the words "programme" '
+        'and "comparison", and nothing else. Make it so first, e.g. '
+        f'table["who"] = table["who"] == {example}.'
+    )
 
 
 def test_outcomes_are_true_and_false_or_one_and_zero():

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from drive_eval.errors import DataError, DesignError, did_you_mean
+from drive_eval.models import _arguments
+from drive_eval.models._design import effect_on
 from drive_eval.models._regression import column, covariate_table
 from drive_eval.results import Check, CountTable, Estimate, Provenance, ResultSet
-from drive_eval.vocabulary import ESTIMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,8 +74,7 @@ def refuse_taken(table: pd.DataFrame, names: Sequence[str]) -> None:
 
 def positive(value: float, name: str) -> None:
     """Refuse a limit that is not a number above 0."""
-    if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-        raise DesignError(f"{name} must be a number above 0.")
+    _arguments.number(value, name, above=0)
 
 
 def row_values(table: pd.DataFrame, given: Any, role: str) -> Array:
@@ -322,17 +322,23 @@ def _variance_ratio(programme: float | None, comparison: float | None) -> float 
 
 
 def check_worst(estimates: Sequence[Estimate], subgroup: str, max_smd: float) -> Check:
-    """Name the covariates whose means still differ by more than the limit."""
-    sizes = {
-        e.term: abs(e.estimate or 0.0)
-        for e in estimates
-        if e.measure == "smd" and e.subgroup == subgroup and e.term != SCORE
-    }
+    """Name the covariates whose means still differ by more than the limit, or by more than before.
+
+    All sizes are without their sign.
+    """
+    sizes = _sizes(estimates, subgroup)
+    before = _sizes(estimates, "before")
     ranked = sorted(sizes, key=lambda term: -sizes[term])
     over = [f"{term} ({sizes[term]:.3f})" for term in ranked if sizes[term] > max_smd]
+    worse = [
+        f"{term} ({before[term]:.3f} to {sizes[term]:.3f})"
+        for term in ranked
+        if sizes[term] > max(max_smd / 2, before[term])
+    ]
     if over:
         text = (
-            f"{len(over)} of {len(sizes)} covariate columns differ by more than {max_smd:g} "
+            f"{len(over)} of {len(sizes)} covariate columns "
+            f"{_verb(len(over), 'differ')} by more than {max_smd:g} "
             f"standard deviations {subgroup} adjustment: {_listed(over)}."
         )
     else:
@@ -340,6 +346,8 @@ def check_worst(estimates: Sequence[Estimate], subgroup: str, max_smd: float) ->
             f"No covariate differs by more than {max_smd:g} standard deviations {subgroup} "
             f"adjustment; the largest is {ranked[0]} ({sizes[ranked[0]]:.3f})."
         )
+    if worse:
+        text += f" Less alike than before adjustment: {_listed(worse)}."
     return Check(
         name="worst_smd",
         passed=not over,
@@ -349,17 +357,32 @@ def check_worst(estimates: Sequence[Estimate], subgroup: str, max_smd: float) ->
     )
 
 
+def _sizes(estimates: Sequence[Estimate], subgroup: str) -> dict[str, float]:
+    return {
+        e.term: abs(e.estimate or 0.0)
+        for e in estimates
+        if e.measure == "smd" and e.subgroup == subgroup and e.term != SCORE
+    }
+
+
+def _verb(count: int, many: str) -> str:
+    """Return a verb as it follows a count."""
+    one = {"have": "has", "were": "was"}.get(many, f"{many}s")
+    return one if count == 1 else many
+
+
 def check_unmatched(
     treated: Flags,
     kept: Flags,
     *,
     estimand: Estimand,
     shown: Sequence[Column] = (),
-    why: str = "have no match",
+    why: str = "no match",
 ) -> Check:
     """Say how many cases that the estimand speaks of were left out, who they are, what it changes.
 
-    `estimand` is what the comparison became. Few people are counted and not described.
+    `estimand` is what the comparison became, `why` what the cases have. Few people are counted
+    and not described.
     """
     who, focal = "programme cases", treated
     if estimand == "atc":
@@ -371,12 +394,10 @@ def check_unmatched(
     if not count:
         text = f"Each of the {total:,} {who} was kept."
     else:
-        became = (
-            ESTIMANDS["atm"]
-            if estimand == "atm"
-            else f"the average over those {who} that were kept, not over all of them"
+        text = (
+            f"{count:,} of {total:,} {who} {_verb(count, 'have')} {why} and "
+            f"{_verb(count, 'were')} left out; the effect is {effect_on(estimand, dropped=True)}."
         )
-        text = f"{count:,} of {total:,} {who} {why} and were left out; the effect is {became}."
         if shown and count >= _FEW and total - count >= _FEW:
             text += f" Those left out differ most in {_most(shown, left, focal & kept)}."
     return Check(name="unmatched", passed=not count, statistic=float(count), text=text)
@@ -392,8 +413,29 @@ def _most(shown: Sequence[Column], left: Flags, stayed: Flags) -> str:
     return f"{worst} ({abs(gaps[worst]):.2f} standard deviations {side})"
 
 
-def check_overlap(treated: Flags, probability: Array, *, estimand: Estimand) -> Check:
-    """Count the cases whose score lies outside the range of the other arm."""
+def check_overlap(
+    treated: Flags,
+    probability: Array,
+    *,
+    estimand: Estimand,
+    kept: Flags | None = None,
+    sought: str = "match",
+) -> Check:
+    """Count the cases for whom there is nobody: beyond the other arm's scores, or unmatched.
+
+    Parameters
+    ----------
+    treated : array of bool
+    probability : array
+        The score; it lies outside where no case of the other arm has one as low or as high.
+    estimand : str
+        Of whose cases the share is taken.
+    kept : array of bool, optional
+        Who found a match. The statistic is the worse of the share outside and the share of
+        programme cases without a match.
+    sought : str
+        What was looked for, e.g. ``"match within the caliper"``.
+    """
     ranges = [(probability[arm].min(), probability[arm].max()) for arm in (treated, ~treated)]
     low, high = ranges[1]
     outside = treated & ((probability < low) | (probability > high))
@@ -408,7 +450,8 @@ def check_overlap(treated: Flags, probability: Array, *, estimand: Estimand) -> 
     else:
         share = sum(counts) / sum(sizes)
     text = (
-        f"{counts[0]:,} of {sizes[0]:,} programme cases have a propensity score outside the range "
+        f"{counts[0]:,} of {sizes[0]:,} programme cases {_verb(counts[0], 'have')} a propensity "
+        "score outside the range "
         f"of the comparison cases, and {counts[1]:,} of {sizes[1]:,} comparison cases outside "
         "that of the programme cases."
     )
@@ -417,6 +460,13 @@ def check_overlap(treated: Flags, probability: Array, *, estimand: Estimand) -> 
             f" That is {100 * share:.0f}% of those whom the estimand speaks of: there is nobody "
             "to compare them with, and overlap weights or a narrower population would be better."
         )
+    without = 0.0 if kept is None else float((treated & ~kept).sum() / sizes[0])
+    if without > MAX_OUTSIDE:
+        text += (
+            f" {100 * without:.0f} of every 100 programme cases had no free {sought}: there are "
+            "too few comparison cases like them."
+        )
+    share = max(share, without)
     return Check(
         name="overlap",
         passed=share <= MAX_OUTSIDE,

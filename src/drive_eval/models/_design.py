@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from drive_eval.results import CountTable, ResultSet
     from drive_eval.vocabulary import Estimand
 
-__all__ = ["Matched", "Weighted"]
+__all__ = ["Matched", "Weighted", "dropped", "effect_on"]
 
 Array: TypeAlias = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Matched:
     """Programme cases and the comparison cases that were matched to them.
 
@@ -74,12 +74,16 @@ class Matched:
     sentences: tuple[str, ...] = ()
     counted: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return one line: how it was made, whose effect, how many were kept."""
+        return _in_short(self)
+
     def describe(self) -> str:
         """Say what was done, how many were kept and whose effect it is, for a methods section."""
         return _describe(self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Weighted:
     """Programme and comparison cases with the weights that make them alike.
 
@@ -117,37 +121,58 @@ class Weighted:
     sentences: tuple[str, ...] = ()
     counted: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return one line: how it was made, whose effect, how many were kept."""
+        return _in_short(self)
+
     def describe(self) -> str:
         """Say what was done, how many were kept and whose effect it is, for a methods section."""
         return _describe(self)
 
 
+def effect_on(estimand: str, *, dropped: bool) -> str:
+    """Say whose average an effect is; `dropped`: some of those whom it speaks of were left out."""
+    whose = ESTIMANDS[estimand]
+    if not dropped or estimand == "atm":  # which says so itself
+        return whose
+    return f"{whose}, and only among those that were kept"
+
+
+def dropped(design: Matched | Weighted) -> bool:
+    """Tell whether somebody whom the estimand speaks of was left out."""
+    return any(c.name == "unmatched" and c.passed is False for c in design.balance.checks)
+
+
+def _in_short(design: Matched | Weighted) -> str:
+    counts = {cell.key: cell.count for cell in design.flow.cells}
+    kept = [
+        f"{counts[group, design.flow.cells[0].key[1]]} of {counts[group, 'all']} {group}"
+        for group in ("programme", "comparison")
+    ]
+    made = design.balance.provenance.call
+    name = type(design).__name__
+    return f"<{name} by {made}, {design.estimand}: {' and '.join(kept)} cases>"
+
+
 def _describe(design: Matched | Weighted) -> str:
     counts = {cell.key: cell.count for cell in design.flow.cells}
     lines = [*design.sentences, *design.counted]
+    stage = design.flow.cells[0].key[1]
+    # Subclasses leave nobody out and pair nobody.
+    classes = isinstance(design, Matched) and design.pairs is None and design.score is not None
+    act = "weighted within classes" if classes else stage
     for group in ("programme", "comparison"):
-        kept, every = (counts[group, stage] for stage in (_kept(design), "all"))
+        kept, every = counts[group, stage], counts[group, "all"]
+        said = f"{kept:,} of {every:,} {group} cases {'was' if kept == 1 else 'were'} {act}"
         ess = design.balance.one(measure="ess", group=group, subgroup="after").estimate
-        lines.append(
-            f"{kept:,} of {every:,} {group} cases were {_kept(design)}, worth "
-            f"{ess:,.1f} equally weighted ones."
-        )
-    lines.append(f"The effect is {ESTIMANDS[design.estimand]}.")
-    worst = max(
-        (
-            e
-            for e in design.balance.estimates
-            if e.measure == "smd" and e.subgroup == "after" and e.term != "propensity score"
-        ),
-        key=lambda e: abs(e.estimate or 0.0),
-    )
-    lines.append(
-        f"The largest standardised mean difference that remains is {worst.estimate:.3f} "
-        f"({worst.term})."
-    )
-    lines += [check.text for check in design.balance.checks if check.passed is False]
+        if kept is not None and ess is not None and ess < kept * (1 - 1e-9):
+            said += f", worth {ess:,.1f} equally weighted {'one' if ess == 1 else 'ones'}"
+        lines.append(f"{said}.")
+    if not dropped(design):  # the check that somebody was says whose effect is left
+        lines.append(f"The effect is {ESTIMANDS[design.estimand]}.")
+    lines += [
+        check.text
+        for check in design.balance.checks
+        if check.passed is False or check.name == "worst_smd"
+    ]
     return "\n".join(lines)
-
-
-def _kept(design: Matched | Weighted) -> str:
-    return "matched" if isinstance(design, Matched) else "weighted"

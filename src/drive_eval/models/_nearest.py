@@ -19,6 +19,7 @@ import pandas as pd
 from scipy import linalg
 
 from drive_eval.errors import DataError, DesignError, DesignWarning, did_you_mean
+from drive_eval.models import _arguments
 from drive_eval.models._balance import score_sentence
 from drive_eval.models._regression import column
 
@@ -370,6 +371,7 @@ def whitened(matrix: Array, treated: Flags) -> Array:
 def refuse_arguments(
     *,
     ratio: int,
+    replace: bool,
     caliper_sd: float | None,
     caliper_scale: str,
     order: str,
@@ -382,13 +384,11 @@ def refuse_arguments(
         ("caliper_scale", caliper_scale, tuple(SCALES)),
         ("distance", distance, DISTANCES),
     ):
-        if value not in known:
+        if not isinstance(value, str) or value not in known:
             raise DesignError(f'no {name} "{value}".{did_you_mean(str(value), known)}')
-    if isinstance(ratio, bool) or not isinstance(ratio, (int, np.integer)) or ratio < 1:
-        raise DesignError("ratio must be a whole number of comparison cases, at least 1.")
-    if caliper_sd is not None and not (
-        isinstance(caliper_sd, (int, float)) and math.isfinite(caliper_sd) and caliper_sd > 0
-    ):
+    _arguments.flag(replace, "replace")
+    _arguments.count(ratio, "ratio")
+    if caliper_sd is not None and not (_arguments.is_number(caliper_sd) and caliper_sd > 0):
         raise DesignError(
             "caliper_sd must be a number of standard deviations above 0, or None for no caliper."
         )
@@ -449,24 +449,34 @@ def warn_of_small_pool(treated: Flags, units: Codes | None) -> None:
 # Words
 
 
-def reasons(pairs: Pairs, exact: Sequence[str], unit: str | None) -> str:
-    """Say why programme cases have no match: ``"Of these, …"``; empty where all have one."""
-    others = "only such as others have" + (f' or such of the same "{unit}"' if unit else "")
+def reasons(pairs: Pairs, exact: Sequence[str], *, caliper: bool, unit: str | None) -> str:
+    """Say why programme cases have no match: ``"Of these, …"``; empty where all have one.
+
+    `unit` is named only where a person has several rows.
+    """
+    agree = f" that agrees on {', '.join(exact)}" if exact else ""
+    reach = " within the caliper" if caliper else agree.replace("agrees", "agree")
+    taken = f"all comparison cases{reach} were already matched to others"
+    if unit:
+        taken += f' or are rows of the same "{unit}"'
     parts = (
-        (pairs.alone, f"no comparison case that agrees on {', '.join(exact)}"),
-        (pairs.far, "none within the caliper"),
-        (pairs.used, others),
+        (pairs.alone, f"{pairs.alone:,} had no comparison case{agree}"),
+        (pairs.far, f"{pairs.far:,} had no comparison case within the caliper"),
+        (pairs.used, f"for {pairs.used:,} {taken}"),
     )
-    said = "; ".join(f"{count:,} had {why}" for count, why in parts if count)
+    said = "; ".join(why for count, why in parts if count)
     return f"Of these, {said}." if said else ""
 
 
-def refuse_no_match(pairs: Pairs, exact: Sequence[str], unit: str | None, cases: int) -> None:
+def refuse_no_match(
+    pairs: Pairs, exact: Sequence[str], *, cases: int, caliper: bool, unit: str | None
+) -> None:
     """Refuse a match that found nobody."""
     if len(pairs.treated):
         return
     raise DesignError(
-        f"none of the {cases:,} programme cases found a match. {reasons(pairs, exact, unit)} "
+        f"none of the {cases:,} programme cases found a match. "
+        f"{reasons(pairs, exact, caliper=caliper, unit=unit)} "
         "Widen the caliper or drop it, agree on fewer columns, or find a comparison group that "
         "is more alike."
     )
@@ -502,8 +512,8 @@ def sentences(
         said.append("No caliper was set: a match may be far away.")
     else:
         said.append(
-            f"Within a caliper of {caliper_sd:g} standard deviations of the {scale} over all "
-            f"cases, a width of {width:.4g}."
+            f"Matches lie within a caliper of {caliper_sd:g} standard deviations of the {scale} "
+            f"over all cases, a width of {width:.4g}."
         )
     if exact:
         said.append(f"Matched cases agree on {', '.join(exact)}.")
@@ -524,10 +534,11 @@ def counted(*, pairs: Pairs, score: Score, ratio: int, overlap: Check) -> tuple[
         said.append(f"Sets by their number of comparison cases: {listed}.")
     middle = np.median(score.probability[score.treated])
     upper = score.probability >= middle
+    own, pool = int((upper & score.treated).sum()), int((upper & ~score.treated).sum())
     said.append(
-        f"{int((upper & score.treated).sum()):,} programme cases and "
-        f"{int((upper & ~score.treated).sum()):,} comparison cases have a propensity score that is "
-        "at least the median of the programme."
+        f"{own:,} programme {'case has' if own == 1 else 'cases have'} a propensity score of at "
+        f"least the programme's median; {'only ' if pool < own else ''}{pool:,} comparison "
+        f"{'case does' if pool == 1 else 'cases do'}."
     )
     if overlap.passed and overlap.statistic:  # one that failed is said with the checks
         said.append(overlap.text)

@@ -12,6 +12,7 @@ made from them by `covariance`: heteroskedasticity-consistent or clustered.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from scipy import linalg, optimize, special
 
 from drive_eval.errors import DataError, DesignError, did_you_mean
+from drive_eval.models._arguments import column_name, column_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,14 +40,15 @@ _ARMS = {"programme": True, "comparison": False}
 _FUNCTIONS = ("C", "I", "log", "log2", "log10", "exp", "poly", "bs", "center", "scale", "Treatment")
 _ETA_OF_CONCERN = 15.0  # a fitted risk within 3e-7 of 0 or 1
 _RANK_TOLERANCE = 1e-9
+_LEVEL = re.compile(r"(C\([^\[\]]*\)|[^\[\]:]+)\[T\.([^\]]*)\]")  # site[T.north], alone or crossed
 # Above this ratio of eigenvalues, cross products lose no figure that matters and stand in for
 # a decomposition of all rows, at a tenth of its time.
 _WELL_CONDITIONED = 1e-8
 _FORETOLD = {
     "outcome": (
         "the outcome is foretold without error for some people (separation) by",
-        "No logistic model fits; use fewer covariates, merge small levels, or compare without "
-        "covariates.",
+        "No logistic model fits; use fewer covariates, merge small levels, give both arms the "
+        "same slopes (interactions=False), or compare without covariates.",
     ),
     "programme": (
         "membership of the programme is foretold without error for some people (separation) by",
@@ -127,6 +130,7 @@ def column(table: pd.DataFrame, name: str, role: str) -> pd.Series[Any]:
     """Return one complete column, or say what is wrong with it."""
     if not isinstance(table, pd.DataFrame):
         raise DataError(f"a table (pandas DataFrame) is needed, not a {type(table).__name__}.")
+    column_name(name, role, table.columns)
     known = [str(c) for c in table.columns]
     if name not in table.columns:
         raise DataError(f'no column "{name}" ({role}).{did_you_mean(str(name), known)}')
@@ -154,15 +158,17 @@ def flags(table: pd.DataFrame, name: str, role: str) -> Flags:
 
 
 def arms(table: pd.DataFrame, name: str, role: str) -> Flags:
-    """Return True for the programme: from a Boolean column or the two names of the arms."""
+    """Return True for the programme: of true and false, 1 and 0, or the two names of the arms."""
     found = column(table, name, role)
-    if _is_boolean(found):
+    if _is_binary(found):
         return found.to_numpy(dtype=bool)
-    named = found.map(_ARMS.get) if not pd.api.types.is_numeric_dtype(found) else None
+    numeric = pd.api.types.is_numeric_dtype(found)
+    named = None if numeric else found.map(_ARMS.get)
     if named is None or named.isna().any():
         raise DataError(
-            f'column "{name}" ({role}) must hold true and false, or the words "programme" and '
-            '"comparison", and nothing else. Make it so first, e.g. table["arm"] == 1.'
+            f'column "{name}" ({role}) must hold true and false (or 1 and 0), or the words '
+            '"programme" and "comparison", and nothing else. Make it so first, e.g. '
+            f'table["{name}"] = table["{name}"] == {"1" if numeric else chr(34) + "…" + chr(34)}.'
         )
     return named.to_numpy(dtype=bool)
 
@@ -248,15 +254,37 @@ def covariate_table(
     table: pd.DataFrame, covariates: str | Sequence[str]
 ) -> tuple[str, pd.DataFrame]:
     """Return the formula that covariates are, and the columns it names: numbers or categories."""
+    formula, used = _used(table, covariates)
+    ready = pd.DataFrame({name: _ready(column(table, name, "covariate")) for name in used})
+    return formula, ready
+
+
+def _used(table: pd.DataFrame, covariates: str | Sequence[str]) -> tuple[str, list[str]]:
+    """Return the formula that covariates are, and the names of its columns, each once."""
     if isinstance(covariates, str) and covariates not in table.columns:
         formula, used = _formula(covariates)
     else:
-        used = [covariates] if isinstance(covariates, str) else list(covariates)
+        used = column_names(covariates, "covariates")
         formula = " + ".join(f"`{name}`" for name in used)
     if not used:
         raise DesignError("no covariate is named; give at least one column.")
-    ready = pd.DataFrame({name: _ready(column(table, name, "covariate")) for name in used})
-    return formula, ready
+    for name in used:
+        column_name(name, "a covariate", table.columns)
+    twice = [name for name in dict.fromkeys(used) if used.count(name) > 1]
+    if twice:
+        raise DesignError(f'covariate "{twice[0]}" is named twice; name it once.')
+    return formula, used
+
+
+def refuse_among(
+    table: pd.DataFrame, covariates: str | Sequence[str], name: str, role: str
+) -> None:
+    """Refuse covariates among which the arms or the outcome stand."""
+    if name in _used(table, covariates)[1]:
+        raise DesignError(
+            f'column "{name}" ({role}) stands among the covariates too: it cannot be explained by '
+            "itself. Leave it out of them."
+        )
 
 
 def _formula(text: str) -> tuple[str, list[str]]:
@@ -264,7 +292,8 @@ def _formula(text: str) -> tuple[str, list[str]]:
     bare = re.sub(r"'[^']*'|\"[^\"]*\"", "1", text)  # a level, as in Treatment("north")
     quoted = re.findall(r"`([^`]+)`", bare)
     bare = re.sub(r"`[^`]*`", "1", bare)
-    words = re.findall(r"[A-Za-z_]\w*", bare)
+    # Not the name of a setting, as in poly(age, degree=2), nor its True or False.
+    words = re.findall(r"\b(?!(?:True|False|None)\b)[A-Za-z_]\w*\b(?!\s*=[^=])", bare)
     called = re.findall(r"([\w.]+)\s*\(", bare)
     if "~" in bare:
         raise DesignError('covariates are the right-hand side of a formula only, without "~".')
@@ -301,20 +330,40 @@ def _plain(name: object) -> str:
     return str(name).replace("`", "")
 
 
+def readable(some: Sequence[str], names: Sequence[str], rows: int) -> list[str]:
+    """Return columns of a model as a balance table names them: ``"site: north"``.
+
+    Of a category with half as many levels as there are rows, which tells people apart, no
+    level is named. `names` are all columns of the model.
+    """
+    levels = Counter(base for name in set(names) for base in {b for b, _ in _LEVEL.findall(name)})
+
+    def said(part: re.Match[str]) -> str:
+        base = re.sub(r"^C\(([^,]+?)(?:,.*)?\)$", r"\1", part[1])
+        alone = 2 * (levels[part[1]] + 1) >= rows
+        return base if alone else f"{base}: {part[2]}"
+
+    return list(dict.fromkeys(_LEVEL.sub(said, name) for name in some))
+
+
 def refuse_collinear(matrix: Array, names: Sequence[str]) -> None:
     """Refuse a matrix whose columns say the same thing twice, and name the spare columns."""
     size = np.linalg.norm(matrix, axis=0)
     gram = (matrix.T @ matrix) / np.maximum(np.outer(size, size), np.finfo(float).tiny)
     if np.linalg.eigvalsh(gram)[0] > _WELL_CONDITIONED:
         return  # no strength below can be smaller than the root of this eigenvalue
-    _, r, order = linalg.qr(matrix / np.where(size > 0, size, 1.0), mode="economic", pivoting=True)
+    # The intercept goes first, so that what repeats it is named and not the intercept.
+    first = np.where(np.array(names) == "Intercept", 2.0, 1.0)
+    scaled = matrix * (first / np.where(size > 0, size, 1.0))
+    _, r, order = linalg.qr(scaled, mode="economic", pivoting=True)
     strength = np.zeros(matrix.shape[1])
     strength[: len(r)] = np.abs(np.diag(r))
     spare = [names[i] for i, s in zip(order, strength, strict=True) if s < _RANK_TOLERANCE]
     if spare:
+        shown = readable(spare, names, len(matrix))
         raise DesignError(
             f"{len(spare)} of {matrix.shape[1]} columns of the model follow from the others or "
-            f"never vary: {', '.join(spare[:8])}{' …' if len(spare) > 8 else ''}. "
+            f"never vary: {', '.join(shown[:8])}{' …' if len(shown) > 8 else ''}. "
             "Leave them out, or merge small levels."
         )
 
@@ -468,6 +517,7 @@ def refuse_separation(
         if rest and _separates(matrix[:, rest], outcome):
             guilty = rest
     said = [names[i] for i in guilty if names[i] != "Intercept"] or ["Intercept"]
+    said = readable(said, names, len(matrix))
     found, remedy = _FORETOLD[about]
     raise DesignError(f"{found}: {', '.join(said[:8])}{' …' if len(said) > 8 else ''}. {remedy}")
 

@@ -9,7 +9,12 @@ import numpy as np
 from scipy import linalg, special
 
 from drive_eval.errors import DesignError
-from drive_eval.models._regression import arms, design_matrix, logistic_coefficients
+from drive_eval.models._regression import (
+    arms,
+    design_matrix,
+    logistic_coefficients,
+    refuse_among,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +67,7 @@ class Score:
 
 def propensity(table: pd.DataFrame, *, treated: str, covariates: str | Sequence[str]) -> Score:
     """Fit the propensity score by logistic regression; separation is refused and named."""
-    t = both_arms(table, treated)
+    t = both_arms(table, treated, covariates=covariates)
     design = design_matrix(table, covariates)
     matrix = _with_intercept(design.matrix)
     coefficients = logistic_coefficients(
@@ -80,9 +85,13 @@ def propensity(table: pd.DataFrame, *, treated: str, covariates: str | Sequence[
     )
 
 
-def both_arms(table: pd.DataFrame, treated: str) -> Flags:
-    """Return True for the programme; an arm in which nobody is is refused."""
+def both_arms(table: pd.DataFrame, treated: str, *, covariates: str | Sequence[str]) -> Flags:
+    """Return True for the programme; an arm in which nobody is is refused.
+
+    So are covariates among which it stands.
+    """
     t = arms(table, treated, "treated")
+    refuse_among(table, covariates, treated, "treated")
     for empty, group in ((not t.any(), "programme"), (t.all(), "comparison")):
         if empty:
             raise DesignError(f'nobody is in the {group} group (column "{treated}").')

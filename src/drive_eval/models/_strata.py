@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -18,7 +19,7 @@ from drive_eval.models._design import Matched
 from drive_eval.results import CountTable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from drive_eval.models._regression import Array, Codes, Flags
     from drive_eval.results import Check
@@ -47,9 +48,10 @@ def cut(score: Array, treated: Flags, cuts: Array) -> tuple[Codes, int]:
     used, codes = np.unique(raw, return_inverse=True)  # equal cuts leave a subclass nobody
     count, before = len(used), codes.copy()
     for arm, group in ((treated, "programme"), (~treated, "comparison")):
-        if arm.sum() < count:
+        wanted = len(cuts) - 1
+        if arm.sum() < wanted:
             raise DesignError(
-                f"{int(arm.sum())} {group} cases cannot stand in each of {count} subclasses; "
+                f"{int(arm.sum())} {group} cases cannot stand in each of {wanted} subclasses; "
                 "use fewer subclasses."
             )
         _fill(codes, score, np.flatnonzero(arm), count)
@@ -85,6 +87,11 @@ def coarsened(
     ready: pd.DataFrame, cutpoints: Cutpoints | None, *, exact: Sequence[str] = ()
 ) -> tuple[Codes, tuple[str, ...]]:
     """Return the stratum of every row, and how each column was coarsened, in words."""
+    if cutpoints is not None and not isinstance(cutpoints, Mapping):
+        raise DesignError(
+            "cutpoints must say by column where it is cut, e.g. "
+            '{"age": [25, 40], "site": "exact"}, not be a ' + f"{type(cutpoints).__name__}."
+        )
     wanted = {} if cutpoints is None else dict(cutpoints)
     for name in wanted:
         if name not in ready.columns:

@@ -15,7 +15,9 @@ from scipy import linalg, optimize, special
 
 from drive_eval.errors import DesignError
 from drive_eval.models import _balance
+from drive_eval.models._arguments import is_number
 from drive_eval.models._design import Weighted
+from drive_eval.models._regression import readable
 from drive_eval.models._score import propensity
 from drive_eval.results import Check
 
@@ -67,13 +69,16 @@ SENTENCES = {
 def refuse_limits(trim: tuple[float, float] | None, truncate: float | None) -> None:
     """Refuse limits of scores and weights that make no sense."""
     if trim is not None and not (
-        isinstance(trim, (tuple, list)) and len(trim) == 2 and 0 <= trim[0] < trim[1] <= 1
+        isinstance(trim, (tuple, list))
+        and len(trim) == 2
+        and all(map(is_number, trim))
+        and 0 <= trim[0] < trim[1] <= 1
     ):
         raise DesignError(
             "trim must be two probabilities, the lower first, e.g. (0.1, 0.9): cases with a "
             "score outside them are left out."
         )
-    if truncate is not None and not 0.5 < truncate < 1:
+    if truncate is not None and not (is_number(truncate) and 0.5 < truncate < 1):
         raise DesignError(
             "truncate must lie between 0.5 and 1, e.g. 0.99: the quantile of the weights at "
             "which the largest are capped."
@@ -239,10 +244,10 @@ def _tilt(z: Array, names: Sequence[str], group: str) -> Array:
     below = (z.max(axis=0) < _CLOSE) & (z.min(axis=0) < -_CLOSE)
     outside = [name for name, out in zip(names, above | below, strict=True) if out]
     if outside:
-        raise _beyond(group, outside)
+        raise _beyond(group, readable(outside, names, len(z)))
     share, settled = _newton(z)
     if not settled:
-        raise _beyond(group, _guilty(z, names))
+        raise _beyond(group, readable(_guilty(z, names), names, len(z)))
     return share
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from drive_eval.errors import DesignError
-from drive_eval.models import _balance, _nearest, _strata, _weights
+from drive_eval.models import _arguments, _balance, _nearest, _strata, _weights
 from drive_eval.models._design import Matched
 from drive_eval.models._regression import clusters, covariate_table, design_matrix
 from drive_eval.models._score import both_arms, propensity
@@ -160,9 +160,10 @@ def nearest(
     >>> found.estimand
     'att'
     """
-    t = both_arms(table, treated)
+    t = both_arms(table, treated, covariates=covariates)
     _nearest.refuse_arguments(
         ratio=ratio,
+        replace=replace,
         caliper_sd=caliper_sd,
         caliper_scale=caliper_scale,
         order=order,
@@ -172,7 +173,7 @@ def nearest(
     _balance.positive(max_smd, "max_smd")
     _balance.refuse_taken(table, ("weight", "matched_set"))
     _nearest.refuse_repeated_labels(table)
-    agree = (exact,) if isinstance(exact, str) else tuple(exact)
+    agree = tuple(_arguments.column_names(exact, "exact"))
     strata = _nearest.strata_of(table, agree)
     units = None if unit is None else clusters(table, unit, "unit")
     score = propensity(table, treated=treated, covariates=covariates)
@@ -192,14 +193,26 @@ def nearest(
         space=_nearest.whitened(score.design.matrix, t) if distance == "mahalanobis" else None,
         rng=rng,
     )
-    _nearest.refuse_no_match(pairs, agree, unit, int(t.sum()))
+    repeated = units is not None and len(np.unique(units)) < len(units)
+    _nearest.refuse_no_match(
+        pairs,
+        agree,
+        cases=int(t.sum()),
+        caliper=caliper_sd is not None,
+        unit=unit if repeated else None,
+    )
     weights = pairs.weights(len(table))
     kept = weights > 0
     estimand: Estimand = "att" if kept[t].all() else "atm"
     shown = _balance.columns(table, covariates)
     unmatched = _balance.check_unmatched(t, kept, estimand=estimand, shown=shown)
-    overlap = _balance.check_overlap(t, score.probability, estimand=estimand)
-    why = _nearest.reasons(pairs, agree, unit)
+    within = "" if caliper_sd is None else " within the caliper"
+    overlap = _balance.check_overlap(
+        t, score.probability, estimand=estimand, kept=kept, sought=f"match{within}"
+    )
+    why = _nearest.reasons(
+        pairs, agree, caliper=caliper_sd is not None, unit=unit if repeated else None
+    )
     found = _balance.balance_of(
         shown,
         t,
@@ -321,9 +334,8 @@ def subclass(
     (4, 'att', 'HC3')
     """
     _balance.known_estimand(estimand, ("att", "ate", "atc"))
-    if not isinstance(subclasses, int) or subclasses < 2:
-        raise DesignError("subclasses must be a whole number of at least 2.")
-    t = both_arms(table, treated)
+    _arguments.count(subclasses, "subclasses", least=2)
+    t = both_arms(table, treated, covariates=covariates)
     _balance.refuse_taken(table, ("weight", "matched_set"))
     score = propensity(table, treated=treated, covariates=covariates)
     population = {"att": t, "atc": ~t}.get(estimand, np.ones_like(t))
@@ -448,7 +460,7 @@ def cem(
     ([1.0, 1.0, 0.67, 0.67, 0.67, 2.0], 'atm')
     """
     _balance.known_estimand(estimand, ("att", "ate", "atc"))
-    t = both_arms(table, treated)
+    t = both_arms(table, treated, covariates=covariates)
     _balance.refuse_taken(table, ("weight", "matched_set"))
     formula, ready = covariate_table(table, covariates)
     every, how = _strata.coarsened(ready, cutpoints, exact=_balance.coded(formula))
@@ -578,10 +590,11 @@ def propensity_weights(
     True
     """
     _balance.known_estimand(estimand, ("att", "ate", "atc", "ato"))
+    _arguments.flag(stabilised, "stabilised")
     if stabilised and estimand != "ate":
         raise DesignError('only weights of estimand "ate" are stabilised.')
     _weights.refuse_limits(trim, truncate)
-    t = both_arms(table, treated)
+    t = both_arms(table, treated, covariates=covariates)
     _balance.refuse_taken(table, ("weight",))
     score = first = propensity(table, treated=treated, covariates=covariates)
     kept = np.ones_like(t)
@@ -592,8 +605,7 @@ def propensity_weights(
         sentences.append(
             f"Cases with a score below {trim[0]:g} or above {trim[1]:g} were left out "
             f"({int((t & ~kept).sum()):,} programme and {int((~t & ~kept).sum()):,} comparison "
-            "cases), and the score was estimated again among those who stay; the effect is the "
-            "average among them."
+            "cases), and the score was estimated again among those who stay."
         )
     made = _weights.score_weights(score, estimand, stabilised=stabilised)
     sentences.append(_weights.SENTENCES[estimand])
@@ -602,12 +614,13 @@ def propensity_weights(
     if truncate is not None:
         made, low, high, changed = _weights.cap(made, truncate)
         sentences.append(
-            f"{changed:,} weights beyond the quantiles {1 - truncate:g} and {truncate:g} were "
+            f"{changed:,} {'weight' if changed == 1 else 'weights'} beyond the quantiles "
+            f"{1 - truncate:g} and {truncate:g} {'was' if changed == 1 else 'were'} "
             f"brought to these ({low:.3g} and {high:.3g}), which are taken for given; the arms "
             "are less alike for it."
         )
     made = _weights.spread_out(made, kept)
-    why = "" if trim is None else f"have a score outside {trim[0]:g} to {trim[1]:g}"
+    why = "" if trim is None else f"a score outside {trim[0]:g} to {trim[1]:g}"
     return _weights.weighted(
         table,
         t,
@@ -706,9 +719,8 @@ def entropy_balance(
     True
     """
     _balance.known_estimand(estimand, ("att", "ate", "atc"))
-    if isinstance(moments, bool) or not isinstance(moments, int) or moments < 1:
-        raise DesignError("moments must be a whole number of at least 1.")
-    t = both_arms(table, treated)
+    _arguments.count(moments, "moments")
+    t = both_arms(table, treated, covariates=covariates)
     _balance.refuse_taken(table, ("weight",))
     design = design_matrix(table, covariates)
     made = _weights.entropy_weights(design, t, estimand, moments)
@@ -830,7 +842,7 @@ def balance(
     0.0
     """
     _balance.known_estimand(estimand, tuple(ESTIMANDS))
-    t = both_arms(table, treated)
+    t = both_arms(table, treated, covariates=covariates)
     shown = _balance.columns(table, covariates)
     given = None if weights is None else _balance.weight_values(table, t, weights)
     probability = None if score is None else _balance.row_values(table, score, "score")
