@@ -2,8 +2,8 @@
 
 In the pages of ``docs/tutorials`` and ``docs/how-to`` the blocks of one page run in order in one
 empty folder. What stands after the three backticks decides: ``console`` runs ``drive-eval`` and
-compares what it prints; ``python`` runs as a doctest or, without prompts, is compiled; ``report``
-must be found in the report that the page has made. In ``how-to/errors.md`` every ``message`` is
+compares what it prints; ``python`` runs as a doctest or, without prompts, is compiled; ``toml
+file=NAME`` is written to that file; ``report`` must be found in the report that the page has made. In ``how-to/errors.md`` every ``message`` is
 provoked here.
 """
 
@@ -31,7 +31,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"
 GUIDES = [page for page in PAGES if page.parent.name in ("tutorials", "how-to")]
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w*(?: file=[\w.]+)?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 MACHINE_PATH = re.compile(
@@ -97,6 +97,8 @@ def test_what_a_guide_prints_is_what_happens(page, tmp_path, monkeypatch):
             run_doctest(body, names, named(page))
         elif kind == "python":
             compile(body, named(page), "exec")
+        elif kind.startswith("toml file="):
+            Path(kind.partition("=")[2]).write_text(body, encoding="utf-8")
         elif kind == "report":
             (made,) = Path().rglob("report.html")
             there = words_of(made)
