@@ -322,7 +322,7 @@ class TestWords:
             ),
             ("The groups overlap poorly.", "40 of 185 programme cases lie outside."),
             (
-                "The effect is not that of everybody in the programme.",
+                "For 37 of every 100 programme cases there was no free match.",
                 "68 programme cases have no match and were left out. The effect is the average "
                 "over those programme cases for which a match was found (ATM), not over all of "
                 "them.",
@@ -372,6 +372,123 @@ class TestWords:
         assert how in said
         assert said.startswith("Nobody was allocated by chance, so the groups differed from the")
         assert said.endswith("That can be done for what was measured only.")
+
+
+class TestLeftOut:
+    """A few left out are a sentence, many a box and the heading of the overlap."""
+
+    def test_many(self):
+        one = evaluation(designed={"out": 34})
+        assert designs.dropped(one, "matched") == (34 / 185, "programme cases")
+        head = balance.overlap_chart(one, LABELS).headline
+        assert head == "For 18 of every 100 programme cases there was no free match"
+        assert [lead for lead, _ in designs.warnings(one)] == [f"{head}."]
+
+    def test_few(self, tmp_path):
+        one = evaluation(designed={"out": 4})
+        assert designs.few_dropped(one, "matched")
+        assert designs.warnings(one) == []
+        head = balance.overlap_chart(one, LABELS).headline
+        assert head == "For most cases there were cases like them in the other group"
+        text = page_of(one, tmp_path / "out")
+        assert 'class="alert"' not in text
+        assert "4 programme cases have no match and were left out. The effect is the" in text
+
+    def test_a_share_that_may_not_be_shown_is_no_good_news(self):
+        one = evaluation()
+        hidden = (flow_table("matched", none=True), score_table("matched"))
+        one = with_balance(one, tables=hidden)
+        head = balance.overlap_chart(one, LABELS).headline
+        assert head == "How likely the cases of each group were to be in the programme"
+        assert designs.warnings(one)[0][0] == (
+            "The effect is not that of everybody in the programme."
+        )
+
+    def test_rounded_counts_that_are_equal_are_nearly_all(self):
+        one = evaluation(designed={"out": 4})
+        counts = {("programme", "all"): 185, ("programme", "matched"): 185}
+        cells = tuple(
+            dataclasses.replace(
+                c,
+                count=counts.get(c.key, None if c.key == ("programme", "unmatched") else c.count),
+                status="rounded",
+            )
+            for c in one.results["balance:matched"].tables[0].cells
+        )
+        table = dataclasses.replace(one.results["balance:matched"].tables[0], cells=cells)
+        check = Check(name="design", text="185 of 185 programme cases were matched.")
+        checks = (*one.results["balance:matched"].checks, check)
+        one = with_balance(one, tables=(table,), checks=checks)
+        assert designs.kept_words(one, "matched", LABELS).startswith(
+            "cases matched: programme nearly all of 185"
+        )
+        assert "Nearly all of 185 programme cases were matched." in designs.methods_paragraph(
+            one, "matched"
+        )
+
+
+class TestPlainWords:
+    def test_no_name_of_a_field_or_column(self):
+        one = evaluation()
+        text = (
+            "Even then the one-sided P value is 0.6, not below 0.05, so there is no finding to put "
+            "in doubt and gamma_at_alpha does not exist; see prior_arrests."
+        )
+        assert designs.plain_check(one, Check(name="rosenbaum", text=text)).endswith(
+            "no finding to put in doubt; see prior arrests."
+        )
+
+    def test_a_design_without_a_score_does_not_speak_of_one(self, monkeypatch):
+        cem = {
+            "name": "classes",
+            "method": "cem",
+            "covariates": ["age"],
+            "cutpoints": {"age": [30]},
+        }
+        monkeypatch.setitem(BLOCKS, "matched", {**cem, "name": "matched"})
+        one = evaluation()
+        text = "Many cases have a propensity score outside the range of the other arm."
+        check = Check(name="overlap", passed=False, text=text)
+        assert designs.plain_check(one, check, "matched") == (
+            "Many cases have nobody like them in the other arm to be compared with."
+        )
+
+    @pytest.mark.parametrize(
+        ("passed", "said"),
+        [
+            (True, "do not differ beyond the margin of 5 in every 100"),
+            (False, "so they are probably unlike in ways that nobody measured"),
+            (None, "it is too wide to tell"),
+        ],
+    )
+    def test_a_negative_outcome_in_words(self, passed, said):
+        outcome = {**OUTCOME, "negative": True, "primary": False, "margin": 0.05}
+        one = evaluation(outcomes=[{**OUTCOME, "name": "main"}, outcome], numbers=UNCLEAR)
+        check = Check(
+            name="negative_outcome", outcome="hit", passed=passed, text="risk difference -0.00487"
+        )
+        text = designs.plain_check(one, check)
+        assert text.startswith("Hit again is something that the programme cannot change, so")
+        assert "The difference is anything from 6 fewer to 4 more in every 100." in text
+        assert said in text
+
+    def test_arms_of_the_plan_stand_in_quotation_marks(self):
+        labels = {"programme": "Work programme", "comparison": "No programme"}
+        said = designs.main_sentences(evaluation(), "hit", TITLE, labels)[0]
+        assert (
+            "12 in every 100 in the group “Work programme”, 20 in every 100 in the group “No"
+            in said
+        )
+
+    def test_people_are_perpetrators_only_where_abuse_is_reported(self):
+        assert sentences.people_words(evaluation()) == "people"
+        police = evaluation(outcomes=[{**OUTCOME, "reporter": "police"}])
+        assert sentences.people_words(police) == "perpetrators"
+
+    def test_designs_that_point_apart(self):
+        one = evaluation(("matched", "weights"), others=HIGHER)
+        said = " ".join(designs.effect_sentences(one, "hit", TITLE, LABELS))
+        assert "The designs do not all point the same way, so the answer may rest on how" in said
 
 
 class TestOutcomeSentences:
@@ -437,9 +554,10 @@ class TestOutcomeSentences:
         said = " ".join(designs.effect_sentences(one, "hit", TITLE, LABELS))
         assert (
             "Propensity weights (ATT): anything from 6 fewer to 4 more in every 100; Weights with "
-            "equal means: anything from 6 fewer to 4 more in every 100. They do not all lead to "
-            "the same reading: the answer may rest on how the comparison is made, or on whose "
-            "effect it is."
+            "equal means: anything from 6 fewer to 4 more in every 100. All designs point the "
+            "same way; the ranges of “Propensity weights (ATT)” and “Weights with equal means” "
+            "include no difference. “Propensity weights (ATT)” and “Weights with equal means”: the "
+            "effect is about other people than that of the main design."
         ) in said
 
     def test_a_hidden_further_design_is_said_so(self):
@@ -550,8 +668,8 @@ class TestHeadlines:
     def test_imbalance_that_remains_stands_in_the_headline(self):
         one = evaluation(crude=LOWER, designed={"worst": True})
         assert designs.effects_headline(one, ["hit"], {"hit": "Hit"}, LABELS) == (
-            "Hit: lower in the programme group than in the matched comparison group, although at "
-            "the start the groups still differed"
+            "Hit: lower in the programme group than in the matched comparison group, although "
+            "after matching the groups are still unlike"
         )
 
     @pytest.mark.parametrize(
@@ -626,7 +744,7 @@ class TestHeadlines:
         ],
     )
     def test_overlap(self, passed, said):
-        one = evaluation()
+        one = evaluation(designed={"out": 0})
         checks = tuple(
             dataclasses.replace(c, passed=passed) if c.name == "overlap" else c
             for c in one.results["balance:matched"].checks
@@ -739,7 +857,10 @@ class TestLove:
         for above, below in itertools.pairwise(boxes):
             assert below.y1 <= above.y0 + 1
         assert all(box.x0 >= 0 for box in boxes)
-        assert "The other 19 were closer before matching; Table 1 has them." in chart.alt_text
+        assert (
+            "The other 19 differed less than these before matching, and none that can be shown is "
+            "beyond the limit of 0.1 after it; Table 1 has them."
+        ) in chart.alt_text
 
     def test_nothing_looked_at_is_said(self):
         one = with_balance(evaluation(), estimates=())
@@ -955,7 +1076,7 @@ class TestTables:
         crude = [row for row in rows if "no adjustment, not a fair comparison" in row[2]]
         assert len(crude) == 5
         assert any(
-            row[2] == "Lower than in the comparison group, %, Propensity weights (ATT)"
+            row[2] == "Lower than in the other group, % of its share, Propensity weights (ATT)"
             for row in rows
         )
         main = tables.main_effects_table(one, LABELS).rows
@@ -1201,8 +1322,9 @@ class TestBehaviours:
             (LOWER, "The other designs lead to the same reading as the main design."),
             (
                 UNCLEAR,
-                "The other designs do not all lead to the same reading: the answer may rest on how "
-                "the comparison is made, or on whose effect it is.",
+                "All designs point the same way; the range of “Propensity weights (ATT)” includes "
+                "no difference. “Propensity weights (ATT)”: the effect is about other people than "
+                "that of the main design.",
             ),
             (None, "Not all of the other designs can be shown."),
         ],
@@ -1278,8 +1400,8 @@ class TestPage:
         assert section.index("still not alike") < section.index("<figure>")
         summary = page[: page.index('id="flow"')]
         assert (
-            "Read with care.</strong> The groups are still not alike after matching. The effect is "
-            "not that of everybody in the programme. See “How the comparison was made”."
+            "Read with care.</strong> The groups are still not alike after matching. For 37 of "
+            "every 100 programme cases there was no free match. See “How the comparison was made”."
         ) in summary
 
     def test_the_methods_paragraph_can_be_copied(self, page):
@@ -1300,6 +1422,40 @@ class TestPage:
     def test_no_word_of_cause(self, page):
         for word in sentences.FORBIDDEN_UNLESS_CAUSAL:
             assert not re.search(rf"\b{word}\b", words_of(page), flags=re.I), word
+
+    def test_the_answer_comes_before_the_box_and_with_numbers_of_people(self, page):
+        summary = page[: page.index('id="flow"')]
+        assert summary.index("after matching: 12 in every 100") < summary.index('class="alert"')
+        assert (
+            "Compared after matching: 117 of 185 people in the programme group and 117 of 429 "
+            "people in the comparison group."
+        ) in summary
+
+    def test_a_list_for_each_outcome_and_no_table_of_delivery_without_a_trial(self, tmp_path):
+        delivery = CountTable.from_counts(
+            name="outcome",
+            title="Outcome by arm as allocated and as delivered",
+            unit="perpetrators",
+            dimensions=("allocated", "delivered", "outcome"),
+            counts={(g, d, o): 5 * (g == d) for g in GROUPS for d in GROUPS for o in ("yes", "no")},
+            totals={
+                (g, "all", o): [(g, d, o) for d in GROUPS] for g in GROUPS for o in ("yes", "no")
+            },
+        )
+        result = dataclasses.replace(effects_of(("matched",)), tables=(delivery,))
+        text = page_of(evaluation(results={"hit": result}), tmp_path / "out")
+        risks = text[text.index('id="risks"') : text.index('id="effects"')]
+        assert "<h3>Hit again (in a year)</h3>\n<ul>" in risks
+        assert "as delivered" not in risks
+        assert "outcome by group" in risks
+        assert words_of(risks).count("Programme Yes 5") == 1
+        assert "Allocated" not in words_of(text)
+        assert "In the cohort" in words_of(text)
+
+    def test_tables_that_are_wide_say_so(self, page):
+        for caption in ("Table 1: the groups", "All effects"):
+            before = page[: page.index(f"<caption>{caption}")]
+            assert before.rindex("The table is wider than this screen") > before.rindex("</table>")
 
     def test_nothing_of_p_values_in_table_one(self, page):
         table = page[page.index("<caption>Table 1") :]
@@ -1333,7 +1489,10 @@ class TestPage:
         one = evaluation(outcomes=[OUTCOME, negative], results=results)
         text = page_of(one, tmp_path / "out")
         assert "Moved house (in a year), which the programme cannot change: lower in the" in text
-        assert "Moved house (in a year), which the programme cannot change, after matching" in text
+        assert (
+            "A check, on something that the programme cannot change. Moved house (in a year), "
+            "after matching"
+        ) in text
         assert "Hit again (in a year), which" not in text
 
     def test_everything_hidden_makes_a_page(self, tmp_path):

@@ -14,6 +14,8 @@ from drive_eval.report.designs import (
     balance_of,
     covariate_label,
     design_label,
+    dropped,
+    dropped_words,
     failed,
     group_count,
     kept_stages,
@@ -266,7 +268,10 @@ def _love_words(rows: Sequence[_Difference], act: str, limit: float) -> str:
         for row in [*(r for r in rows if r.term == SCORE), *lines[:NAMED]]
     ]
     if len(lines) > NAMED:
-        said.append(f"The other {len(lines) - NAMED} were closer before {act}; Table 1 has them.")
+        rest = f"The other {len(lines) - NAMED} differed less than these before {act}"
+        if not any(_over(row, limit) for row in lines[NAMED:]):
+            rest += f", and none that can be shown is beyond the limit of {limit:g} after it"
+        said.append(f"{rest}; Table 1 has them.")
     over = [row for row in rows if _over(row, limit)]
     hidden = sum(_size(row.after) is None for row in rows)
     if over:
@@ -420,6 +425,10 @@ def _overlap_bar(
 def _overlap_headline(evaluation: Evaluation, name: str) -> str:
     found = [c for c in balance_of(evaluation, name).checks if c.name == "overlap"]
     passed = found[0].passed if found else None
+    if many := dropped_words(evaluation, name):
+        return f"{many[:1].upper()}{many[1:]}"
+    if dropped(evaluation, name)[0] is None and failed(evaluation, name, "unmatched"):
+        return "How likely the cases of each group were to be in the programme"
     if passed is None:
         return "How likely the cases of each group were to be in the programme"
     if passed:

@@ -28,7 +28,7 @@ from drive_eval.report.drawing import (
     wrapped,
 )
 from drive_eval.report.sentences import arm_label, group_words, percent_text
-from drive_eval.report.tables import stages_first
+from drive_eval.report.tables import stage_words, stages_first
 from drive_eval.vocabulary import ARMS, EXIT_REASONS, label
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def flow_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart:
                 axes.text(
                     middle,
                     y,
-                    f"{label(stage)}\n{shown_count(table[group, stage])}",
+                    f"{stage_words(evaluation, stage)}\n{shown_count(table[group, stage])}",
                     ha="center",
                     va="center",
                     fontsize=10,
@@ -238,7 +238,10 @@ def flow_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart:
                 )  # fmt: skip
     said = []
     for group in groups:
-        steps = ", ".join(f"{stage} {shown_count(table[group, stage])}" for stage, _ in stages)
+        steps = ", ".join(
+            f"{stage_words(evaluation, stage).lower()} {shown_count(table[group, stage])}"
+            for stage, _ in stages
+        )
         said.append(f"{arm_label(group, labels)}: {steps}.")
     return Chart(
         name="flow",

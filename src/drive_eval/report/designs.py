@@ -7,7 +7,8 @@ in ``results["balance:<name>"]``, and each outcome has its effects under the blo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 from drive_eval.plan import BALANCING_METHODS, BalancingBlock
 from drive_eval.report.numbers import digits_of, number
@@ -16,9 +17,11 @@ from drive_eval.report.sentences import (
     claim_sentence,
     design_names,
     effect,
+    group_phrase,
     group_words,
     main_design,
     out_of_100,
+    people_words,
     verdict_of,
     why_hidden,
 )
@@ -33,18 +36,23 @@ if TYPE_CHECKING:
 __all__ = [
     "balance_of",
     "brief_sentences",
+    "compared_sentence",
     "comparison_made",
     "covariate_label",
     "design_label",
+    "dropped",
+    "dropped_words",
     "effect_sentences",
     "effects_headline",
     "failed",
+    "few_dropped",
     "group_count",
     "has_designs",
     "introduction",
     "is_matched",
     "kept_stages",
     "kept_words",
+    "left_out_sentence",
     "limit_of",
     "made_by",
     "main_sentences",
@@ -53,6 +61,7 @@ __all__ = [
     "on_whom",
     "overlap_table",
     "per_hundred",
+    "plain_check",
     "shared_sentences",
     "source_words",
     "warnings",
@@ -93,7 +102,7 @@ def is_matched(evaluation: Evaluation, name: str) -> bool:
 def comparison_made(evaluation: Evaluation, labels: Mapping[str, str]) -> str:
     """Return the name of the other group as the main design makes it."""
     kept, _out = kept_stages(evaluation, main_design(evaluation))
-    return f"{kept} {group_words('comparison', labels)} group"
+    return f"{kept} {group_phrase('comparison', labels)}"
 
 
 def made_by(evaluation: Evaluation, name: str) -> str:
@@ -105,6 +114,11 @@ def kept_stages(evaluation: Evaluation, name: str) -> tuple[str, str]:
     """Return the stages of the flow of a design: those kept, and those left out."""
     return ("matched", "unmatched") if is_matched(evaluation, name) else ("weighted", "trimmed")
 
+
+#: From which share of those that the effect is about leaving some out is told in a box.
+MANY = 0.05
+#: Methods that estimate no propensity score.
+NO_SCORE = ("cem", "entropy_balance")
 
 _NOT_FAIR = (
     "That is not a fair comparison, because it also holds how the groups differed at the start."
@@ -123,7 +137,55 @@ def _check(result: ResultSet, name: str) -> Check | None:
 def failed(evaluation: Evaluation, name: str, check: str) -> str:
     """Return the sentence of a design's check that did not hold; empty where it held."""
     found = _check(balance_of(evaluation, name), check)
-    return found.text if found is not None and found.passed is False else ""
+    if found is None or found.passed is not False:
+        return ""
+    return plain_check(evaluation, found, name)
+
+
+def plain_check(evaluation: Evaluation, check: Check, name: str = "") -> str:
+    """Return a check's sentence in plain words: no name of a column or field, no score if none."""
+    text = check.text
+    if check.name == "negative_outcome":
+        text = _negative_sentence(evaluation, check) or text
+    if name and _block(evaluation, name).method in NO_SCORE:
+        if check.name == "overlap" and "propensity score" in text:
+            whom = "Many" if check.passed is False else "None or few of the"
+            text = f"{whom} cases have nobody like them in the other arm to be compared with."
+        text = text.replace("the propensity score", "the design")
+    text = re.sub(r",? and gamma_at_alpha does not exist", "", text)
+    return re.sub(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b", lambda m: m[0].replace("_", " "), text)
+
+
+def dropped(evaluation: Evaluation, name: str) -> tuple[float | None, str]:
+    """Return the share of those left out, from the counts shown, and who they are."""
+    whose: dict[str, tuple[str, ...]] = {
+        "att": ("programme",),
+        "atm": ("programme",),
+        "atc": ("comparison",),
+    }
+    arms = whose.get(_block(evaluation, name).estimand, tuple(ARMS.codes))
+    kept, _out = kept_stages(evaluation, name)
+    counts = [
+        [group_count(evaluation, name, arm, stage) for arm in arms] for stage in ("all", kept)
+    ]
+    who = f"{arms[0]} cases" if len(arms) == 1 else "cases"
+    if any(count is None for count in (*counts[0], *counts[1])):
+        return None, who
+    every, some = (sum(count or 0 for count in one) for one in counts)
+    return ((every - some) / every if every else None), who
+
+
+def dropped_words(evaluation: Evaluation, name: str) -> str:
+    """Say how many of 100 were left out, if that is many; empty where it is few or not shown."""
+    share, who = dropped(evaluation, name)
+    if share is None or share < MANY:
+        return ""
+    start = f"for {out_of_100(share)} of every 100 {who} there was"
+    if not is_matched(evaluation, name):
+        return f"{out_of_100(share)} of every 100 {who} were left out by trimming"
+    block = _block(evaluation, name)
+    free = "no free match" if block.method == "nearest" and not block.replace else "no match"
+    return f"{start} {free}"
 
 
 def limit_of(evaluation: Evaluation, name: str) -> float:
@@ -184,20 +246,49 @@ def warnings(evaluation: Evaluation) -> list[tuple[str, str]]:
     found = []
     for check, lead in leads.items():
         text = failed(evaluation, name, check)
+        if text and check == "unmatched" and few_dropped(evaluation, name):
+            continue
         if text:
-            whose = on_whom(evaluation, name) if check == "unmatched" else ""
-            # The exact check says whose effect it is; the released one leaves it to the estimand.
-            said = whose.removeprefix("The effect is ").removesuffix(".") in text
-            found.append((lead, text if said else f"{text} {whose}"))
+            if check == "unmatched" and (many := dropped_words(evaluation, name)):
+                lead = f"{many[:1].upper()}{many[1:]}."
+            said = left_out_sentence(evaluation, name) if check == "unmatched" else text
+            found.append((lead, said))
     return found
+
+
+def left_out_sentence(evaluation: Evaluation, name: str) -> str:
+    """Say that cases were left out, and whose effect it is then."""
+    text, whose = failed(evaluation, name, "unmatched"), on_whom(evaluation, name)
+    # The exact check says whose effect it is; the released one leaves it to the estimand.
+    said = whose.removeprefix("The effect is ").removesuffix(".") in text
+    return text if said else f"{text} {whose}"
+
+
+def few_dropped(evaluation: Evaluation, name: str) -> bool:
+    """Return whether some were left out, but so few that a sentence says enough."""
+    share, _who = dropped(evaluation, name)
+    return share is not None and share < MANY
+
+
+def compared_sentence(evaluation: Evaluation, labels: Mapping[str, str]) -> str:
+    """Say how many people of each group the main design compares."""
+    name = main_design(evaluation)
+    if any(group_count(evaluation, name, group, "all") is None for group in ARMS.codes):
+        return ""
+    people = people_words(evaluation)
+    one, two = (
+        f"{_kept_of(evaluation, name, group)} {people} in the {group_phrase(group, labels)}"
+        for group in ARMS.codes
+    )
+    return f"Compared after {made_by(evaluation, name)}: {one} and {two}."
 
 
 def introduction(evaluation: Evaluation, labels: Mapping[str, str]) -> str:
     """Say in plain words what was done to make the arms alike, and what that cannot do."""
     name = main_design(evaluation)
-    two = group_words("comparison", labels)
+    two = group_phrase("comparison", labels)
     how = (
-        f"cases of the {two} group were chosen that looked like those of the programme"
+        f"cases of the {two} were chosen that looked like those of the programme"
         if is_matched(evaluation, name)
         else "cases were weighted so that the two groups look alike"
     )
@@ -217,7 +308,15 @@ def on_whom(evaluation: Evaluation, name: str) -> str:
 def methods_paragraph(evaluation: Evaluation, name: str) -> str:
     """Return the description of a design as one paragraph for a methods section."""
     names = ("design", "design_counts")
-    said = [check.text for check in balance_of(evaluation, name).checks if check.name in names]
+    said = [
+        plain_check(evaluation, check, name)
+        for check in balance_of(evaluation, name).checks
+        if check.name in names
+    ]
+    result = balance_of(evaluation, name)
+    if (found := _check(result, "unmatched")) is not None and found.passed is False:
+        # Counts are rounded: as many are not all.
+        said = [re.sub(r"\b([\d,]+) of \1\b(?= programme)", r"Nearly all of \1", s) for s in said]
     return " ".join(said)
 
 
@@ -279,10 +378,10 @@ def main_sentences(
     list of str
     """
     result, main = evaluation.results[name], main_design(evaluation)
-    return [
-        _main_sentence(evaluation, result, title, labels),
-        _crude_sentence(result, main),
-    ]
+    said = _main_sentence(evaluation, result, title, labels)
+    if _outcome(evaluation, name).get("negative"):
+        said = f"A check, on something that the programme cannot change. {said}"
+    return [said, _crude_sentence(result, main)]
 
 
 def _main_sentence(
@@ -294,7 +393,7 @@ def _main_sentence(
     claimed: bool = True,
 ) -> str:
     main, digits = main_design(evaluation), digits_of(evaluation)
-    one, two = group_words("programme", labels), group_words("comparison", labels)
+    one, two = group_phrase("programme", labels), group_phrase("comparison", labels)
     act = made_by(evaluation, main)
     treated, other = (effect(result, f"risk_{arm}", main) for arm in ("treated", "comparison"))
     kind = verdict_of(result, main)
@@ -304,8 +403,8 @@ def _main_sentence(
         return f"{title}, after {act}: {reason[:1].lower()}{reason[1:]}"
     if treated and other and treated.estimate is not None and other.estimate is not None:
         shares = (
-            f"{title}, after {act}: {out_of_100(treated.estimate)} in every 100 in the {one} "
-            f"group, {out_of_100(other.estimate)} in every 100 in the {two} group."
+            f"{title}, after {act}: {out_of_100(treated.estimate)} in every 100 in the {one}, "
+            f"{out_of_100(other.estimate)} in every 100 in the {two}."
         )
     else:
         shares = f"{title}, after {act}: the share in each group is not shown."
@@ -313,7 +412,7 @@ def _main_sentence(
         return f"{shares} No range can be given for the difference."
     if kind == "cannot tell":
         return (
-            f"{shares} The data are compatible with {per_hundred(gap)} in the {one} group. This "
+            f"{shares} The data are compatible with {per_hundred(gap)} in the {one}. This "
             "shows neither that there is a difference nor that there is none."
         )
     side = "lower" if kind == "fell" else "higher"
@@ -323,7 +422,7 @@ def _main_sentence(
     if ratio is not None and None not in (ratio.estimate, ratio.conf_low, ratio.conf_high):
         ends = f"{_ratio(ratio.conf_low, digits)} to {_ratio(ratio.conf_high, digits)}"
         relative = f"; as a ratio of the shares, {_ratio(ratio.estimate, digits)} (range {ends})"
-    text = f"{shares} In the {one} group it was {side} by {amount}{relative}."
+    text = f"{shares} In the {one} it was {side} by {amount}{relative}."
     return f"{text} {claim_sentence(gap.claim)}" if claimed else text
 
 
@@ -371,7 +470,7 @@ def effect_sentences(
     said += _other_designs(evaluation, result)
     said += _hidden_difference(result, main, digits_of(evaluation))
     for check in ("negative_outcome", "rosenbaum"):
-        said += [c.text for c in result.checks if c.name == check and c.text]
+        said += [plain_check(evaluation, c) for c in result.checks if c.name == check and c.text]
     return [sentence for sentence in said if sentence]
 
 
@@ -424,20 +523,79 @@ def _other_designs(evaluation: Evaluation, result: ResultSet, *, numbers: bool =
         f"{design_label(evaluation, name)}: {per_hundred(effect(result, 'risk_difference', name))}"
         for name in others
     )
-    kinds = {verdict_of(result, name) for name in (main, *others)}
+    every = (main, *others)
+    kinds = {verdict_of(result, name) for name in every}
     they = "They" if numbers else "The other designs"
     if not kinds <= {"fell", "rose", "cannot tell"}:
         last = f"Not all of {'them' if numbers else 'the other designs'} can be shown."
     elif len(kinds) == 1:
         last = f"{they} lead to the same reading as the main design."
     else:
-        last = (
-            f"{they} do not all lead to the same reading: the answer may rest on how the "
-            "comparison is made, or on whose effect it is."
-        )
+        last = f"{_readings(evaluation, result, every)} {_other_people(evaluation, every)}".strip()
     if not numbers:
         return [last]
     return [f"Other designs of the plan: {found}. {last}"]
+
+
+def _readings(evaluation: Evaluation, result: ResultSet, every: Sequence[str]) -> str:
+    """Say in what designs disagree: in the way they point, or only in what a range includes."""
+    gaps = {name: effect(result, "risk_difference", name) for name in every}
+    points = [gap.estimate for gap in gaps.values() if gap is not None and gap.estimate is not None]
+    open_ = [name for name in every if verdict_of(result, name) == "cannot tell"]
+    ranges = " and ".join(f"“{design_label(evaluation, name)}”" for name in open_)
+    holds = f"the {'range' if len(open_) == 1 else 'ranges'} of {ranges}"
+    verb = "includes" if len(open_) == 1 else "include"
+    if all(point < 0 for point in points) or all(point > 0 for point in points):
+        return f"All designs point the same way; {holds} {verb} no difference."
+    text = "The designs do not all point the same way, so the answer may rest on how the comparison"
+    return f"{text} is made" + (f"; {holds} {verb} no difference." if open_ else ".")
+
+
+def _other_people(evaluation: Evaluation, every: Sequence[str]) -> str:
+    """Say which designs estimate the effect on other people than the main one."""
+    whose = {name: on_whom(evaluation, name) for name in every}
+    away = [name for name in every if whose[name] and whose[name] != whose[every[0]]]
+    if not away or not whose[every[0]]:
+        return ""
+    *first, last = (f"“{design_label(evaluation, name)}”" for name in away)
+    names = f"{', '.join(first)} and {last}" if first else last
+    return f"{names}: the effect is about other people than that of the main design."
+
+
+def _outcome(evaluation: Evaluation, name: str) -> Mapping[str, Any]:
+    plans = evaluation.plan["outcomes"]
+    return next((o for o in plans if o["kind"] == "binary" and o["name"] == name), {})
+
+
+def _negative_sentence(evaluation: Evaluation, check: Check) -> str:
+    """Say what an outcome that the programme cannot change shows; empty for any other."""
+    outcome = _outcome(evaluation, check.outcome)
+    result = evaluation.results.get(check.outcome)
+    if not outcome.get("negative") or result is None:
+        return ""
+    gap = effect(result, "risk_difference", main_design(evaluation))
+    margin = out_of_100(abs(check.threshold or outcome["margin"]))
+    means = {
+        True: (
+            f"The groups do not differ beyond the margin of {margin} in every 100, as groups would "
+            "that are alike."
+        ),
+        False: (
+            "The groups differ in what the programme cannot change, so they are probably unlike in "
+            "ways that nobody measured."
+        ),
+        None: (
+            f"That includes no difference and reaches beyond the margin of {margin} in every 100: "
+            "it is too wide to tell."
+        ),
+    }[check.passed]
+    if gap is None or gap.estimate is None:
+        return ""
+    name = outcome["label"] or label(outcome["name"])
+    return (
+        f"{name} is something that the programme cannot change, so groups that are alike would "
+        f"have the same share of it. The difference is {per_hundred(gap)}. {means}"
+    )
 
 
 def _hidden_difference(result: ResultSet, main: str, digits: int | None) -> list[str]:
@@ -467,11 +625,15 @@ def effects_headline(
 ) -> str:
     """Return the one message of the chart of all designs, as the main design's interval allows."""
     main = main_design(evaluation)
-    who = f"{group_words('programme', labels)} group"
+    who = group_phrase("programme", labels)
     other = comparison_made(evaluation, labels)
     kinds = [verdict_of(evaluation.results[name], main) for name in names]
     uneven = failed(evaluation, main, "worst_smd")
-    still = ", although at the start the groups still differed" if uneven else ""
+    still = (
+        f", although after {made_by(evaluation, main)} the groups are still unlike"
+        if uneven
+        else ""
+    )
     if len(names) > 1:
         return f"{_several(kinds, who, other)}{still}"
     crude = verdict_of(evaluation.results[names[0]], CRUDE)
@@ -515,7 +677,16 @@ def kept_words(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> 
     kept, _out = kept_stages(evaluation, name)
     said = []
     for group in ARMS.codes:
-        counts = [group_count(evaluation, name, group, stage) for stage in ("all", kept)]
-        every, some = (("[c]" if count is None else f"{count:,}") for count in counts)
-        said.append(f"{group_words(group, labels)} {some} of {every}")
+        said.append(f"{group_words(group, labels)} {_kept_of(evaluation, name, group)}")
     return f"cases {kept}: {', '.join(said)}"
+
+
+def _kept_of(evaluation: Evaluation, name: str, group: str) -> str:
+    kept, out = kept_stages(evaluation, name)
+    counts = [group_count(evaluation, name, group, stage) for stage in ("all", kept)]
+    every, some = (("[c]" if count is None else f"{count:,}") for count in counts)
+    if None not in counts and every == some:
+        # Rounded counts that are equal do not say that nobody was left out.
+        nobody = group_count(evaluation, name, group, out) == 0
+        return f"all {every}" if nobody else f"nearly all of {every}"
+    return f"{some} of {every}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from drive_eval.report.charts import Chart
-    from drive_eval.results import Evaluation
+    from drive_eval.results import Evaluation, ResultSet
 
 __all__ = ["write_bundle"]
 
@@ -124,7 +124,12 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
     sections.append(
         _section("disclosure", "How people are protected from being recognised", text=statement)
     )
-    assumptions = dict.fromkeys(a for r in evaluation.results.values() for a in r.assumptions)
+    assumptions = dict.fromkeys(
+        a
+        for r in evaluation.results.values()
+        for a in r.assumptions
+        if not a.startswith("The bounds suppose") or _has_bounds(r)
+    )
     sections.append(
         _section(
             "methods",
@@ -144,6 +149,11 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
     return sections
 
 
+def _has_bounds(result: ResultSet) -> bool:
+    """Return whether bounds on hidden differences are shown, so that their assumption matters."""
+    return any(e.measure == "p_upper" and e.estimate is not None for e in result.estimates)
+
+
 def _section(
     key: str,
     heading: str,
@@ -151,6 +161,7 @@ def _section(
     text: list[str] | None = None,
     items: list[str] | None = None,
     findings: list[tuple[str, list[str]]] | None = None,
+    lists: list[tuple[str, list[str]]] | None = None,
     drawn: list[Chart] | None = None,
     tables_: list[tables.Table] | None = None,
     alerts: list[tuple[str, str]] | None = None,
@@ -164,6 +175,7 @@ def _section(
         "methods": methods,
         "after": after or [],
         "findings": findings or [],
+        "lists": lists or [],
         "id": key,
         "heading": heading,
         "text": text or [],
@@ -191,7 +203,8 @@ def _summary(
         name = outcome_names(outcome)[0]
         result = evaluation.results[name]
         if designs.has_designs(evaluation, name):
-            points += designs.main_sentences(evaluation, name, _risk_title(outcome), labels)
+            title = _risk_title(outcome, marked=False)
+            points += designs.main_sentences(evaluation, name, title, labels)
         else:
             points += sentences.risk_sentences(result, _risk_title(outcome), labels)
         points += sentences.increase_sentences(result, labels)
@@ -208,9 +221,11 @@ def _summary(
         )
     alerts = []
     if sentences.main_design(evaluation):
+        text.append(designs.compared_sentence(evaluation, labels))
         leads = " ".join(lead for lead, _ in designs.warnings(evaluation))
         heading = f"See “{COMPARISON}”."
         alerts = [("Read with care.", f"{leads} {heading}")] if leads else []
+    text = [line for line in text if line]
     return _section("summary", "In short", text=text, items=points, tables_=shown, alerts=alerts)
 
 
@@ -222,9 +237,10 @@ def _comparison(evaluation: Evaluation, labels: dict[str, str]) -> dict[str, Any
         shown.append(balance.designs_table(evaluation, labels))
     alerts = designs.warnings(evaluation)
     # Where cases were dropped, an alert has said whose effect it is.
-    whose = [] if designs.failed(evaluation, name, "unmatched") else [
-        designs.on_whom(evaluation, name)
-    ]  # fmt: skip
+    left_out = designs.failed(evaluation, name, "unmatched")
+    whose = [] if left_out else [designs.on_whom(evaluation, name)]
+    if left_out and designs.few_dropped(evaluation, name):
+        whose = [designs.left_out_sentence(evaluation, name)]
     return _section(
         "comparison",
         COMPARISON,
@@ -309,7 +325,8 @@ def _severity(
 
 def _risks(evaluation: Evaluation, plan: Plan, labels: dict[str, str]) -> dict[str, Any]:
     drawn: list[Chart] = []
-    shown, points = [], []
+    shown: list[tables.Table] = []
+    points: list[tuple[str, list[str]]] = []
     for outcome in plan.outcomes:
         if isinstance(outcome, BehaviourOutcome):
             continue
@@ -321,21 +338,25 @@ def _risks(evaluation: Evaluation, plan: Plan, labels: dict[str, str]) -> dict[s
         if designs.has_designs(evaluation, name):
             drawn.append(effects.effects_by_design_chart(evaluation, [name], {name: title}, labels))
             shown.append(effects.effects_by_design_table(evaluation, [name], {name: title}, labels))
-            points += designs.effect_sentences(evaluation, name, title, labels)
+            bare = _risk_title(outcome, marked=False)
+            said = designs.effect_sentences(evaluation, name, bare, labels)
         else:
-            points += sentences.risk_sentences(evaluation.results[name], title, labels)
+            said = sentences.risk_sentences(evaluation.results[name], title, labels)
+        points.append((title, said))
         for table in evaluation.results[name].tables:
-            shown.append(tables.counts_table(table, f"{title}: {table.title.lower()}", labels))
+            shown.append(tables.outcome_table(table, title, evaluation, labels))
     return _section(
-        "risks", "How often did it happen in each group?", items=points, drawn=drawn, tables_=shown
+        "risks", "How often did it happen in each group?", lists=points, drawn=drawn, tables_=shown
     )
 
 
-def _risk_title(outcome: Any) -> str:
+def _risk_title(outcome: Any, *, marked: bool = True) -> str:
     if isinstance(outcome, BinaryOutcome):
         name = outcome.label or outcome.name.replace("_", " ").capitalize()
         title = f"{name} ({outcome.horizon})" if outcome.horizon else name
-        return f"{title}, which the programme cannot change" if outcome.negative else title
+        return (
+            f"{title}, which the programme cannot change" if outcome.negative and marked else title
+        )
     return "Risk judged to have fallen moderately or significantly"
 
 
@@ -344,7 +365,7 @@ def _flow(
 ) -> dict[str, Any]:
     drawn = [charts.flow_chart(evaluation, labels)]
     shown = [
-        tables.counts_table(table, table.title, labels)
+        tables.counts_table(table, table.title, labels, evaluation)
         for table in evaluation.tables
         if any(cell.count is not None for cell in table.cells)
     ]

@@ -31,11 +31,12 @@ from drive_eval.report.drawing import (
 from drive_eval.report.numbers import DIGITS_NOTE, digits_of, number
 from drive_eval.report.sentences import (
     CRUDE,
-    UNITS,
     design_names,
     effect,
+    group_phrase,
     group_words,
     main_design,
+    people_words,
 )
 from drive_eval.report.tables import Table, interval_text, value_text
 from drive_eval.results import NOT_SHOWN
@@ -97,10 +98,10 @@ def effects_by_design_chart(
     rows = [row for name in names for row in _rows(evaluation, name)]
     headline = effects_headline(evaluation, names, titles, labels)
     level = f"{100 * evaluation.plan['design']['conf_level']:g}%"
-    who = group_words("programme", labels)
+    who = group_phrase("programme", labels)
     subtitle = (
-        f"{who[:1].upper()}{who[1:]} less {group_words('comparison', labels)} group, of every 100 "
-        f"{UNITS[evaluation.plan['design']['unit']]}, and the ratio of their shares, with {level} "
+        f"{who[:1].upper()}{who[1:]} less {group_phrase('comparison', labels)}, of every 100 "
+        f"{people_words(evaluation)}, and the ratio of their shares, with {level} "
         f"intervals; {kept_words(evaluation, main_design(evaluation), labels)}"
     )
     words = [_row_words(evaluation, row) for row in rows]

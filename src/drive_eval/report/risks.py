@@ -22,7 +22,14 @@ from drive_eval.report.drawing import (
     wrapped,
 )
 from drive_eval.report.numbers import digits_of
-from drive_eval.report.sentences import UNITS, arm_label, group_words, main_design, out_of_100
+from drive_eval.report.sentences import (
+    arm_label,
+    group_phrase,
+    group_words,
+    main_design,
+    out_of_100,
+    people_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +67,7 @@ def risk_chart(
     rows = [row for name in names for row in _risk_rows(name, evaluation.results[name], main)]
     headline = _risk_headline(evaluation.results[names[0]], titles[names[0]], rows, labels, main)
     level = evaluation.plan["design"]["conf_level"]
-    people = UNITS[evaluation.plan["design"]["unit"]]
+    people = people_words(evaluation)
     subtitle = f"Share of {people} in each group, with its {100 * level:g}% interval"
     if main:
         subtitle += f", after {made_by(evaluation, main)}"
@@ -164,4 +171,4 @@ def _risk_headline(
     if gap.conf_low <= 0 <= gap.conf_high:
         return f"{title}: no clear difference between the groups"
     side = "less" if gap.conf_high < 0 else "more"
-    return f"{title}: {side} often in the {group_words('programme', labels)} group"
+    return f"{title}: {side} often in the {group_phrase('programme', labels)}"

@@ -8,6 +8,7 @@ out of 100.
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Literal
 
 from drive_eval.plan import DESIGN_KINDS
@@ -34,12 +35,14 @@ __all__ = [
     "effect",
     "fall_between_arms",
     "fall_within_arm",
+    "group_phrase",
     "group_words",
     "how_sure",
     "increase_sentences",
     "main_design",
     "measured_sentence",
     "out_of_100",
+    "people_words",
     "percent_text",
     "plain_verdict",
     "reductions_headline",
@@ -88,6 +91,28 @@ def group_words(group: str, labels: Mapping[str, str]) -> str:
     """
     found = arm_label(group, labels)
     return found.lower() if found == ARM_LABELS.get(group) else found
+
+
+def group_phrase(group: str, labels: Mapping[str, str]) -> str:
+    """Return the arm as a group in a sentence; a name of the plan's own stands in quotation marks.
+
+    Examples
+    --------
+    >>> group_phrase("programme", {}), group_phrase("comparison", {"comparison": "No programme"})
+    ('programme group', 'group “No programme”')
+    """
+    found = arm_label(group, labels)
+    own = found.lower() not in (*map(str.lower, ARM_LABELS.values()),)
+    return f"group “{found}”" if own else f"{found.lower()} group"
+
+
+def people_words(evaluation: Evaluation) -> str:
+    """Return whom the plan counts: perpetrators only where someone reports on abuse."""
+    plan = evaluation.plan
+    if plan["design"]["unit"] != "person":
+        return UNITS[plan["design"]["unit"]]
+    abuse = any(o["kind"] != "binary" or o.get("reporter") for o in plan["outcomes"])
+    return UNITS["person"] if abuse else "people"
 
 
 def arm_label(group: str, labels: Mapping[str, str]) -> str:
@@ -227,14 +252,14 @@ def plain_verdict(
     'Rose in the programme group; there is no comparison group to set it against'
     """
     inside, between = verdict_within(result, "programme"), verdict_between(result)
-    one, two = group_words("programme", labels), group_words("comparison", labels)
+    one, two = group_phrase("programme", labels), group_phrase("comparison", labels)
     first = {
-        "fell": f"Fell in the {one} group",
-        "rose": f"Rose in the {one} group",
-        "cannot tell": f"No clear change in the {one} group",
+        "fell": f"Fell in the {one}",
+        "rose": f"Rose in the {one}",
+        "cannot tell": f"No clear change in the {one}",
         "not shown": "Too few people to publish",
-        "undefined": f"No change can be given for the {one} group",
-        "absent": f"Not measured in the {one} group",
+        "undefined": f"No change can be given for the {one}",
+        "absent": f"Not measured in the {one}",
     }[inside]
     if inside == "not shown" and why_hidden(result, "programme") != SUPPRESSED:
         return "Not shown, for another reason than too few people (see the checks)"
@@ -242,30 +267,30 @@ def plain_verdict(
         return first
     if main and between == "absent" and (after := verdict_of(result, main)) != "absent":
         return first + {
-            "fell": f"; afterwards lower than in the {made} {two} group",
-            "rose": f"; afterwards higher than in the {made} {two} group",
-            "cannot tell": f"; afterwards not clearly different from the {made} {two} group",
-        }.get(after, f"; it cannot be set against the {two} group here")
+            "fell": f"; afterwards lower than in the {made} {two}",
+            "rose": f"; afterwards higher than in the {made} {two}",
+            "cannot tell": f"; afterwards not clearly different from the {made} {two}",
+        }.get(after, f"; it cannot be set against the {two} here")
     # "More" and "less" compare two changes of one direction; else one group did better.
     same = verdict_within(result, "comparison") == inside
     better, worse = (
-        f", and did better than the {two} group",
-        f", but did worse than the {two} group",
+        f", and did better than the {two}",
+        f", but did worse than the {two}",
     )
     more = {
-        ("fell", "fell"): f", and by more than in the {two} group" if same else better,
-        ("fell", "rose"): f", but by less than in the {two} group" if same else worse,
-        ("rose", "fell"): f", but by less than in the {two} group"
+        ("fell", "fell"): f", and by more than in the {two}" if same else better,
+        ("fell", "rose"): f", but by less than in the {two}" if same else worse,
+        ("rose", "fell"): f", but by less than in the {two}"
         if same
-        else (f", but did better than the {two} group"),
-        ("rose", "rose"): f", and did worse than the {two} group",
-        ("cannot tell", "fell"): f", and did better than the {two} group",
-        ("cannot tell", "rose"): f", and did worse than the {two} group",
+        else (f", but did better than the {two}"),
+        ("rose", "rose"): f", and did worse than the {two}",
+        ("cannot tell", "fell"): f", and did better than the {two}",
+        ("cannot tell", "rose"): f", and did worse than the {two}",
     }
     other = {
-        "cannot tell": f", but not clearly differently from the {two} group",
-        "not shown": f"; it cannot be set against the {two} group here",
-        "undefined": f"; it cannot be set against the {two} group here",
+        "cannot tell": f", but not clearly differently from the {two}",
+        "not shown": f"; it cannot be set against the {two} here",
+        "undefined": f"; it cannot be set against the {two} here",
         "absent": "; there is no comparison group to set it against",
     }
     return first + (more.get((inside, between)) or other[between])
@@ -305,12 +330,12 @@ def why_hidden(result: ResultSet, group: str) -> str:
 
 def how_sure(result: ResultSet, labels: Mapping[str, str], main: str = "", made: str = "") -> str:
     """Say between which changes the truth is likely to lie, alone and beside the other group."""
-    inside = _how_sure_inside(result, group_words("programme", labels))
+    inside = _how_sure_inside(result, group_phrase("programme", labels))
     best, kind = fall_between_arms(result), verdict_between(result)
     gap = effect(result, "risk_difference", main) if best is None and main else None
     if gap is not None and gap.conf_low is not None and gap.conf_high is not None:
         inside = inside.removesuffix(".")
-        two = f"{made} {group_words('comparison', labels)} group"
+        two = f"{made} {group_phrase('comparison', labels)}"
         return f"{inside}. Afterwards, set against the {two}: {_fewer(gap)}"
     if best is None or kind not in ("fell", "rose", "cannot tell"):
         return inside
@@ -322,7 +347,7 @@ def how_sure(result: ResultSet, labels: Mapping[str, str], main: str = "", made:
         span = f"{_percent(best.conf_low)} to {_percent(best.conf_high)} lower"
     else:
         span = f"{_percent(-best.conf_high)} to {_percent(-best.conf_low)} higher"
-    return f"{inside}. Set against the {group_words('comparison', labels)} group: likely {span}"
+    return f"{inside}. Set against the {group_phrase('comparison', labels)}: likely {span}"
 
 
 def _how_sure_inside(result: ResultSet, one: str) -> str:
@@ -336,15 +361,15 @@ def _how_sure_inside(result: ResultSet, one: str) -> str:
         return "No range can be given."
     if kind == "fell" and fall.estimate is not None:
         return (
-            f"In the {one} group {_percent(fall.estimate)} fewer users; likely between "
+            f"In the {one} {_percent(fall.estimate)} fewer users; likely between "
             f"{_percent(fall.conf_low)} and {_percent(fall.conf_high)} fewer"
         )
     if kind == "rose" and fall.estimate is not None:
         return (
-            f"In the {one} group {_percent(-fall.estimate)} more users; likely between "
+            f"In the {one} {_percent(-fall.estimate)} more users; likely between "
             f"{_percent(-fall.conf_high)} and {_percent(_minus(fall.conf_low))} more"
         )
-    return f"In the {one} group it could be {_span_words(fall)}"
+    return f"In the {one} it could be {_span_words(fall)}"
 
 
 def measured_sentence(evaluation: Evaluation, labels: Mapping[str, str]) -> str:
@@ -354,7 +379,7 @@ def measured_sentence(evaluation: Evaluation, labels: Mapping[str, str]) -> str:
     for group in ("programme", "comparison"):
         here, everybody = flow.get((group, "measured at both")), flow.get((group, "in the cohort"))
         if here is not None and everybody is not None:
-            said.append(f"{here:,} of {everybody:,} in the {group_words(group, labels)} group")
+            said.append(f"{here:,} of {everybody:,} in the {group_phrase(group, labels)}")
     if not said:
         return ""
     unit = evaluation.plan["design"]["unit"]
@@ -383,7 +408,7 @@ def arm_sentence(result: ResultSet, name: str, group: str, labels: Mapping[str, 
     -------
     str
     """
-    who = f"In the {group_words(group, labels)} group"
+    who = f"In the {group_phrase(group, labels)}"
     reason = why_hidden(result, group)
     hidden = f"{reason[:1].lower()}{reason[1:]}"
     before = _one(result, "prevalence_before", group)
@@ -438,8 +463,8 @@ def contrast_sentence(result: ResultSet, labels: Mapping[str, str]) -> str:
     str
         With the sentence that the claim allows.
     """
-    programme = group_words("programme", labels)
-    other = group_words("comparison", labels)
+    programme = group_phrase("programme", labels)
+    other = group_phrase("comparison", labels)
     best, gap = fall_between_arms(result), _one(result, "difference_in_differences", "")
     if best is None:
         return (
@@ -459,12 +484,12 @@ def contrast_sentence(result: ResultSet, labels: Mapping[str, str]) -> str:
         )
         return (
             "The two relative changes cannot be divided by each other, so the groups are compared "
-            f"in people per 100: set against the {other} group's change, the {programme} group's "
-            f"was {_fewer(gap)}. {last}"
+            f"in people per 100: set against the change of the {other}, that of the "
+            f"{programme} was {_fewer(gap)}. {last}"
         )
     if kind == "cannot tell":
         return (
-            f"Set against the {other} group, the data are compatible with {_more_words(best)}. "
+            f"Set against the {other}, the data are compatible with {_more_words(best)}. "
             "This does not show that the programme makes a difference, nor that it does not."
         )
     side, sign = ("lower", 1) if kind == "fell" else ("higher", -1)
@@ -477,8 +502,8 @@ def contrast_sentence(result: ResultSet, labels: Mapping[str, str]) -> str:
             f"{_percent(ends[-1])})"
         )
     text = (
-        f"The {programme} group ended with a number of users {amount} than if it had changed as "
-        f"the {other} group did."
+        f"The {programme} ended with a number of users {amount} than if it had changed as "
+        f"the {other} did."
     )
     return f"{text} {claim_sentence(best.claim)}"
 
@@ -523,7 +548,7 @@ def risk_sentences(result: ResultSet, title: str, labels: Mapping[str, str]) -> 
     for group, e in (("programme", treated), ("comparison", other)):
         if e is None:
             continue
-        who = f"{title}, {group_words(group, labels)} group"
+        who = f"{title}, {group_phrase(group, labels)}"
         if e.estimate is None:
             reason = why_hidden(result, group)
             words.append(f"{who}: {reason[:1].lower()}{reason[1:]}")
@@ -535,18 +560,18 @@ def risk_sentences(result: ResultSet, title: str, labels: Mapping[str, str]) -> 
     gap = found.get("risk_difference")
     if gap is None or gap.estimate is None or gap.conf_low is None or gap.conf_high is None:
         return words
-    programme = group_words("programme", labels)
+    programme = group_phrase("programme", labels)
     low, high = sorted((abs(gap.conf_low), abs(gap.conf_high)))
     if gap.conf_low <= 0 <= gap.conf_high:
         words.append(
             f"The data are compatible with anything from {100 * -gap.conf_low:.0f} fewer to "
-            f"{100 * gap.conf_high:.0f} more in every 100 in the {programme} group. This shows "
+            f"{100 * gap.conf_high:.0f} more in every 100 in the {programme}. This shows "
             "neither that there is a difference nor that there is none."
         )
     else:
         side = "fewer" if gap.estimate < 0 else "more"
         words.append(
-            f"That is {100 * abs(gap.estimate):.0f} {side} in every 100 in the {programme} group "
+            f"That is {100 * abs(gap.estimate):.0f} {side} in every 100 in the {programme} "
             f"(range {100 * low:.0f} to {100 * high:.0f}). {claim_sentence(gap.claim)}"
         )
     return words
@@ -560,7 +585,7 @@ def increase_sentences(result: ResultSet, labels: Mapping[str, str]) -> list[str
             if table.name == f"perceived_change:{group}" and table["judged",]:
                 worse = percent_text(table["increase",], table["judged",])
                 words = f"{worse} in every 100" if worse[-1].isdigit() else worse
-                said.append(f"{group_words(group, labels)} group {words}")
+                said.append(f"{group_phrase(group, labels)} {words}")
     return [f"Risk judged to have increased: {'; '.join(said)}."] if said else []
 
 
@@ -703,7 +728,7 @@ def design_limits(evaluation: Evaluation) -> list[str]:
     for name in design_names(evaluation)[:1]:
         found = evaluation.results.get(f"balance:{name}")
         limits += [
-            check.text
+            re.sub(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b", lambda m: m[0].replace("_", " "), check.text)
             for check in (found.checks if found is not None else ())
             if check.name in ("unmatched", "worst_smd", "overlap") and check.passed is False
         ]

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from drive_eval.report.designs import design_label
+from drive_eval.report.designs import design_label, plain_check
 from drive_eval.report.numbers import digits_of, number
 from drive_eval.report.sentences import (
     CRUDE,
-    UNITS,
     arm_label,
     behaviour_label,
     design_names,
     how_sure,
     main_design,
     out_of_100,
+    people_words,
     percent_text,
     plain_verdict,
 )
@@ -37,10 +37,12 @@ __all__ = [
     "front_box",
     "headline_table",
     "main_effects_table",
+    "outcome_table",
     "provenance_table",
     "published_table",
     "reductions_table",
     "severity_table",
+    "stage_words",
     "stages_first",
 ]
 
@@ -69,6 +71,9 @@ MEASURES = {
     "stopped": "Known to have stopped, of 100",
     "started": "Known to have started, of 100",
     "e_value": "E-value: strength of a hidden cause that would explain it away",
+    "p_upper": "Largest P value that a hidden difference of this strength allows",
+    "p_lower": "Smallest P value that a hidden difference of this strength allows",
+    "gamma_at_alpha": "Strength of a hidden difference that puts the finding in doubt",
     "e_value_limit": "E-value of the end of the interval nearer to no difference",
 }
 PER_HUNDRED = frozenset(
@@ -77,7 +82,7 @@ PER_HUNDRED = frozenset(
 #: Contrasts of the arms, where the words for one arm would mislead.
 BETWEEN = {
     ("percent_reduction", "ratio"): "Ended lower than if it had changed as the other group, %",
-    ("percent_reduction", "users"): "Lower than in the comparison group, %",
+    ("percent_reduction", "users"): "Lower than in the other group, % of its share",
     ("risk_difference", ""): "Difference of the groups, per 100",
     ("risk_difference", "itt"): "Difference of the groups, per 100",
     ("risk_difference", "as_treated"): "Difference of the groups, per 100",
@@ -128,7 +133,7 @@ def front_box(evaluation: Evaluation) -> list[tuple[str, str]]:
         ("Design", _design(evaluation)),
         ("Comparison group received", design["comparator"]),
         ("Place", about["place"]),
-        ("Counted", UNITS[design["unit"]]),
+        ("Counted", people_words(evaluation)),
         ("Who reported", "; ".join(REPORTERS.label(code) for code in reporters)),
         ("Data", data["source"]),
         ("Data complete to", about["data_cut"]),
@@ -142,7 +147,7 @@ def front_box(evaluation: Evaluation) -> list[tuple[str, str]]:
 
 def _design(evaluation: Evaluation) -> str:
     design = evaluation.plan["design"]
-    words = design["kind"].replace("_", " ")
+    words = design["kind"].replace("_", " ").capitalize()
     return f"{words}. {design['allocation']}" if design["allocation"] else words
 
 
@@ -267,14 +272,50 @@ def severity_table(
     )
 
 
-def counts_table(table: CountTable, caption: str, labels: Mapping[str, str]) -> Table:
-    """Any released count table, one line each."""
+def outcome_table(
+    table: CountTable, caption: str, evaluation: Evaluation, labels: Mapping[str, str]
+) -> Table:
+    """Outcome by group, and as delivered too only where people were allocated by chance."""
+    if "delivered" not in table.dimensions or evaluation.plan["design"]["kind"] == "randomised":
+        return counts_table(table, f"{caption}: {table.title.lower()}", labels)
+    rows = tuple(
+        (arm_label(group, labels), _key_text(outcome, labels), _count(cell.count))
+        for cell in table.cells
+        if cell.shown
+        for group, delivered, outcome in [cell.key]
+        if delivered == "all" and group != "all"
+    )
+    return Table(
+        caption=f"{caption}: outcome by group",
+        header=("Group", "Outcome", "Count"),
+        rows=rows,
+        note=table.note,
+    )
+
+
+def stage_words(evaluation: Evaluation, stage: str) -> str:
+    """Return the words for a stage of the flow: only a trial allocates."""
+    by_chance = evaluation.plan["design"]["kind"] == "randomised"
+    return "In the cohort" if stage == "allocated" and not by_chance else label(stage)
+
+
+def counts_table(
+    table: CountTable,
+    caption: str,
+    labels: Mapping[str, str],
+    evaluation: Evaluation | None = None,
+) -> Table:
+    """Any released count table, one line each; a flow in the words of the evaluation's design."""
     cells = stages_first(table) if table.name in ("flow", "cohort_flow") else table.cells
     rows = [
         (*[_key_text(part, labels) for part in cell.key], _count(cell.count))
         for cell in cells
         if cell.shown
     ]
+    if evaluation is not None:
+        old = label("allocated")
+        new = stage_words(evaluation, "allocated")
+        rows = [tuple(new if text == old else text for text in row) for row in rows]
     heads = tuple(name.replace("_", " ").capitalize() for name in table.dimensions)
     return Table(caption=caption, header=(*heads, "Count"), rows=tuple(rows), note=table.note)
 
@@ -514,7 +555,7 @@ def checks_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
                 check.name.replace("_", " "),
                 marks[check.passed],
                 _statistic(check),
-                check.text,
+                plain_check(evaluation, check, name.partition("balance:")[2]),
             )
             for check in checks
             # The description of a design stands in the section on how it was made.
