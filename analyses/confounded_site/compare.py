@@ -17,7 +17,7 @@ for outcome in ("repeat_12m", "traffic_offence_12m"):
             low, high = found.conf_low, found.conf_high
             print(f"  {found.term:24} {found.estimate:+.3f} ({low:+.3f} to {high:+.3f})")
     for estimand, words in (
-        ("naive", "true, crude: no effect of anything"),
+        ("naive", "what the crude comparison tends to"),
         ("att", "true, over programme cases (ATT)"),
         ("ate", "true, over everybody (ATE)"),
         ("ato", "true, over the overlap (ATO)"),

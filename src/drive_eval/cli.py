@@ -25,6 +25,9 @@ from drive_eval.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from drive_eval.data.study import Study
+    from drive_eval.plan import Plan
+
 __all__ = ["app", "main"]
 
 #: Exit codes for scripts; printed by --help.
@@ -108,9 +111,7 @@ def run(
             policy = declared.release.policy
         _known_policy(policy, declared.data.public_source)
         step("Reading the tables")(0, 1, "")
-        from drive_eval.data.study import load_study
-
-        study = load_study(declared)
+        study = _study(declared)
         step("Reading the tables")(1, 1, "")
         evaluation = evaluate(declared, study, progress=step("Evaluating"))
         report = write_report(
@@ -129,14 +130,13 @@ def check(plan: PlanArgument, quiet: QuietOption = False) -> None:
 
     Example: drive-eval check analyses/drive_pilot
     """
-    from drive_eval.data.study import load_study
     from drive_eval.evaluation import check as try_out
     from drive_eval.evaluation import check_designs
     from drive_eval.plan import load_plan
 
     with _notes(quiet):
         declared = load_plan(plan)
-        study = load_study(declared)
+        study = _study(declared)
         counts = try_out(declared, study)
         designs = check_designs(declared, study)
     if quiet:
@@ -236,6 +236,22 @@ def _options(
     ] = False,
 ) -> None:
     del version, debug  # main() looks for --debug itself, so that it may stand anywhere
+
+
+def _study(plan: Plan) -> Study:
+    """Read the tables; where there are none yet, name the script that may make them."""
+    from drive_eval.data.study import load_study
+
+    try:
+        return load_study(plan)
+    except DataError as refusal:
+        script = plan.folder / "run.py"
+        folder = plan.data.folder
+        if not script.is_file() or (folder.is_dir() and any(folder.iterdir())):
+            raise
+        command = f"python {shlex.quote(_shown(script))}"
+        hint = f"If the tables are made by a script, run it first: {command}"
+        raise DataError((*refusal.faults, hint)) from None
 
 
 def _known_policy(name: str, public_source: str) -> None:

@@ -356,6 +356,17 @@ class TestOtherCommands:
         (study / "extract" / "notes.csv").write_text("a\n", encoding="utf-8")
         assert "Not read: notes.csv" in drive_eval("check", study).stdout
 
+    @pytest.mark.parametrize("command", ["run", "check"])
+    def test_tables_that_a_script_makes_are_asked_for(self, study, command):
+        shutil.rmtree(study / "extract")
+        assert "made by a script" not in drive_eval(command, study).stderr
+        (study / "run.py").write_text("", encoding="utf-8")
+        done = drive_eval(command, study)
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1] == (
+            f"If the tables are made by a script, run it first: python {study / 'run.py'}"
+        )
+
     def test_simulate_offers_the_confounded_site(self, tmp_path):
         done = drive_eval("simulate", "--preset", "confounded", "--seed", 3, tmp_path / "new")
         assert done.returncode == 0, done.stderr

@@ -3,8 +3,8 @@
 In the pages of ``docs/tutorials`` and ``docs/how-to`` the blocks of one page run in order in one
 empty folder. What stands after the three backticks decides: ``console`` runs ``drive-eval`` and
 compares what it prints; ``python`` runs as a doctest or, without prompts, is compiled; ``toml
-file=NAME`` is written to that file; ``report`` must be found in the report that the page has made. In ``how-to/errors.md`` every ``message`` is
-provoked here.
+file=NAME`` is written to that file; ``report`` must be found in the report that the page has made.
+In ``how-to/errors.md`` every ``message`` is provoked here.
 """
 
 from __future__ import annotations
@@ -188,6 +188,26 @@ def without_assessments(folder):
     (folder / "data" / "assessments.csv").unlink()
 
 
+def with_balancing(covariates: str, more: str = ""):
+    """Make the plan a matched one; without covariates there is no block."""
+    block = f'[[balancing]]\nname = "main"\ncovariates = [{covariates}]\n{more}\n'
+
+    def change(folder):
+        plan = folder / "evaluation.toml"
+        swap(plan, 'kind = "randomised"', 'kind = "matched"')
+        if covariates:
+            swap(plan, "[[outcomes]]", f"{block}[[outcomes]]")
+
+    return change
+
+
+def with_blank_ages(folder):
+    with_balancing('"age"')(folder)
+    file = folder / "data" / "cases.csv"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(re.sub(r",\d\d,(?=male|female)", ",,", text, count=3), encoding="utf-8")
+
+
 def without_a_plan(folder):
     (folder / "evaluation.toml").unlink()
 
@@ -214,6 +234,14 @@ PROVOKED = {
     "Randomised, but not allocated": without_an_allocation,
     "A reporter who rated nothing": in_plan('reporter = "idva"', 'reporter = "police"'),
     "A table that an outcome needs": without_assessments,
+    "A block with one bracket": in_plan("[comparison]", "[balancing]\n[comparison]"),
+    "Matched, but on what?": with_balancing(""),
+    "A covariate that is known only afterwards": with_balancing('"age", "exit_reason"'),
+    "A covariate of a design that is no column": with_balancing('"dash"'),
+    "A covariate of a design that is blank": with_blank_ages,
+    "A covariate that was measured too late": with_balancing(
+        '"dash_score"', 'measured_on = { dash_score = "start_date" }'
+    ),
     "Results are there already": with_results_already,
 }
 
