@@ -12,7 +12,15 @@ import math
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from drive_eval.errors import DataError, DesignError, did_you_mean
-from drive_eval.models import _augmented, _change, _contrast, _instrument, _sample
+from drive_eval.models import (
+    _arguments,
+    _asked,
+    _augmented,
+    _change,
+    _contrast,
+    _instrument,
+    _sample,
+)
 from drive_eval.models._clusters import Effect
 from drive_eval.models._sample import count_clusters
 from drive_eval.results import Check, ResultSet
@@ -224,8 +232,22 @@ def risk_contrast(
     >>> round(found.one(measure="risk_difference").p_value, 4)  # one of 35 arrangements
     0.0286
     """
-    _conf_level(conf_level)
-    adjusted = covariates is not None and len(covariates) > 0
+    _asked.refuse(
+        data,
+        outcome=outcome,
+        treated=treated,
+        covariates=covariates,
+        conf_level=conf_level,
+        cluster=cluster,
+        interactions=interactions,
+        few=few,
+        counts={
+            "min_clusters": min_clusters,
+            "few_areas": few_areas,
+            "events_per_parameter": events_per_parameter,
+        },
+    )
+    adjusted = _arguments.named(covariates)
     sample = _sample.read(
         data,
         outcome=outcome,
@@ -250,7 +272,7 @@ def risk_contrast(
             events_per_parameter=events_per_parameter,
             always_sandwich=cov is not None,
         )
-    return _contrast.result(
+    result = _contrast.result(
         sample,
         found,
         checks,
@@ -270,6 +292,7 @@ def risk_contrast(
         ),
         call="comparison.risk_contrast",
     )
+    return _asked.told(data, result)
 
 
 # Means
@@ -350,8 +373,18 @@ def mean_contrast(
     >>> found.one(measure="mean_difference").estimate
     -3.0
     """
-    _conf_level(conf_level)
-    adjusted = covariates is not None and len(covariates) > 0
+    _asked.refuse(
+        data,
+        outcome=outcome,
+        treated=treated,
+        covariates=covariates,
+        conf_level=conf_level,
+        cluster=cluster,
+        interactions=interactions,
+        few=few,
+        counts={"min_clusters": min_clusters, "few_areas": few_areas},
+    )
+    adjusted = _arguments.named(covariates)
     sample = _sample.read(
         data,
         outcome=outcome,
@@ -376,7 +409,7 @@ def mean_contrast(
             conf_level=conf_level,
             min_clusters=min_clusters,
         )
-    return _contrast.result(
+    result = _contrast.result(
         sample,
         found,
         checks,
@@ -396,6 +429,7 @@ def mean_contrast(
         ),
         call="comparison.mean_contrast",
     )
+    return _asked.told(data, result)
 
 
 # Two models
@@ -512,7 +546,15 @@ def doubly_robust(
     >>> found.check("doubly_robust").text.startswith("Two models were used")
     True
     """
-    _conf_level(conf_level)
+    _asked.refuse(
+        data,
+        outcome=outcome,
+        treated=treated,
+        covariates=covariates,
+        conf_level=conf_level,
+        cluster=cluster,
+        counts={"min_clusters": min_clusters, "events_per_parameter": events_per_parameter},
+    )
     sample, used, checks = _augmented.read(
         data,
         outcome=outcome,
@@ -534,7 +576,7 @@ def doubly_robust(
         min_clusters=min_clusters,
         events_per_parameter=events_per_parameter,
     )
-    return _contrast.result(
+    result = _contrast.result(
         sample,
         found,
         [*checks, *more],
@@ -552,6 +594,7 @@ def doubly_robust(
         assumptions=_augmented.assumptions(sample, unit),
         call="comparison.doubly_robust",
     )
+    return _asked.told(data, result)
 
 
 # Difference in differences
@@ -691,7 +734,7 @@ def difference_in_differences(
         raise DataError("design_effect must be two numbers above 0: programme, comparison.")
     if cluster is not None and tuple(design_effect) != (1.0, 1.0):
         raise DesignError("give cluster or design_effect, not both: each widens the interval.")
-    _conf_level(conf_level)
+    _arguments.level(conf_level)
     y, t, groups = _change.pairs(
         long,
         outcome=outcome,
@@ -845,7 +888,7 @@ def instrumental(
     >>> round(result.one(term="iv").estimate, 3)
     -0.25
     """
-    _conf_level(conf_level)
+    _arguments.level(conf_level)
     return _instrument.contrast(
         table,
         outcome=outcome,
@@ -867,13 +910,6 @@ def instrumental(
 
 
 # What the three share
-
-
-def _conf_level(conf_level: float) -> None:
-    if not 0 < conf_level < 1:
-        raise DataError(
-            f"conf_level must lie between 0 and 1, e.g. 0.95 for 95%, but is {conf_level}."
-        )
 
 
 def _both_arms(t: Flags, name: str) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from drive_eval.errors import DataError, DesignError, UndefinedResultError, did_you_mean
-from drive_eval.models import _hidden
+from drive_eval.models import _arguments, _hidden
 from drive_eval.models._hidden import RATIOS, SMD
 from drive_eval.results import Check, Estimate, Provenance, ResultSet
 from drive_eval.vocabulary import TIME_POINTS
@@ -281,6 +282,8 @@ def rosenbaum_bounds(
     5.47
     """
     grid = _gammas(gammas)
+    _arguments.number(alpha, "alpha")
+    _arguments.flag(exact, "exact")
     if not 0 < alpha < 0.5:
         raise DesignError(f"alpha is one-sided and must lie between 0 and 0.5, but is {alpha}.")
     for value, known, name in (
@@ -358,8 +361,10 @@ def rosenbaum_bounds(
 
 
 def _gammas(gammas: Sequence[float]) -> list[float]:
-    grid = sorted({float(g) for g in gammas})
-    if not grid or not all(1 <= g < math.inf for g in grid):
+    many = isinstance(gammas, Iterable) and not isinstance(gammas, str)
+    given = list(gammas) if many else []
+    grid = sorted({float(g) for g in given if _arguments.is_number(g)})
+    if not grid or grid[0] < 1 or not all(map(_arguments.is_number, given)):
         raise DesignError("gammas must be numbers of 1 or more, e.g. [1, 1.5, 2]; 1 is no bias.")
     return grid
 
@@ -371,7 +376,7 @@ def _counts(data: object, favour: int | None, against: int | None) -> tuple[int,
             "comparison=, or the counts favour= and against=."
         )
     for name, count in (("favour", favour), ("against", against)):
-        if count != int(count) or count < 0:
+        if not _arguments.is_whole(count) or count < 0:
             raise DataError(f"{name} must be a whole number of pairs, 0 or more.")
     return int(favour), int(against)
 
@@ -481,6 +486,8 @@ def _margin(measure: str, margin: float | None, main: Estimate | None) -> float:
                 "the outcome); give margin= instead."
             )
         return abs(size)
+    if margin is None or not isinstance(margin, float):
+        _arguments.number(margin, "margin")
     if margin is None or not (1 if ratio else 0) < margin < math.inf:
         raise DesignError(
             f"the margin of a {measure} must be {'a factor above 1' if ratio else 'above 0'}, but "
