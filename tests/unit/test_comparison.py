@@ -202,9 +202,13 @@ def test_clusters_widen_by_their_sandwich_and_use_t():
     )
 
 
-def test_whole_clusters_lose_a_degree_of_freedom_more():
-    table = people(28, 80, 48, 80, area=np.arange(160) // 2)
+def test_whole_clusters_have_degrees_of_freedom_from_both_arms():
+    table = people(40, 80, 40, 80, area=np.arange(160) // 2)
     assert "t with 78 df" in contrast(table, cluster="area").one(measure="risk_ratio").method
+    lopsided = people(6, 14, 70, 150, area=np.arange(164) // 2)  # 7 and 75 clusters
+    found = contrast(lopsided, cluster="area")
+    df = float(found.one(measure="risk_ratio").method.split("t with ")[1].split(" df")[0])
+    assert 6 <= df < 10
 
 
 def test_fewer_clusters_than_asked_for_are_warned_of():
@@ -241,7 +245,8 @@ def test_clusters_that_are_all_alike_do_not_make_the_answer_certain():
     found = contrast(table, cluster="area", min_clusters=10)
     ratio = found.one(measure="risk_ratio")
     assert ratio.conf_low < ratio.estimate < ratio.conf_high
-    assert "design effect" in ratio.method
+    assert "design effect" not in ratio.method  # it is 1
+    assert "t with 9 df" in ratio.method
 
 
 def test_an_empty_arm_is_refused():

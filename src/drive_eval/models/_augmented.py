@@ -66,8 +66,8 @@ def read(
         if isinstance(data, Weighted):
             _refuse_cov(cov)
             cov = None
-        sample = _sample.read(data, treated=treated, cov=cov, adjusted=True, **shared)
         found = covariates if covariates is not None and named else data.covariates
+        sample = _sample.read(data, treated=treated, cov=cov, covariates=found, **shared)
         return sample, found, []
     _refuse_cov(cov)
     if covariates is None or not named:
@@ -88,6 +88,7 @@ def read(
     sample = _sample.read(
         data,
         treated=treated,
+        covariates=covariates,
         made=_weights.score_weights(score, wanted),
         estimand=wanted,
         **shared,
@@ -119,15 +120,16 @@ def numbers(
 ) -> tuple[dict[str, Number], list[Check]]:
     """Return the contrasts, and what must be known of them."""
     if _contrast.few_areas(sample, _sample.FEW_AREAS):
-        count = 0 if sample.areas is None else int(sample.areas.max()) + 1
         raise DesignError(
-            f"only {count} clusters were allocated, each as a whole: too few for two models. "
-            "risk_contrast and mean_contrast compare the clusters as they are."
+            f"{_contrast.how_few(sample)}: too few for two models. risk_contrast and "
+            "mean_contrast compare the clusters as they are."
         )
     checks = _contrast.cluster_checks(sample, min_clusters)
     how = cov or "stacked"
     made = augmented(sample, covariates, binary=binary, cov=how)
-    law = _contrast.law_of(sample, made.spread, parameters=made.parameters, binary=binary)
+    # A matched model has both arms in it, a weighted one is fitted in each.
+    fitted = made.parameters * (1 if sample.kind == "matched" else 2)
+    law = _contrast.law_of(sample, made.spread, parameters=fitted, binary=binary)
     name = _contrast.variance_name(sample, law)
     if how == "influence":
         name = name.replace("stacked sandwich", "influence function")
@@ -137,16 +139,21 @@ def numbers(
     checks.append(Check(name="doubly_robust", text=BOTH_MODELS))
     if made.design is not None:
         checks += _arm_checks(sample, made.parameters, events_per_parameter, made.design, binary)
-    limits: dict[str, Any] = {"law": law, "conf_level": conf_level, "method": method}
+    limits: dict[str, Any] = {"conf_level": conf_level, "method": method}
     if not binary:
-        return _contrast.from_means(made.points, made.spread, **limits), checks
+        return _contrast.from_means(made.points, made.spread, law=law, **limits), checks
     if ((made.points > 0) & (made.points < 1)).all() and _risks.varies(made.spread):
-        return _risks.from_risks(made.points, made.spread, **limits), checks
-    difference = _contrast.from_means(made.points, made.spread, **limits)["mean_difference"]
+        found = _risks.from_risks(
+            made.points, made.spread, law=law.contrast, arms=law.arms, **limits
+        )
+        return found, checks
+    difference = _risks.within(
+        _contrast.from_means(made.points, made.spread, law=law, **limits)["mean_difference"]
+    )
     text = (
         "what the outcome model got wrong, weighted, carries a risk to 0 or 1 or beyond, so the "
-        "risks and their ratios do not exist; the difference does. There is little overlap, or "
-        "one of the models is far off."
+        "risks and their ratios do not exist; the difference does, cut at 1 and -1 like its "
+        "limits. There is little overlap, or one of the models is far off."
     )
     checks.append(Check(name="risk_outside", passed=False, text=text))
     none = dict.fromkeys(
@@ -236,7 +243,13 @@ def augmented(
 
 
 def _scale(sample: Sample) -> tuple[bool, tuple[Check, ...]]:
-    """Tell whether weights must be normalised: they may be on any scale, e.g. stabilised."""
+    """Tell whether weights must be normalised.
+
+    They may be on any scale, e.g. stabilised; and where outcomes are missing, the weights of
+    those with one sum to less than the population.
+    """
+    if sample.lost:
+        return True, ()
     total = sample.target.sum()
     sums = [float(sample.weight[arm].sum() / total) for arm in (sample.t, ~sample.t)]
     if all(abs(share - 1) <= _OFF_SCALE for share in sums):
@@ -280,10 +293,10 @@ def _one_arm(
         own[inside] += fit.influence @ gradient
     stage = np.zeros(0)
     if sample.stage is not None:
-        rows = sample.stage.rows
-        stage = sample.stage.slopes[rows].T @ (arm * (residual - apart) / size)
+        known = arm & (sample.weight > 0)
+        stage = sample.stage.slopes.T @ (known * (residual - apart) / size)
         if sample.stage.target_slopes is not None:
-            stage = stage + sample.stage.target_slopes[rows].T @ ((foretold - centre) / total)
+            stage = stage + sample.stage.target_slopes.T @ ((foretold - centre) / total)
     return point, own, stage
 
 

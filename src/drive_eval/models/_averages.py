@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from drive_eval.models._regression import Array, Codes, Design, Fit, Flags
     from drive_eval.models._sample import Sample
 
+_ALONE = 1 - 1e-9  # a leverage this large is 1
 _ROUNDING = 1e-12  # beside the larger variance, an eigenvalue this small is none
 
 
@@ -77,6 +78,9 @@ def averages(
     """
     if sampled is None:
         sampled = sample.kind == "table" or sample.stage is not None
+    # Rows without a weight (or an outcome) tell something of who else might have been sampled, or
+    # of how weights were estimated, and otherwise nothing.
+    telling = sample.weight > 0
     if covariates is None or len(covariates) == 0:
         points, own, stage = _weighted_means(sample)
         parameters, design = 2, None
@@ -85,9 +89,16 @@ def averages(
         points, own, stage, parameters = _standardised(
             sample, design, binary=binary, interactions=interactions, sampled=sampled
         )
+        telling = telling | sampled
+    if sample.stage is not None:
+        telling = np.ones_like(telling)
     small = sample.kind == "table" or (sample.kind == "matched" and not binary)
     spread, checks = covariance(
-        sample, all_rows(sample, own, stage), parameters=parameters, small=small
+        sample,
+        all_rows(sample, own, stage),
+        parameters=parameters,
+        small=small,
+        telling=telling,
     )
     return Averages(
         points=points, spread=spread, parameters=parameters, design=design, checks=checks
@@ -105,11 +116,13 @@ def _weighted_means(sample: Sample) -> tuple[Array, Array, Array | None]:
         parts.append(own)
         if sample.stage is not None:
             pull = arm * (sample.y - point) / sample.weight[arm].sum()
-            stages.append(sample.stage.slopes[sample.stage.rows].T @ pull)
+            stages.append(sample.stage.slopes.T @ (pull * (sample.weight > 0)))
     leverage = sample.weight / np.where(
         sample.t, sample.weight[sample.t].sum(), sample.weight[~sample.t].sum()
     )
-    own = np.column_stack(parts) * _stretch(sample, leverage)[:, None]
+    # The only case of an arm is its average, whatever it is multiplied by.
+    stretch = _stretch(sample, np.where(leverage > _ALONE, 0.0, leverage))
+    own = np.column_stack(parts) * stretch[:, None]
     return np.array(points), own, np.column_stack(stages) if stages else None
 
 
@@ -119,11 +132,12 @@ def _stretch(sample: Sample, leverage: Array) -> Array:
     if power is None:
         return np.ones_like(leverage)
     rest = 1 - leverage
-    alone = int((rest < 1e-9).sum())
+    alone = int((leverage > _ALONE).sum())
     if alone:
         raise DesignError(
             f"{alone} rows alone decide a coefficient (leverage 1), so {sample.cov} does not "
-            'exist; use cov="HC1", or merge small groups.'
+            "exist: nothing shows how much others like them would differ. Merge small groups, or "
+            "leave the covariate out; HC0 and HC1 would take what these rows decide as certain."
         )
     return np.asarray(rest**-power)
 
@@ -151,11 +165,11 @@ def _standardised(
         points.append(point)
         parts.append(own)
         if sample.stage is not None:
-            rows = sample.stage.rows
+            # A row without an outcome has no residual here, whatever its weight would have been.
             pull = fit.residuals * (matrix @ (fit.bread @ gradient))
-            stage = sample.stage.slopes[rows].T @ pull
+            stage = sample.stage.slopes.T @ pull
             if sample.stage.target_slopes is not None:
-                stage = stage + sample.stage.target_slopes[rows].T @ ((foretold - point) / total)
+                stage = stage + sample.stage.target_slopes.T @ ((foretold - point) / total)
             stages.append(stage)
     return (
         np.array(points),
@@ -179,11 +193,11 @@ def outcome_model(
     names += [f"treated:{name}" for name in design.names] if interactions else []
     matrix = regressors(design, sample.t.astype(float), interactions=interactions)
     model = logistic if binary else linear
-    weights = None if sample.kind == "table" else sample.weight
-    if weights is None or (weights > 0).all():
+    inside = sample.weight > 0  # a row of the population that has no weight is not fitted
+    weights = None if sample.kind == "table" else sample.weight[inside]
+    if inside.all():
         return model(matrix, sample.y, names, weights=weights), matrix
-    inside = weights > 0  # a row of the population that has no weight has no part in the fit
-    fit = model(matrix[inside], sample.y[inside], names, weights=weights[inside])
+    fit = model(matrix[inside], sample.y[inside], names, weights=weights)
     made = dataclasses.replace(
         fit,
         fitted=_spread_out(fit.fitted, inside),
@@ -201,31 +215,39 @@ def _spread_out(part: Array, inside: Flags) -> Array:
 
 
 def all_rows(sample: Sample, own: Array, stage: Array | None) -> Array:
-    """Return contributions of all rows that contribute, also through the weights' model."""
+    """Return what rows contribute, also through the weights' model."""
     if sample.stage is None or stage is None:
         return own
-    found = sample.stage.influence @ stage
-    found[sample.stage.rows] += own
-    return np.asarray(found)
+    return np.asarray(own + sample.stage.influence @ stage)
 
 
 def covariance(
-    sample: Sample, contributions: Array, *, parameters: int, small: bool
+    sample: Sample,
+    contributions: Array,
+    *,
+    parameters: int,
+    small: bool,
+    telling: Flags | None = None,
 ) -> tuple[Array, tuple[Check, ...]]:
     """Sum squares of contributions over rows, clusters, or two clusterings at once.
 
-    Clusters are multiplied by G/(G − 1) and, if `small`, by (n − 1)/(n − k).
+    Clusters are multiplied by G/(G − 1) and, if `small`, by (n − 1)/(n − k). Clusters without a
+    row that is `telling` do not count.
     """
-    n = len(sample.y)
-    if not sample.groups:
+    n = int((sample.weight > 0).sum())
+    groups = sample.groups
+    if telling is not None and not telling.all():
+        contributions = contributions[telling]
+        groups = tuple(np.unique(g[telling], return_inverse=True)[1] for g in groups)
+    if not groups:
         factor = n / _spare(n, parameters) if sample.cov == "HC1" else 1.0
         return np.asarray(contributions.T @ contributions * factor), ()
     factor = (n - 1) / _spare(n, parameters) if small else 1.0
-    first = one_way(contributions, sample.groups[0]) * factor
-    if len(sample.groups) == 1:
+    first = one_way(contributions, groups[0]) * factor
+    if len(groups) == 1:
         return first, ()
-    second = one_way(contributions, sample.groups[1]) * factor
-    pairs = sample.groups[0] * (int(sample.groups[1].max()) + 1) + sample.groups[1]
+    second = one_way(contributions, groups[1]) * factor
+    pairs = groups[0] * (int(groups[1].max()) + 1) + groups[1]
     both = np.unique(pairs, return_inverse=True)[1]
     found = first + second - one_way(contributions, both) * factor
     ends = np.linalg.eigvalsh(found)

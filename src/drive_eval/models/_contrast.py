@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from drive_eval.models._averages import averages, of_difference, one_way
 from drive_eval.models._clusters import Effect
 from drive_eval.models._regression import cluster_sums
 from drive_eval.models._risks import Number
-from drive_eval.models._sample import whole
+from drive_eval.models._sample import allocated, whole
 from drive_eval.results import Check, Provenance, ResultSet
 from drive_eval.vocabulary import ESTIMANDS
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from drive_eval.models._permutation import Few
-    from drive_eval.models._regression import Array, Codes, Design
+    from drive_eval.models._regression import Array, Codes, Design, Flags
     from drive_eval.models._sample import Sample
 
 #: Over whom averages are taken, as a method's name ends.
@@ -36,31 +37,77 @@ SCOPE = {
 }
 
 
+_LEAST = 2 - 1e-9  # an arm worth fewer cases or clusters shows nothing of how others would differ
+
 # What the variance rests on
 
 
-def law_of(sample: Sample, spread: Array, *, parameters: int, binary: bool) -> Effect:
-    """Return the quantile's law: t where clusters, sets or effective cases are few.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Law:
+    """The quantiles that limits are made with.
 
-    Degrees of freedom of a design: effective clusters (Kish, by weight) of the smaller arm − 1
-    where clusters hold both arms; Welch's where each is in one arm, or rows are independent.
+    Attributes
+    ----------
+    contrast : Effect
+    arms : (Effect, Effect)
+        Of the programme's own average, and of the comparison's.
     """
-    if sample.kind == "table" and sample.stage is None:
-        if sample.areas is None:
-            return Effect() if binary else Effect(df=len(sample.y) - parameters)
-        count = int(sample.areas.max()) + 1
-        return Effect(df=count - (2 if whole(sample.t, sample.areas) else 1))
-    clusterings = sample.groups
-    if sample.stage is not None:
+
+    contrast: Effect
+    arms: tuple[Effect, Effect]
+
+
+_NORMAL = Law(contrast=Effect(), arms=(Effect(), Effect()))
+
+
+def law_of(sample: Sample, spread: Array, *, parameters: int, binary: bool) -> Law:
+    """Return t with degrees of freedom from what both arms are worth; none below two.
+
+    An arm's degrees of freedom are its effective cases (Kish, by weight) less the parameters
+    that were fitted to it, or its effective clusters − 1; those of the contrast are Welch's.
+    Where clusters hold both arms, the arm with fewer of them decides.
+    """
+    arms = (sample.t, ~sample.t)
+    variances = (float(spread[0, 0]), float(spread[1, 1]))
+    plain = sample.kind == "table" and sample.stage is None
+    if sample.stage is not None or (plain and sample.areas is None):
         clusterings = () if sample.areas is None else (sample.areas,)
+    else:
+        clusterings = sample.groups
     if not clusterings:
-        return Effect(df=_welch(spread, sample.worth()))
+        worth = sample.worth()
+        if plain and binary and min(worth) >= _LEAST:
+            return _NORMAL
+        fitted = [parameters / 2] * 2
+        if sample.stage is not None:
+            fitted = [max(parameters / 2, sample.stage.tilting(arm)) for arm in arms]
+        return _law([_welch(variances, worth, fitted)])
     found = []
     for groups in clusterings:
-        worth = [_worth(groups[arm], sample.weight[arm]) for arm in (sample.t, ~sample.t)]
-        apart = whole(sample.t, groups)
-        found.append(_welch(spread, (worth[0], worth[1])) if apart else min(worth) - 1)
-    return Effect(df=min(found))
+        worth = (
+            _worth(groups[sample.t], sample.weight[sample.t]),
+            _worth(groups[~sample.t], sample.weight[~sample.t]),
+        )
+        if whole(sample.t, groups):
+            found.append(_welch(variances, worth, (1.0, 1.0)))
+            continue
+        if plain:
+            worth = tuple(map(float, allocated(*_telling(sample, groups))))
+        spare = [w - 1 if w >= _LEAST else 0.0 for w in worth]
+        found.append((min(spare), spare[0], spare[1]))
+    return _law(found)
+
+
+def _law(found: Sequence[tuple[float, float, float]]) -> Law:
+    """Return the law of the clustering that leaves fewest degrees of freedom."""
+    both, one, other = (Effect(df=min(df)) for df in zip(*found, strict=True))
+    return Law(contrast=both, arms=(one, other))
+
+
+def _telling(sample: Sample, groups: Codes) -> tuple[Flags, Codes]:
+    """Return arm and cluster of the rows that have a weight."""
+    inside = sample.weight > 0
+    return sample.t[inside], groups[inside]
 
 
 def _worth(groups: Codes, weight: Array) -> float:
@@ -68,15 +115,22 @@ def _worth(groups: Codes, weight: Array) -> float:
     return float(sums.sum() ** 2 / (sums @ sums))
 
 
-def _welch(spread: Array, worth: tuple[float, float]) -> float:
-    parts = [float(spread[i, i]) for i in (0, 1)]
-    if sum(parts) <= 0:
-        return min(worth) - 1
-    spare = [max(w - 1, 1e-9) for w in worth]
-    return sum(parts) ** 2 / sum(v**2 / d for v, d in zip(parts, spare, strict=True))
+def _welch(
+    variances: tuple[float, float], worth: tuple[float, float], fitted: Sequence[float]
+) -> tuple[float, float, float]:
+    """Return degrees of freedom of the contrast and of both arms; 0 for an arm of one.
+
+    For two means they are Welch's, which are those of Bell and McCaffrey there.
+    """
+    spare = [max(w - k, 1.0) if w >= _LEAST else 0.0 for w, k in zip(worth, fitted, strict=True)]
+    if min(spare) == 0 or sum(variances) <= 0:
+        return min(spare), spare[0], spare[1]
+    parts = zip(variances, spare, strict=True)
+    both = sum(variances) ** 2 / sum(v**2 / d for v, d in parts)
+    return both, spare[0], spare[1]
 
 
-def variance_name(sample: Sample, law: Effect) -> str:
+def variance_name(sample: Sample, law: Law) -> str:
     """Say how the variance is made and which t is used."""
     if sample.stage is not None:
         name = "stacked sandwich" + (", clustered" if sample.areas is not None else "")
@@ -86,7 +140,8 @@ def variance_name(sample: Sample, law: Effect) -> str:
         name = f"{'two-way ' if second else ''}sandwich on matched sets{second}"
     else:
         name = "cluster sandwich" if sample.areas is not None else f"{sample.cov} sandwich"
-    return name if law.df is None else f"{name}, t with {round(law.df, 1):g} df"
+    df = law.contrast.df
+    return name if df is None or df < 1 else f"{name}, t with {round(df, 1):g} df"
 
 
 def cluster_checks(sample: Sample, wanted: int) -> list[Check]:
@@ -127,10 +182,12 @@ def cluster_checks(sample: Sample, wanted: int) -> list[Check]:
 
 
 def few_areas(sample: Sample, fewest: int) -> bool:
-    """Tell whether fewer clusters than that were allocated, each as a whole."""
-    if sample.areas is None or not whole(sample.t, sample.areas):
+    """Tell whether fewer clusters than that, or half in an arm, were allocated as wholes."""
+    if sample.areas is None:
         return False
-    return int(sample.areas.max()) + 1 < fewest
+    t, areas = _telling(sample, sample.areas)
+    found = allocated(t, areas)
+    return whole(t, areas) and (sum(found) < fewest or min(found) < fewest / 2)
 
 
 # Risks
@@ -150,8 +207,8 @@ def risk_numbers(
     adjusted = covariates is not None and len(covariates) > 0
     checks = cluster_checks(sample, min_clusters)
     plain = sample.kind == "table" and sample.areas is None and not always_sandwich
-    law = Effect()
     found: dict[str, Number] = {}
+    law = _NORMAL
     if adjusted or (not plain and _mixed(sample)):
         made = averages(sample, covariates, binary=True, interactions=interactions)
         law = law_of(sample, made.spread, parameters=made.parameters, binary=True)
@@ -161,7 +218,8 @@ def risk_numbers(
             found = _risks.from_risks(
                 made.points,
                 made.spread,
-                law=law,
+                law=law.contrast,
+                arms=law.arms,
                 conf_level=conf_level,
                 method=_scoped(method, sample),
             )
@@ -172,12 +230,23 @@ def risk_numbers(
         nothing = np.zeros((2, 2))
         law = law_of(sample, nothing, parameters=2, binary=True)
     if not found:
+        if sample.kind == "table" and sample.areas is None:
+            law = _NORMAL  # score limits of independent counts need no variance within the arms
         found = _from_counts(sample, law, conf_level)
-        for measure, text in _risks.UNDEFINED.items():
-            if found[measure].estimate is None:
-                said = _risks.NOTHING_DIFFERS if found[measure].low is None else text
-                checks.append(Check(name=f"{measure}_undefined", text=said))
+        checks += _undefined(found) + no_interval(law)
     return found, checks
+
+
+def _undefined(found: Mapping[str, Number]) -> list[Check]:
+    """Say why a ratio has no point, where it has none."""
+    checks = []
+    for measure, (why, limits) in _risks.UNDEFINED.items():
+        if found[measure].estimate is None:
+            text = f"{why}." if found[measure].low is None else f"{why}; {limits}."
+            if found["risk_treated"].estimate == found["risk_comparison"].estimate:
+                text = _risks.NOTHING_DIFFERS
+            checks.append(Check(name=f"{measure}_undefined", text=text))
+    return checks
 
 
 def _mixed(sample: Sample) -> bool:
@@ -186,7 +255,7 @@ def _mixed(sample: Sample) -> bool:
     return all(0 < sample.y[inside & arm].mean() < 1 for arm in (sample.t, ~sample.t))
 
 
-def _from_counts(sample: Sample, law: Effect, conf_level: float) -> dict[str, Number]:
+def _from_counts(sample: Sample, law: Law, conf_level: float) -> dict[str, Number]:
     """Return score intervals on counts; of a design, on what its cases are worth."""
     x1, n1, x0, n0 = map(float, sample.counts())
     if sample.kind != "table":
@@ -196,13 +265,17 @@ def _from_counts(sample: Sample, law: Effect, conf_level: float) -> dict[str, Nu
             n1 * float(np.average(y[t], weights=w[t])),
             n0 * float(np.average(y[~t], weights=w[~t])),
         )
+    size = 1.0
     if sample.areas is not None:
         size = _design_effect(sample, (x1 + x0) / (n1 + n0), sample.areas)
-        law = dataclasses.replace(law, size=size)
-    critical = law.critical(conf_level)
-    if critical is None:
-        raise DesignError(f"{law.df:g} degrees of freedom are left; more clusters are needed.")
-    found = _risks.from_counts(x1, n1, x0, n0, effect=law, critical=critical)
+
+    def made(of: Effect) -> dict[str, Number]:
+        effect, critical = dataclasses.replace(of, size=size), of.critical(conf_level)
+        return _risks.from_counts(x1, n1, x0, n0, effect=effect, critical=critical)
+
+    found = made(law.contrast)
+    for name, own in zip(("risk_treated", "risk_comparison"), law.arms, strict=True):
+        found[name] = made(own)[name] if own != law.contrast else found[name]
     if sample.kind == "table":
         return found
     worth = f"effective counts ({n1:.1f} and {n0:.1f} cases)"
@@ -233,7 +306,9 @@ def _design_effect(sample: Sample, pooled: float, groups: Codes) -> float:
     alone = float(parts @ parts)
     if alone == 0:
         return 1.0
-    return max(1.0, float(one_way(parts[:, None], groups)[0, 0]) / alone)
+    telling = sample.weight > 0
+    groups = np.unique(groups[telling], return_inverse=True)[1]
+    return max(1.0, float(one_way(parts[telling, None], groups)[0, 0]) / alone)
 
 
 def _point_name(sample: Sample, *, adjusted: bool) -> str:
@@ -246,13 +321,14 @@ def _scoped(method: str, sample: Sample) -> str:
     return method if sample.kind == "table" else f"{method}, {SCOPE[sample.estimand]}"
 
 
-def no_interval(law: Effect) -> list[Check]:
+def no_interval(law: Law) -> list[Check]:
     """Say why there are no limits, where there are none."""
-    if law.critical(0.95) is not None:
+    if law.contrast.critical(0.95) is not None:
         return []
     text = (
-        "one arm is worth hardly more than a single case or cluster, so nothing shows how much "
-        "others would differ: there are no intervals."
+        "one arm is worth fewer than two cases or clusters, so nothing shows how much others would "
+        "differ: the contrasts, and what is said of that arm, have no standard error and no "
+        "interval."
     )
     return [Check(name="no_interval", passed=False, text=text)]
 
@@ -296,7 +372,7 @@ def mean_numbers(
     if made.design is not None:
         checks.append(Check(name="reference_levels", text=made.design.describe()))
     still = [name for name, number in found.items() if number.std_error is None]
-    if still:
+    if still and law.contrast.critical(conf_level) is not None:
         text = (
             f"{', '.join(still)}: nothing differs within the arms, so there is no standard error "
             "and no interval."
@@ -306,25 +382,27 @@ def mean_numbers(
 
 
 def from_means(
-    points: Array, spread: Array, *, law: Effect, conf_level: float, method: str
+    points: Array, spread: Array, *, law: Law, conf_level: float, method: str
 ) -> dict[str, Number]:
     """Return two means and their difference from their covariance."""
     size = float(np.abs(points).max())
 
-    def number(value: float, variance: float) -> Number:
+    def number(value: float, variance: float, of: Effect) -> Number:
         error = math.sqrt(max(variance, 0.0))
         if error < 1e-10 * size:  # rounding
             error = 0.0
-        return _risks.wald(value, error, law, conf_level, method=method)
+        return _risks.wald(value, error, of, conf_level, method=method)
 
     return {
         "mean_treated": dataclasses.replace(
-            number(float(points[0]), float(spread[0, 0])), p_value=None
+            number(float(points[0]), float(spread[0, 0]), law.arms[0]), p_value=None
         ),
         "mean_comparison": dataclasses.replace(
-            number(float(points[1]), float(spread[1, 1])), p_value=None
+            number(float(points[1]), float(spread[1, 1]), law.arms[1]), p_value=None
         ),
-        "mean_difference": number(float(points[0] - points[1]), of_difference(spread)),
+        "mean_difference": number(
+            float(points[0] - points[1]), of_difference(spread), law.contrast
+        ),
     }
 
 
@@ -343,15 +421,17 @@ def few_numbers(
     """Return the contrasts of a few areas, each of which was allocated as a whole."""
     if covariates is not None and len(covariates) > 0:
         raise DesignError(
-            f"only {int(_areas(sample).max()) + 1} clusters were allocated, each as a whole: too "
-            "few for a model with covariates. Leave covariates out; the clusters are then "
-            "compared as they are, by rearranging which of them had the programme."
+            f"{how_few(sample)}: too few for a model with covariates. Leave covariates out; the "
+            "clusters are then compared as they are, by rearranging which of them had the "
+            "programme."
         )
-    areas = _areas(sample)
+    t, areas = _telling(sample, _areas(sample))
+    areas = np.unique(areas, return_inverse=True)[1]
+    weight, y = sample.weight[sample.weight > 0], sample.y[sample.weight > 0]
     made = _permutation.contrasts(
-        weights=cluster_sums(sample.weight[:, None], areas)[:, 0],
-        sums=cluster_sums((sample.weight * sample.y)[:, None], areas)[:, 0],
-        treated=np.bincount(areas, weights=sample.t) > 0,
+        weights=cluster_sums(weight[:, None], areas)[:, 0],
+        sums=cluster_sums((weight * y)[:, None], areas)[:, 0],
+        treated=np.bincount(areas, weights=t) > 0,
         ratio=binary,
         conf_level=conf_level,
         few=few,
@@ -364,17 +444,23 @@ def few_numbers(
         f"{kind}_comparison": Number(estimate=made.points[1], method=method),
         f"{kind}_difference": dataclasses.replace(made.difference, method=method),
     }
-    low, high = made.difference.low, made.difference.high
-    if binary and low is not None and high is not None:
-        numbers["risk_difference"] = dataclasses.replace(
-            numbers["risk_difference"], low=max(low, -1.0), high=min(high, 1.0)
-        )
+    if binary:
+        numbers["risk_difference"] = _risks.within(numbers["risk_difference"])
     if made.ratio is not None:
         numbers["risk_ratio"] = dataclasses.replace(made.ratio, method=method)
         p1, p0 = made.points
         top, bottom = p1 * (1 - p0), p0 * (1 - p1)
         numbers["odds_ratio"] = Number(estimate=top / bottom if bottom else None, method=method)
     return numbers, list(made.checks)
+
+
+def how_few(sample: Sample) -> str:
+    """Say how many clusters were allocated."""
+    inside, outside = allocated(*_telling(sample, _areas(sample)))
+    return (
+        f"only {inside + outside} clusters were allocated, each as a whole ({inside} to the "
+        "programme)"
+    )
 
 
 def _areas(sample: Sample) -> Codes:

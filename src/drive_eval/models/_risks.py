@@ -8,7 +8,7 @@ why: `UNDEFINED` has the sentences.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 UNDEFINED = {
     "risk_ratio": (
-        "nobody in the comparison group had the outcome, so the ratio has no point; its interval "
-        "is open above."
+        "nobody in the comparison group had the outcome, so the ratio has no point",
+        "its interval is open above",
     ),
     "odds_ratio": (
         "nobody in the comparison group had the outcome, or everybody in the programme had it, so "
-        "the ratio has no point; its interval is open above."
+        "the ratio has no point",
+        "its interval is open above",
     ),
 }
 NOTHING_DIFFERS = "everybody has the same outcome, so ratios of what is not there are not defined."
@@ -75,16 +76,15 @@ def wald(
 ) -> Number:
     """Return point ± quantile · error; with `log` the point is a log, and is turned back.
 
-    An error of nothing is no certainty: it leaves the point alone, and the caller says why.
+    An error of nothing is no certainty, and one without degrees of freedom is no error: either
+    leaves the point alone, and the caller says why.
     """
-    if std_error < _NOTHING:
-        return Number(estimate=math.exp(point) if log else point, method=method)
     quantile = law.critical(conf_level)
-    low = high = None
-    if quantile is not None:
-        low, high = point - quantile * std_error, point + quantile * std_error
+    if std_error < _NOTHING or quantile is None:
+        return Number(estimate=math.exp(point) if log else point, method=method)
+    low, high = point - quantile * std_error, point + quantile * std_error
     if log:
-        low, high = (None if v is None else math.exp(v) for v in (low, high))
+        low, high = math.exp(low), math.exp(high)
     return Number(
         estimate=math.exp(point) if log else point,
         std_error=std_error,
@@ -99,11 +99,23 @@ def wald(
 
 
 def from_counts(
-    x1: float, n1: float, x0: float, n0: float, *, effect: Effect, critical: float
+    x1: float, n1: float, x0: float, n0: float, *, effect: Effect, critical: float | None
 ) -> dict[str, Number]:
-    """Return every measure from four counts, which are divided by the design effect."""
+    """Return every measure from four counts, which are divided by the design effect.
+
+    Without a quantile there are points alone.
+    """
+    if critical is None:
+        bare = from_counts(x1, n1, x0, n0, effect=effect, critical=1.0)
+        return {
+            name: Number(estimate=found.estimate, method="no interval")
+            for name, found in bare.items()
+        }
     p1, p0 = x1 / n1, x0 / n0
-    note = "" if effect.simple else f" on counts divided by the design effect {effect.size:.3g}"
+    size = f"{effect.size:.4g}"
+    note = "" if size == "1" else f" on counts divided by the design effect {size}"
+    if effect.df is not None:
+        note += f", t with {round(effect.df, 1):g} df"
     x1, n1, x0, n0 = (count / effect.size for count in (x1, n1, x0, n0))
     counts = {"x1": x1, "n1": n1, "x0": x0, "n0": n0, "critical": critical}
     pooled = (x1 + x0) / (n1 + n0)
@@ -131,7 +143,8 @@ def from_counts(
 
     log_error = logit_error = None
     if x1 > 0 and x0 > 0:
-        log_error = math.sqrt(1 / x1 - 1 / n1 + 1 / x0 - 1 / n0)
+        log_error = math.sqrt(max(1 / x1 - 1 / n1 + 1 / x0 - 1 / n0, 0.0))
+        log_error = log_error if log_error > _NOTHING else None  # everybody had the outcome
         if x1 < n1 and x0 < n0:
             logit_error = math.sqrt(1 / x1 + 1 / (n1 - x1) + 1 / x0 + 1 / (n0 - x0))
     low, high = newcombe_difference(**counts)
@@ -189,9 +202,18 @@ def _score_odds_ratio_low(x1: float, n1: float, x0: float, n0: float, critical: 
 
 
 def from_risks(
-    risks: Array, spread: Array, *, law: Effect, conf_level: float, method: str
+    risks: Array,
+    spread: Array,
+    *,
+    law: Effect,
+    arms: tuple[Effect, Effect],
+    conf_level: float,
+    method: str,
 ) -> dict[str, Number]:
-    """Return every measure from two risks strictly between 0 and 1 and their covariance."""
+    """Return every measure from two risks strictly between 0 and 1 and their covariance.
+
+    Contrasts have their limits by one law, each arm's risk by its own.
+    """
     p1, p0 = map(float, risks)
     logit1, logit0 = math.log(p1 / (1 - p1)), math.log(p0 / (1 - p0))
     v1, v0 = p1 * (1 - p1), p0 * (1 - p0)
@@ -200,37 +222,43 @@ def from_risks(
         g = np.array([g1, g0])
         return math.sqrt(max(float(g @ spread @ g), 0.0))
 
-    def risk(logit: float, v: float, spare: float) -> Number:
-        found = wald(logit, spare / v, law, conf_level)
+    def risk(logit: float, v: float, spare: float, own: Effect) -> Number:
+        found = wald(logit, spare / v, own, conf_level)
         return Number(
             estimate=float(special.expit(logit)),
-            std_error=spare,
+            std_error=None if found.std_error is None else spare,
             low=None if found.low is None else float(special.expit(found.low)),
             high=None if found.high is None else float(special.expit(found.high)),
             method=f"{method}, logit scale",
         )
 
-    found = wald(p1 - p0, error(1, -1), law, conf_level)
-    difference = Number(
-        estimate=found.estimate,
-        std_error=found.std_error,
-        low=None if found.low is None else max(found.low, -1.0),
-        high=None if found.high is None else min(found.high, 1.0),
-        p_value=found.p_value,
-        method=method,
-    )
+    difference = within(wald(p1 - p0, error(1, -1), law, conf_level, method=method))
     ratios = {
         "risk_ratio": (math.log(p1 / p0), error(1 / p1, -1 / p0)),
         "odds_ratio": (logit1 - logit0, error(1 / v1, -1 / v0)),
     }
     return {
-        "risk_treated": risk(logit1, v1, error(1, 0)),
-        "risk_comparison": risk(logit0, v0, error(0, 1)),
+        "risk_treated": risk(logit1, v1, error(1, 0), arms[0]),
+        "risk_comparison": risk(logit0, v0, error(0, 1), arms[1]),
         "risk_difference": difference,
     } | {
         name: wald(point, spare, law, conf_level, log=True, method=f"{method}, log scale")
         for name, (point, spare) in ratios.items()
     }
+
+
+def within(difference: Number) -> Number:
+    """Return a difference of risks cut at −1 and 1, as its limits are."""
+
+    def cut(value: float | None) -> float | None:
+        return None if value is None else min(max(value, -1.0), 1.0)
+
+    return replace(
+        difference,
+        estimate=cut(difference.estimate),
+        low=cut(difference.low),
+        high=cut(difference.high),
+    )
 
 
 def varies(spread: Array) -> bool:

@@ -15,10 +15,19 @@ import pandas as pd
 
 from drive_eval.errors import DataError, DesignError, did_you_mean
 from drive_eval.models._design import Matched, Weighted
-from drive_eval.models._regression import arms, clusters, column, flags, numbers
+from drive_eval.models._regression import (
+    arms,
+    clusters,
+    column,
+    covariate_table,
+    flags,
+    numbers,
+)
 from drive_eval.results import Check
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from drive_eval.models._regression import Array, Codes, Flags
     from drive_eval.models._weights import Weights
     from drive_eval.vocabulary import Estimand
@@ -28,8 +37,11 @@ Missing: TypeAlias = Literal["refuse", "drop"]
 Spread: TypeAlias = Literal["sets", "stacked", "HC0", "HC1", "HC2", "HC3"]
 
 _HC = ("HC0", "HC1", "HC2", "HC3")
-FEW_AREAS = 10  # below this, allocation by area leaves no sandwich to trust
-_FEW_STRATA, _FEW_STRATA_ADJUSTED = 3, 40  # equal strata, without and with covariates
+# Below so many clusters that were allocated whole, or so many in an arm, no sandwich is trusted.
+FEW_AREAS, FEW_AREAS_IN_ARM = 10, 5
+# Equal strata: below the first number rows are taken to be independent, below the second a Check
+# fails. Without covariates sums over three strata and more do well.
+_FEW_STRATA, _FEW_STRATA_ADJUSTED = (3.0, 3.0), (10.0, 40.0)
 NAME_THE_ARMS = 'a table does not say who was in the programme: name the column, treated="…".'
 #: What each kind of data offers for its variance; a design's own default comes first.
 OFFERED = {"table": _HC, "matched": ("sets", *_HC), "weighted": ("stacked", *_HC)}
@@ -37,20 +49,21 @@ OFFERED = {"table": _HC, "matched": ("sets", *_HC), "weighted": ("stacked", *_HC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """How the weights were estimated, for all rows they were estimated from.
+    """How the weights were estimated, row by row of the sample.
 
     Attributes
     ----------
     influence, slopes, target_slopes
         As in `Weighted`.
-    rows : array of int
-        Where the rows of the sample stand among them.
     """
 
     influence: Array
     slopes: Array
     target_slopes: Array | None
-    rows: Codes
+
+    def tilting(self, arm: Flags) -> int:
+        """Return how many parameters made the weights of these rows what they are."""
+        return int(self.slopes[arm].any(axis=0).sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,28 +74,30 @@ class Sample:
     ----------
     kind : {'table', 'matched', 'weighted'}
     table : DataFrame
-        The rows used.
+        The rows used: all who belong to the population or to an arm's average.
     y : array
-        The outcome; 0 and 1 if it is one of true and false.
+        The outcome; 0 and 1 if it is one of true and false; 0 where it is not known.
     binary : bool
         Whether it is.
     t : array of bool
         In the programme.
     weight, target : array
-        Weight in the arm's average; how much each row counts in the population.
+        Weight in the arm's average, 0 where the outcome is not known; how much each row
+        counts in the population, known or not.
     estimand : str
     cov : str
         How the variance is made; ``"clusters"`` where clusters take the place of it.
     groups : tuple of array
-        None, one or two clusterings of the rows that contribute to the variance: the rows
-        used or, with a `stage`, all rows of it.
+        None, one or two clusterings of the rows.
     areas : array or None
-        The cluster that the user named, of the rows used.
+        The cluster that the user named.
     cluster : str
         Its column.
     stage : Stage or None
     persons : array of int
         Tells rows apart that stand for the same case.
+    lost : int
+        Rows without an outcome that were dropped.
     checks : tuple of Check
     """
 
@@ -100,6 +115,7 @@ class Sample:
     cluster: str = ""
     stage: Stage | None = None
     persons: Codes = field(repr=False)
+    lost: int = 0
     checks: tuple[Check, ...] = ()
 
     def counts(self) -> tuple[int, int, int, int]:
@@ -128,7 +144,7 @@ def read(
     default: str = "HC1",
     missing: Missing = "refuse",
     binary: bool = True,
-    adjusted: bool = False,
+    covariates: str | Sequence[str] | None = None,
     made: Weights | None = None,
     estimand: Estimand = "ate",
 ) -> Sample:
@@ -147,10 +163,16 @@ def read(
         What becomes of rows without an outcome.
     binary : bool
         Whether the outcome must be true and false.
-    adjusted : bool
-        Whether the outcome will be regressed on covariates.
+    covariates : str or sequence of str, optional
+        Of the outcome model.
     made, estimand
         Weights that were made from a table, and for whom.
+
+    Notes
+    -----
+    A row whose outcome is not known has no weight in its arm's average. With covariates it
+    stays in the population that is averaged over: left out of it too, the population would
+    tilt towards the arm that lost fewer.
     """
     if missing not in get_args(Missing):
         raise DesignError(
@@ -159,41 +181,54 @@ def read(
         )
     kind = _kind(data)
     arm = _treated(data, treated)
-    few_strata = _few_strata(data, adjusted) if cov is None else ()
-    how = _variance(
-        data, kind, "HC3" if few_strata else cov, cluster, default, chosen=bool(few_strata)
-    )
+    adjusted = made is not None or (covariates is not None and len(covariates) > 0)
+    few_strata, alone = _few_strata(data, adjusted) if cov is None else ((), False)
+    how = _variance(data, kind, "HC3" if alone else cov, cluster, default, chosen=alone)
     table, weight, target, sets, persons = _rows(data, arm, how)
     source = data if isinstance(data, Weighted) and how == "stacked" else made
     if made is not None:
         weight, target, how = made.weight, made.target, "stacked"
-    used = np.flatnonzero((weight > 0) | (target > 0))
+    counts = (weight > 0) | (target > 0)
+    if source is not None:
+        counts |= source.influence.any(axis=1)
     t = arms(table, arm, "treated")
-    kept, checks = _with_outcome(table, used, t, outcome, missing)
-    empty = " and has an outcome" if len(kept) < len(used) else ""
-    for nobody, group in ((not t[kept].any(), "programme"), (t[kept].all(), "comparison")):
-        if nobody:
+    there = np.ones(len(table), dtype=bool)
+    if missing == "drop" and outcome in table.columns:
+        there = table[outcome].notna().to_numpy()
+    for nobody, group in ((t, "programme"), (~t, "comparison")):
+        if not (nobody & there & counts).any():
+            empty = " and has an outcome" if not there[counts].all() else ""
             raise DesignError(f'nobody is in the {group} group{empty} (column "{arm}").')
+    checks: tuple[Check, ...] = ()
+    if missing == "drop" and outcome in table.columns:
+        blank = np.zeros(len(table), dtype=bool)
+        if covariates is not None and len(covariates) > 0:
+            blank = ~there & ~_complete(table, there & counts, covariates)
+        checks = (_missing(t[counts], there[counts], blank[counts], kind, adjusted),)
+        # Nobody averages over rows without an outcome if there is no model to foretell it; their
+        # part in estimating weights stays.
+        counts &= ~blank if adjusted or source is not None else there
+    kept = np.flatnonzero(counts)
     rows = table if len(kept) == len(table) else table.iloc[kept]
+    known = there[kept]
+    y, two = np.zeros(len(rows)), True
+    told = rows if known.all() else rows[known]
     if binary:
-        y, two = flags(rows, outcome, "outcome").astype(float), True
+        y[known] = flags(told, outcome, "outcome")
     else:
-        y, two = numbers(rows, outcome, "outcome")
+        y[known], two = numbers(told, outcome, "outcome")
     stage = None
     if source is not None:
+        slopes = source.target_slopes
         stage = Stage(
-            influence=source.influence,
-            slopes=source.slopes,
-            target_slopes=source.target_slopes,
-            rows=kept,
+            influence=source.influence[kept],
+            slopes=source.slopes[kept],
+            target_slopes=None if slopes is None else slopes[kept],
         )
-    areas = named = None
-    if cluster is not None:
-        named = clusters(table if stage is not None else rows, cluster)
-        areas = named if stage is None else _recode(named[kept])
+    areas = None if cluster is None else clusters(rows, cluster)
     grouped = [] if sets is None else [_recode(sets[kept])]
-    if named is not None:
-        grouped.append(named)
+    if areas is not None:
+        grouped.append(areas)
     elif sets is not None and len(persons) > len(np.unique(persons)):
         grouped.append(_recode(persons[kept]))  # a case that serves several sets
     return Sample(
@@ -202,7 +237,7 @@ def read(
         y=y,
         binary=two,
         t=t[kept],
-        weight=weight[kept],
+        weight=np.where(known, weight[kept], 0.0),
         target=target[kept],
         estimand=estimand if isinstance(data, pd.DataFrame) else data.estimand,
         cov=how,
@@ -211,37 +246,54 @@ def read(
         cluster=cluster or "",
         stage=stage,
         persons=_recode(persons[kept]),
+        lost=int((~known).sum()),
         checks=(*few_strata, *checks),
     )
 
 
-def _few_strata(data: Data, adjusted: bool) -> tuple[Check, ...]:
-    """Tell whether matched sets are strata, and too few of them to sum squares over.
+def _complete(table: pd.DataFrame, there: Flags, covariates: str | Sequence[str]) -> Flags:
+    """Tell which rows have all covariates; that those with an outcome have is required."""
+    used = covariate_table(table[there], covariates)[1].columns
+    return np.asarray(table[list(used)].notna().all(axis=1))
+
+
+def _few_strata(data: Data, adjusted: bool) -> tuple[tuple[Check, ...], bool]:
+    """Tell whether matched sets are strata and few, and whether rows are taken to be independent.
 
     In strata the covariates of the outcome model explain most of what a whole stratum's sum
-    is made of, so that sums are far too small; simulated errors were 0.57 of the true ones with
+    is made of, so that sums are too small; simulated errors were 0.57 of the true ones with
     4 strata, 0.85 with 12, 0.91 with 24 and 0.97 with 60, and those of HC3 1.03 to 1.05.
     """
     if not isinstance(data, Matched) or data.variance != "sets":
-        return ()
+        return (), False
     table = data.table
     if "matched_set" not in table or table["matched_set"].isna().any():
-        return ()
+        return (), False
     sets = clusters(table, "matched_set", "matched set")
     programme = np.bincount(sets, weights=arms(table, data.treated, "treated"))
     if programme.max() < 2:
-        return ()
+        return (), False
     weight = np.bincount(sets, weights=column(table, "weight", "weight").to_numpy(dtype=float))
     worth = float(weight.sum() ** 2 / (weight @ weight))
-    fewest = _FEW_STRATA_ADJUSTED if adjusted else _FEW_STRATA
+    lowest, fewest = _FEW_STRATA_ADJUSTED if adjusted else _FEW_STRATA
     if worth >= fewest:
-        return ()
-    text = (
-        f"{len(weight)} strata, worth {worth:.1f} equal ones, are too few to sum squares over"
-        f"{' beside covariates' if adjusted else ''}, so rows are taken to be independent of each "
-        'other within strata (HC3). cov="sets" sums over strata all the same.'
+        return (), False
+    beside = " beside covariates" if adjusted else ""
+    text = f"{len(weight)} strata, worth {worth:.1f} equal ones, are "
+    if worth < lowest:
+        text += (
+            f"too few to sum squares over{beside}, so rows are taken to be independent of each "
+            'other within strata (HC3). cov="sets" sums over strata all the same.'
+        )
+        check = Check(name="few_strata", statistic=worth, threshold=lowest, text=text)
+        return (check,), True
+    text += (
+        f"few to sum squares over{beside}: in simulations such standard errors were 0.85 of the "
+        "true ones with 12 strata, 0.91 with 24 and 0.97 with 60, so that the interval may be too "
+        'narrow. cov="HC3" is the careful choice (1.03 to 1.05 of the true ones).'
     )
-    return (Check(name="few_strata", statistic=worth, threshold=fewest, text=text),)
+    check = Check(name="few_strata", passed=False, statistic=worth, threshold=fewest, text=text)
+    return (check,), False
 
 
 def _kind(data: Data) -> Literal["table", "matched", "weighted"]:
@@ -337,28 +389,36 @@ def _one_row_a_pair(
     return design.table.iloc[rows], weight, sets, rows
 
 
-def _with_outcome(
-    table: pd.DataFrame, used: Codes, t: Flags, outcome: str, missing: Missing
-) -> tuple[Codes, tuple[Check, ...]]:
-    """Return the rows with an outcome, and say how many have none."""
-    if missing == "refuse" or outcome not in table.columns:
-        return used, ()
-    there = table[outcome].notna().to_numpy()[used]
-    kept = used[there]
-    said = []
-    for group, arm in (("programme", t), ("comparison", ~t)):
-        inside = arm[used]
-        said.append(f"{int((inside & ~there).sum()):,} of {int(inside.sum()):,} {group} cases")
+def _missing(t: Flags, there: Flags, blank: Flags, kind: str, adjusted: bool) -> Check:
+    """Say how many have no outcome, what becomes of them, and what that supposes."""
+    said = [
+        f"{int((arm & ~there).sum()):,} of {int(arm.sum()):,} {group} cases"
+        for group, arm in (("programme", t), ("comparison", ~t))
+    ]
     lost = int((~there).sum())
     text = f"The outcome is unknown for {' and '.join(said)}"
-    text += "; they are left out, and the others of their arm stand for them." if lost else "."
-    return kept, (
-        Check(
-            name="missing_outcome",
-            passed=None if lost else True,
-            statistic=float(lost),
-            text=text,
-        ),
+    if not lost:
+        text += "."
+    elif adjusted:
+        text += (
+            "; they stay in the population that is averaged over, and the outcome model foretells "
+            "theirs. That is right if, among cases of one arm that are alike in the covariates, "
+            "those without an outcome are like those with one, and if the outcome model is right; "
+            "weights can make up for a wrong one only if within each arm it is chance who has none."
+        )
+        if blank.any():
+            text += (
+                f" {int(blank.sum()):,} of them have not all covariates either, and were left out "
+                "of that population."
+            )
+    else:
+        text += (
+            "; they are left out, and the others of their arm stand for them. That is right if "
+            "within each arm it is chance who has no outcome"
+        )
+        text += "." if kind == "table" else "; the match or the weights are not made anew."
+    return Check(
+        name="missing_outcome", passed=None if lost else True, statistic=float(lost), text=text
     )
 
 
@@ -371,6 +431,11 @@ def whole(t: Flags, groups: Codes) -> bool:
     """Tell whether every cluster lies in one arm."""
     share = np.bincount(groups, weights=t) / np.bincount(groups)
     return bool(np.isin(share, [0.0, 1.0]).all())
+
+
+def allocated(t: Flags, groups: Codes) -> tuple[int, int]:
+    """Return how many clusters hold cases of the programme, and of the comparison."""
+    return len(np.unique(groups[t])), len(np.unique(groups[~t]))
 
 
 def count_clusters(t: Flags, groups: Codes) -> int:

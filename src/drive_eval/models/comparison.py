@@ -255,7 +255,7 @@ def risk_contrast(
         cluster=cluster,
         cov=cov,
         missing=missing,
-        adjusted=adjusted,
+        covariates=covariates,
     )
     rearranged = _contrast.few_areas(sample, few_areas)
     if rearranged:
@@ -394,7 +394,7 @@ def mean_contrast(
         default="HC2",
         missing=missing,
         binary=False,
-        adjusted=adjusted,
+        covariates=covariates,
     )
     rearranged = _contrast.few_areas(sample, few_areas)
     if rearranged:
