@@ -74,7 +74,7 @@ def evaluate_binary(
         found = _by_design(plan, outcome, rows, shares, designs)
     else:
         found = binary_estimates(plan, outcome, followed, shares, cluster=cluster)
-    return dataclasses.replace(found, tables=(table, *found.tables))
+    return dataclasses.replace(found, tables=(table,))
 
 
 def _by_design(

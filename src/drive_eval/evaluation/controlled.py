@@ -27,7 +27,6 @@ __all__ = [
     "empty",
     "expand",
     "model_based",
-    "of_arms",
     "quarter",
     "released_claim",
     "too_rare",
@@ -67,11 +66,6 @@ def control_table(table: CountTable, rules: Policy) -> CountTable:
         }
         return disclosure.control(table, rules, priority=priority)
     return disclosure.control(table, rules)
-
-
-def of_arms(result: ResultSet) -> list[CountTable]:
-    """Return the tables of a result that are released; those of designs serve the gate alone."""
-    return [table for table in result.tables if not table.name.startswith("design:")]
 
 
 def without_numbers(e: Estimate) -> Estimate:
@@ -160,8 +154,9 @@ def model_based(
 def too_rare(covariate: str) -> str:
     """Say which covariate keeps an effect from being released, and what can be done."""
     return (
-        f'too few people of an arm, with or without the outcome, are in a category of "{covariate}" '
-        "or away from its commonest value. Merge rare categories, or take it out of the plan."
+        "too few people of an arm, with or without the outcome, are in a category of "
+        f'"{covariate}" or away from its commonest value. Merge rare categories, or take it out of '
+        "the plan."
     )
 
 

@@ -316,11 +316,6 @@ def _overlap_table(
             counts[group, "dropped", name] = int((inside & ~kept).sum())
             unseen.append((group, "dropped", name))
             totals[group, "before", name] = [(group, "after", name), (group, "dropped", name)]
-        # Readers know how many there are, so the gate has to know that they do.
-        parts = ("after", "dropped") if matched else ("before",)
-        for when in dict.fromkeys(("before", parts[0])):
-            of = parts if when == "before" else (when,)
-            totals[group, when, "all"] = [(group, part, name) for part in of for name in names]
     return CountTable.from_counts(
         name=f"overlap:{block.name}",
         title="How likely each case was to be in the programme, by its covariates",
@@ -425,42 +420,27 @@ def _kept(design: Design) -> pd.Index[Any]:
 def _outcome_cells(
     plan: Plan, name: str, design: Design, known: pd.DataFrame, column: str
 ) -> ResultSet:
-    """Count what the gate looks at before it lets the effect of a design pass."""
-    used = known.index.isin(_kept(design))
-    counts: dict[tuple[str, ...], int] = {
-        (group, stage, word): int((rows.loc[rows["group"] == group, column] == value).sum())
-        for group in ARMS.codes
-        for stage, rows in (("kept", known[used]), ("dropped", known[~used]))
-        for word, value in (("yes", True), ("no", False))
-    }
-    table = CountTable.from_counts(
-        name=f"design:{name}",
-        title="Outcome of the cases that a design keeps and of those that it drops",
-        unit=plan.design.unit,
-        dimensions=("group", "stage", "outcome"),
-        counts=counts,
-        totals={
-            (group, "all", word): [(group, "kept", word), (group, "dropped", word)]
-            for group in ARMS.codes
-            for word in ("yes", "no")
-        },
-        hidden=[key for key in counts if key[1] == "dropped"],
-    )
+    """Count what the gate looks at where an effect follows from few categories."""
     block = next(b for b in plan.balancing if b.name == name)
-    inside = known[used].assign(matched_set=design.table.get("matched_set"))
+    inside = known[known.index.isin(_kept(design))]
+    inside = inside.assign(matched_set=design.table.get("matched_set"))
     told = list(adjusted_for(plan, name))
+    split: list[str] = []
     for kinds in (list(dict.fromkeys((*block.covariates, *block.exact))), ["matched_set"]):
         if 1 < inside.groupby(kinds, observed=True).ngroups <= _FEW_KINDS:
-            told += kinds
-    smallest = smallest_cell(inside, told, column).statistic if told else None
+            split += kinds
+    # Where cases fall into so few kinds, a number's values are categories.
+    inside = inside.astype(dict.fromkeys(split, "category"))
+    cell = smallest_cell(inside, list(dict.fromkeys(told + split)), column)
+    smallest = cell.statistic if told or split else None
     check = Check(
         name="design_cells",
         group=name,
         statistic=smallest,
-        text="Smallest count of arm by outcome by category, where an effect follows from few "
-        "categories; the gate looks at it.",
+        # By outcome and arm; the covariate, or nothing where it is a class of the design.
+        text="" if cell.group == "matched_set" else cell.group,
     )
-    return ResultSet(tables=(table,), checks=(check,))
+    return ResultSet(checks=(check,))
 
 
 def adjusted_for(plan: Plan, name: str) -> list[str]:

@@ -22,12 +22,12 @@ from drive_eval.evaluation.controlled import (
     empty,
     expand,
     model_based,
-    of_arms,
     released_claim,
 )
 from drive_eval.evaluation.designs import CONTRAST
+from drive_eval.evaluation.released_balance import released_balance
 from drive_eval.evaluation.released_behaviours import WITHHELD, behaviour, second_threshold
-from drive_eval.evaluation.released_designs import released_balance, released_contrasts
+from drive_eval.evaluation.released_designs import Counts, released_contrasts
 from drive_eval.models import comparison, prepost
 from drive_eval.plan import BehaviourOutcome, BinaryOutcome, Plan, outcome_names
 from drive_eval.results import Check, Evaluation, ResultSet
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from drive_eval.disclosure import Policy
+    from drive_eval.results import CountTable
     from drive_eval.vocabulary import Claim
 
 __all__ = ["hidden_reasons", "release_evaluation"]
@@ -137,7 +138,7 @@ def _open(result: ResultSet, rules: Policy) -> ResultSet:
     """Return a result of which nothing is hidden, without what only the gate looks at."""
     return dataclasses.replace(
         result,
-        tables=tuple(control_table(table, rules) for table in of_arms(result)),
+        tables=tuple(control_table(table, rules) for table in result.tables),
         checks=tuple(c for c in result.checks if c.name not in ("covariate_cells", "design_cells")),
     )
 
@@ -148,7 +149,7 @@ def hidden_reasons(evaluation: Evaluation, released: Evaluation) -> list[dict[st
     found = [line for before, after in pairs for line in disclosure.record(before, after)]
     for name, result in evaluation.results.items():
         after = {table.name: table for table in released.results[name].tables}
-        for table in of_arms(result):
+        for table in result.tables:
             if after[table.name].policy == WITHHELD:
                 found.append(
                     {"outcome": name, "table": table.name, "key": "all", "reason": "withheld whole"}
@@ -167,8 +168,7 @@ def _perceived_change(plan: Plan, reporter: str, result: ResultSet, rules: Polic
     }
     level = plan.design.conf_level
     parts, usable, tables = [], {}, {}
-    arms = of_arms(result)
-    for table in arms:
+    for table in result.tables:
         group = table.name.removeprefix("perceived_change:")
         controlled = tables[group] = control_table(table, rules)
         parts.append(ResultSet(tables=(controlled,)))
@@ -195,7 +195,7 @@ def _perceived_change(plan: Plan, reporter: str, result: ResultSet, rules: Polic
                 **labels,
             )
         )
-    if len(arms) == 2 and plan.balancing:
+    if len(result.tables) == 2 and plan.balancing:
         crude = None
         if len(usable) == 2:
             judgements: dict[tuple[str, ...], int | None] = {
@@ -204,14 +204,11 @@ def _perceived_change(plan: Plan, reporter: str, result: ResultSet, rules: Polic
                 for word, count in (("yes", reduced), ("no", judged - reduced))
             }
             crude = _crude(plan, judgements, labels)
-        counts: dict[tuple[str, str], int | None] = {}
-        for group, table in tables.items():
-            yes, judged = table["reduced",], table["judged",]
-            no = None if yes is None or judged is None else max(judged - yes, 0)
-            counts |= {(group, "yes"): yes, (group, "no"): no}
+        exact = {t.name.removeprefix("perceived_change:"): t for t in result.tables}
+        counts = Counts(shown=_reduced(tables), exact=_reduced(exact))
         found = released_contrasts(plan, None, result, crude, labels, rules, counts=counts)
         parts.append(found)
-    elif len(arms) == 2 and plan.design.kind != "before_after":
+    elif len(result.tables) == 2 and plan.design.kind != "before_after":
         measures = [("risk_difference", ""), ("risk_ratio", "")]
         if len(usable) < 2:
             rows = tuple(empty(m, labels, level, t) for m, t in measures)
@@ -230,6 +227,17 @@ def _perceived_change(plan: Plan, reporter: str, result: ResultSet, rules: Polic
                 found = _judged_contrast(plan, claim, usable, labels, measures)
             parts.append(dataclasses.replace(found, checks=(check, *found.checks)))
     return merge(parts, outcome="perceived_change")
+
+
+def _reduced(tables: Mapping[str, CountTable]) -> dict[tuple[str, str], int | None]:
+    """Return for whom risk was judged reduced and for whom not."""
+    found: dict[tuple[str, str], int | None] = {}
+    for group, table in tables.items():
+        reduced, judged = table["reduced",], table["judged",]
+        hidden = reduced is None or judged is None
+        found[group, "yes"] = reduced
+        found[group, "no"] = None if hidden else max((judged or 0) - (reduced or 0), 0)
+    return found
 
 
 def _judged_contrast(
@@ -276,7 +284,11 @@ def _binary(plan: Plan, outcome: BinaryOutcome, result: ResultSet, rules: Policy
     labels = {"outcome": outcome.name, "unit": plan.design.unit, "reporter": outcome.reporter}
     if plan.balancing:
         crude = None if shown is None or clustered else _crude(plan, shown, labels)
-        counts = {(g, w): controlled[g, "all", w] for g in ARMS.codes for w in ("yes", "no")}
+        lines = [(group, word) for group in ARMS.codes for word in ("yes", "no")]
+        counts = Counts(
+            shown={(g, w): controlled[g, "all", w] for g, w in lines},
+            exact={(g, w): result.tables[0][g, "all", w] for g, w in lines},
+        )
         found = released_contrasts(plan, outcome, result, crude, labels, rules, counts=counts)
         return dataclasses.replace(found, tables=(controlled,))
     if shown is None or clustered or adjusted:

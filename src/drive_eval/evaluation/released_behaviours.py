@@ -24,12 +24,11 @@ from drive_eval.evaluation.controlled import (
     empty,
     expand,
     model_based,
-    of_arms,
     quarter,
     released_claim,
     without_numbers,
 )
-from drive_eval.evaluation.released_designs import released_contrasts
+from drive_eval.evaluation.released_designs import Counts, released_contrasts
 from drive_eval.models import comparison, prepost
 from drive_eval.results import Check, CountTable, Estimate, ResultSet
 from drive_eval.vocabulary import ARMS
@@ -76,7 +75,7 @@ def behaviour(
     }
     level = plan.design.conf_level
     parts, usable, tables = [], {}, {}
-    for table in of_arms(result):
+    for table in result.tables:
         group = table.name.removeprefix("pairs:")
         here = {**labels, "group": group}
         controlled = tables[group] = control_table(table, rules)
@@ -105,13 +104,9 @@ def behaviour(
         crude = None
         if len(usable) == 2 and plan.design.unit == "person":
             crude = _risk_after(plan, usable, labels, AFTER, clustered=False)
-        seen: dict[tuple[str, str], int | None] = {}
-        for group, table in tables.items():
-            users, all_ = table["users", "after"], table["all", "measured at both"]
-            rest = None if users is None or all_ is None else max(all_ - users, 0)
-            seen |= {(group, "yes"): users, (group, "no"): rest}
-        found = released_contrasts(plan, None, result, crude, labels, rules, counts=seen)
-        parts.append(found)
+        exact = {table.name.removeprefix("pairs:"): table for table in result.tables}
+        after = Counts(shown=_used_after(tables), exact=_used_after(exact))
+        parts.append(released_contrasts(plan, None, result, crude, labels, rules, counts=after))
     elif len(tables) == 2 and plan.design.kind != "before_after":
         parts.append(_contrasts(plan, result, tables, usable, labels, rules))
     # Checks of the exact results stay behind: their texts and statistics may hold a count. That
@@ -121,6 +116,17 @@ def behaviour(
     if len(tables) == 2 and plan.design.kind != "before_after":
         found = without_lone_arm(found)
     return dataclasses.replace(found, checks=(*found.checks, *kept))
+
+
+def _used_after(tables: Mapping[str, CountTable]) -> dict[tuple[str, str], int | None]:
+    """Return who used it after and who did not, of those with both measures."""
+    found: dict[tuple[str, str], int | None] = {}
+    for group, table in tables.items():
+        users, measured = table["users", "after"], table["all", "measured at both"]
+        hidden = users is None or measured is None
+        found[group, "yes"] = users
+        found[group, "no"] = None if hidden else max((measured or 0) - (users or 0), 0)
+    return found
 
 
 def second_threshold(
@@ -134,7 +140,7 @@ def second_threshold(
         "threshold": outcome.threshold,
     }
     estimates, tables = [], []
-    for table in of_arms(result):
+    for table in result.tables:
         group = table.name.removeprefix("pairs:")
         here = {**labels, "group": group}
         estimates += [empty(measure, here, plan.design.conf_level) for measure in WITHIN]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scipy import special
@@ -20,43 +19,16 @@ from drive_eval.models import prepost
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from drive_eval.evaluation.released_arms import Arm
     from drive_eval.results import Estimate
 
-__all__ = ["Arm", "effects"]
+__all__ = ["effects"]
 
 _ARMS = {"risk_treated": "programme", "risk_comparison": "comparison"}
 _SCOPE = re.compile(r"over [^,]+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arm:
-    """One arm of a design.
-
-    Attributes
-    ----------
-    events, n : int
-        Released: those with the outcome, and all. Of a weighted arm `events` is its risk in
-        cases, rounded as a count is.
-    counted : bool
-        Whether `events` is a count of cases.
-    exact_n : int
-        Behind `n`; it only makes the design effect, which is coarse.
-    """
-
-    events: int
-    n: int
-    counted: bool
-    exact_n: int
-
-    @property
-    def risk(self) -> float:
-        """The released risk."""
-        return self.events / self.n
-
-
-def effects(
-    found: Mapping[str, Estimate], arms: Mapping[str, Arm], *, base: int
-) -> tuple[Estimate, ...]:
+def effects(found: Mapping[str, Estimate], arms: Mapping[str, Arm]) -> tuple[Estimate, ...]:
     """What follows of a design's effects from its released arms?
 
     Parameters
@@ -66,8 +38,6 @@ def effects(
         variance that as many independent people would give.
     arms : mapping of group to Arm
         Neither with nobody nor with everybody having the outcome.
-    base : int
-        To what the counts were rounded.
 
     Returns
     -------
@@ -75,6 +45,7 @@ def effects(
         In the order of `found`.
     """
     one, two = arms["programme"], arms["comparison"]
+    base = max(one.base, two.base)
     risks = (one.risk, two.risk)
     exact = tuple(float(found[m].estimate or 0.0) for m in _ARMS)
     ahead = _spreads(exact, (max(one.exact_n, 2), max(two.exact_n, 2)))
