@@ -128,8 +128,10 @@ def test_covariates_are_named_once_and_by_name(table):
 def test_levels_are_named_as_in_a_table_but_those_of_a_person_are_not(table):
     names = ["age", "site[T.north]", "C(year)[T.3]", "C(x, Treatment('a'))[T.b]", "a[T.b]:c[T.d]"]
     assert kernel.readable(names, names, 100) == [
-        "age", "site: north", "year: 3", "x: b", "a: b:c: d",
+        "age", "site: north", "year: 3", "x: b", "a: b × c: d",
     ]  # fmt: skip
+    crossed = [f"age:id[T.P{i}]" for i in range(20)]
+    assert kernel.readable(crossed[:2], crossed, 30) == ["age × id"]
     people = table.head(20).assign(id=[f"P{i}" for i in range(20)])
     design = kernel.design_matrix(people, ["id"])
     x = np.column_stack([np.ones(20), design.matrix])

@@ -40,7 +40,7 @@ _ARMS = {"programme": True, "comparison": False}
 _FUNCTIONS = ("C", "I", "log", "log2", "log10", "exp", "poly", "bs", "center", "scale", "Treatment")
 _ETA_OF_CONCERN = 15.0  # a fitted risk within 3e-7 of 0 or 1
 _RANK_TOLERANCE = 1e-9
-_LEVEL = re.compile(r"(C\([^\[\]]*\)|[^\[\]:]+)\[T\.([^\]]*)\]")  # site[T.north], alone or crossed
+_LEVEL = re.compile(r"(C\([^\[\]]*\)|[^\[\]]+)\[T\.([^\]]*)\]")  # site[T.north]
 # Above this ratio of eigenvalues, cross products lose no figure that matters and stand in for
 # a decomposition of all rows, at a tenth of its time.
 _WELL_CONDITIONED = 1e-8
@@ -336,14 +336,15 @@ def readable(some: Sequence[str], names: Sequence[str], rows: int) -> list[str]:
     Of a category with half as many levels as there are rows, which tells people apart, no
     level is named. `names` are all columns of the model.
     """
-    levels = Counter(base for name in set(names) for base in {b for b, _ in _LEVEL.findall(name)})
+    split = re.compile(r":(?![^\[]*\])").split  # a product into its columns
+    pairs = {found for name in names for part in split(name) for found in _LEVEL.findall(part)}
+    levels = Counter(base for base, _ in pairs)
 
     def said(part: re.Match[str]) -> str:
         base = re.sub(r"^C\(([^,]+?)(?:,.*)?\)$", r"\1", part[1])
-        alone = 2 * (levels[part[1]] + 1) >= rows
-        return base if alone else f"{base}: {part[2]}"
+        return base if 2 * (levels[part[1]] + 1) >= rows else f"{base}: {part[2]}"
 
-    return list(dict.fromkeys(_LEVEL.sub(said, name) for name in some))
+    return list(dict.fromkeys(" × ".join(_LEVEL.sub(said, p) for p in split(n)) for n in some))
 
 
 def refuse_collinear(matrix: Array, names: Sequence[str]) -> None:
