@@ -331,9 +331,7 @@ D1_DESIGNS = {
     "closest": lambda **k: matching.nearest(d1(), **k, order="closest"),
     "ratio2": lambda **k: matching.nearest(d1(), **k, **NO_CALIPER, ratio=2),
     "replacement": lambda **k: matching.nearest(d1(), **k, **NO_CALIPER, replace=True),
-    "mahalanobis": lambda **k: matching.nearest(
-        d1(), **k, **NO_CALIPER, distance="mahalanobis", order="data"
-    ),
+    "mahalanobis": lambda **k: matching.nearest(d1(), **k, **NO_CALIPER, distance="mahalanobis"),
     "cem": lambda **k: matching.cem(d1(), **k),
     "subclass": lambda **k: matching.subclass(d1(), **k),
 }

@@ -147,6 +147,18 @@ def test_equal_scores_are_taken_from_the_place_of_the_case():
     assert by_age(table, order="smallest").pairs["comparison"].tolist() == [5, 6]
 
 
+def test_who_chooses_first_by_default():
+    table = people()
+    shared = {"treated": "treated", "covariates": ["age", "prior"], "caliper_sd": 0.5}
+    for distance, order, words in (
+        ("score", "largest", "cases with the highest score chose first"),
+        ("mahalanobis", "data", "cases chose in the order of the table"),
+    ):
+        found = nearest(table, **shared, distance=distance)
+        assert found.pairs.equals(nearest(table, **shared, distance=distance, order=order).pairs)
+        assert words in found.describe()
+
+
 def test_the_nearest_by_mahalanobis_distance(check_matched):
     table = people()
     found = nearest(

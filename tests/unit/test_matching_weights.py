@@ -299,7 +299,7 @@ def test_weights_are_target_over_the_probability_of_the_own_arm(estimand):
     assert (made.target_slopes is None) == (estimand != "ato")
     assert made.flow["programme", "trimmed"] == 0
     names = [check.name for check in made.balance.checks]
-    assert names == ["unmatched", "overlap", "parameters", "worst_smd"]
+    assert names == ["unmatched", "overlap", "effective_size", "parameters", "worst_smd"]
 
 
 @pytest.mark.parametrize("estimand", ["att", "ate", "atc", "ato"])
@@ -392,6 +392,51 @@ def test_truncation_caps_both_ends_and_has_no_slope_there():
     assert f"{capped.sum()} weights beyond the quantiles 0.05 and 0.95 were brought to" in (
         made.describe()
     )
+
+
+@pytest.mark.parametrize(("estimand", "given"), [("att", True), ("atc", False)])
+@pytest.mark.parametrize("truncate", [0.99, 0.9, 0.8])
+def test_only_weights_that_a_score_made_are_truncated(estimand, given, truncate):
+    # A rare programme: its weights of 1 are the largest of all, and no quantile is theirs.
+    rng = np.random.default_rng(4)
+    age = rng.normal(size=1000)
+    arm = rng.random(1000) < 1 / (1 + np.exp(3.4 - 1.2 * age))
+    table = pd.DataFrame({"age": age, "arm": arm if given else ~arm})
+    shared = {"treated": "arm", "covariates": ["age"], "estimand": estimand}
+    plain = matching.propensity_weights(table, **shared)
+    made = matching.propensity_weights(table, **shared, truncate=truncate)
+    one = table["arm"] == given
+    assert (made.table.loc[one, "weight"] == 1).all()
+    raw = plain.table.loc[~one, "weight"].to_numpy()
+    low, high = np.quantile(raw, [1 - truncate, truncate])
+    assert made.table.loc[~one, "weight"].to_numpy() == approx(np.clip(raw, low, high))
+
+
+def test_weights_that_leave_an_arm_worth_little_fail_a_check():
+    shared = {"treated": "arm", "covariates": ["age"]}
+    rng = np.random.default_rng(3)
+    age = rng.normal(size=120)
+    table = pd.DataFrame({"age": age, "arm": rng.random(120) < 1 / (1 + np.exp(-1.5 * age))})
+    for made in (
+        matching.propensity_weights(table, **shared),
+        matching.entropy_balance(table, **shared),
+    ):
+        check = made.balance.check("effective_size")
+        worth = made.balance.one(measure="ess", group="comparison", subgroup="after").estimate
+        assert check.passed is False
+        assert check.statistic == approx(worth)
+        assert check.statistic < check.threshold
+        assert "comparison cases are worth " in check.text
+        assert "intervals from so few are too narrow" in check.text
+        assert check.text in made.describe()
+    even = table.assign(arm=np.arange(120) % 2 == 0)
+    check = matching.propensity_weights(even, **shared).balance.check("effective_size")
+    assert check.passed is True
+    assert "too narrow" not in check.text
+    few = table.assign(arm=np.arange(120) < 15)  # each counts 1, and 15 are few
+    check = matching.propensity_weights(few, **shared).balance.check("effective_size")
+    assert (check.passed, check.threshold) == (False, 20)
+    assert check.text.startswith("The 15 programme cases are worth 15.0 ")
 
 
 @pytest.mark.parametrize(
@@ -503,7 +548,7 @@ def test_entropy_balance_hits_the_means(estimand):
         assert (weight[goal] == 1).all()
     assert made.influence.sum(axis=0) == approx(np.zeros(made.influence.shape[1]), abs=1e-8)
     names = [check.name for check in made.balance.checks]
-    assert names == ["unmatched", "overlap", "parameters", "worst_smd"]
+    assert names == ["unmatched", "overlap", "effective_size", "parameters", "worst_smd"]
 
 
 def test_two_moments_balance_variances_too():

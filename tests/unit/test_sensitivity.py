@@ -286,9 +286,14 @@ def test_the_arms_of_a_difference_in_differences_are_refused():
         e_value(found.one(measure="risk_ratio", group="comparison"))
 
 
-def test_a_descriptive_estimate_is_refused():
-    with pytest.raises(DesignError, match='labelled descriptive .* give claim="associational"'):
-        e_value(Estimate(measure="risk_ratio", estimate=0.5))
+def test_a_published_figure_needs_no_labels():
+    published = Estimate(measure="risk_ratio", estimate=3.9, conf_low=1.8, conf_high=8.7)
+    assert both(e_value(published)) == approx((7.26, 3.0), abs=0.005)
+    named = dataclasses.replace(published, contrast="programme v comparison")
+    assert both(e_value(named)) == both(e_value(published))
+    for spoiled in ({"contrast": "exit v intake"}, {"group": "programme"}):
+        with pytest.raises(DesignError, match="about a hidden difference between groups"):
+            e_value(dataclasses.replace(published, **spoiled))
 
 
 def test_shares_after_are_a_contrast_of_groups():

@@ -70,10 +70,9 @@ def law_of(sample: Sample, spread: Array, *, parameters: int, binary: bool) -> L
     arms = (sample.t, ~sample.t)
     variances = (float(spread[0, 0]), float(spread[1, 1]))
     plain = sample.kind == "table" and sample.stage is None
+    clusterings: tuple[Codes, ...] = sample.groups
     if sample.stage is not None or (plain and sample.areas is None):
         clusterings = () if sample.areas is None else (sample.areas,)
-    else:
-        clusterings = sample.groups
     if not clusterings:
         worth = sample.worth()
         if plain and binary and min(worth) >= _LEAST:
@@ -92,7 +91,8 @@ def law_of(sample: Sample, spread: Array, *, parameters: int, binary: bool) -> L
             found.append(_welch(variances, worth, (1.0, 1.0)))
             continue
         if plain:
-            worth = tuple(map(float, allocated(*_telling(sample, groups))))
+            inside, outside = allocated(*_telling(sample, groups))
+            worth = (float(inside), float(outside))
         spare = [w - 1 if w >= _LEAST else 0.0 for w in worth]
         found.append((min(spare), spare[0], spare[1]))
     return _law(found)

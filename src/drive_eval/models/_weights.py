@@ -43,6 +43,32 @@ class Weights:
     target_slopes: Array | None = None
 
 
+LEAST_SHARE, LEAST_CASES = 0.1, 20.0  # of an arm's cases, and effective cases
+
+
+def check_size(weights: Array, treated: Flags) -> Check:
+    """Say if the weights leave an arm worth so few cases that intervals are too narrow."""
+    found = []
+    for group, arm in (("programme", treated), ("comparison", ~treated)):
+        share = weights[arm] / weights[arm].sum()
+        found.append((1 / float(share @ share), int((weights[arm] > 0).sum()), group))
+    thin = [(w, n, group) for w, n, group in found if w < max(LEAST_SHARE * n, LEAST_CASES)]
+    worth, count, group = min(thin or found)
+    text = f"The {count:,} {group} cases are worth {worth:,.1f} equally weighted ones."
+    if thin:
+        text += (
+            " A few of them decide the result, and intervals from so few are too narrow. "
+            "Overlap weights, or a population in which both arms are met, rest on more."
+        )
+    return Check(
+        name="effective_size",
+        passed=not thin,
+        statistic=worth,
+        threshold=max(LEAST_SHARE * count, LEAST_CASES),
+        text=text,
+    )
+
+
 # From a propensity score
 
 #: How cases were weighted, for a methods section.
@@ -115,15 +141,17 @@ def score_weights(score: Score, estimand: str, *, stabilised: bool = False) -> W
 
 
 def cap(made: Weights, level: float) -> tuple[Weights, float, float, int]:
-    """Bring weights beyond the quantiles 1 − level and level of all weights to these.
+    """Bring weights beyond their quantiles 1 − level and level to these.
 
-    Returns the weights, the two limits, and how many were changed.
+    Weights that no score made (1 for every programme case under att, for every comparison case
+    under atc) are no part of it. Returns the weights, the two limits, and how many were changed.
     """
-    low, high = np.quantile(made.weight, [1 - level, level])
-    beyond = (made.weight < low) | (made.weight > high)
+    weighted = made.slopes.any(axis=1)
+    low, high = np.quantile(made.weight[weighted], [1 - level, level])
+    beyond = weighted & ((made.weight < low) | (made.weight > high))
     capped = replace(
         made,
-        weight=np.clip(made.weight, low, high),
+        weight=np.where(weighted, np.clip(made.weight, low, high), made.weight),
         slopes=np.where(beyond[:, None], 0.0, made.slopes),
     )
     return capped, float(low), float(high), int(beyond.sum())

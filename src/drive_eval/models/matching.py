@@ -45,7 +45,7 @@ def nearest(
     caliper_sd: float | None = 0.2,
     caliper_scale: Literal["logit", "probability"] = "logit",
     exact: str | Sequence[str] = (),
-    order: Literal["largest", "smallest", "closest", "random", "data"] = "largest",
+    order: Literal["largest", "smallest", "closest", "random", "data"] | None = None,
     unit: str | None = None,
     rng: np.random.Generator | None = None,
     distance: Literal["score", "mahalanobis"] = "score",
@@ -77,10 +77,10 @@ def nearest(
         The scale of the score on which distances are taken and the caliper is measured.
     exact : str or sequence of str
         Columns on which the cases of a pair must agree.
-    order : {'largest', 'smallest', 'closest', 'random', 'data'}
+    order : {'largest', 'smallest', 'closest', 'random', 'data'}, optional
         Who chooses first: the highest or the lowest score, whoever makes the closest pair
-        that is left, a random order, or the order of the table. With replacement it does not
-        matter.
+        that is left, a random order, or the order of the table. By default ``"largest"`` for
+        scores and ``"data"`` for Mahalanobis distances. With replacement it does not matter.
     unit : str, optional
         Column of persons. A comparison person with several rows (several index dates) is used
         once without replacement, with replacement once for a case; no case is matched to a
@@ -160,6 +160,8 @@ def nearest(
     >>> found.estimand
     'att'
     """
+    if order is None:
+        order = "data" if distance == "mahalanobis" else "largest"
     t = both_arms(table, treated, covariates=covariates)
     _nearest.refuse_arguments(
         ratio=ratio,
@@ -531,9 +533,9 @@ def propensity_weights(
         Leave out cases with a score below low or above high, and fit the score again on
         those who stay. The effect is then that among those who stay.
     truncate : float, between 0.5 and 1, optional
-        Bring the weights beyond the quantiles 1 − truncate and truncate (of the weights of
-        both arms together) to these. The arms are then less alike, and less at the mercy of a
-        few cases.
+        Bring the weights beyond the quantiles 1 − truncate and truncate to these: of the arm
+        that is weighted under att and atc, of both arms together under ate and ato. The arms
+        are then less alike, and less at the mercy of a few cases.
     max_smd : float
         The check ``worst_smd`` fails beyond this standardised difference of means.
 
@@ -541,8 +543,9 @@ def propensity_weights(
     -------
     Weighted
         `balance` holds the checks ``unmatched`` (who was trimmed), ``overlap``,
-        ``parameters`` and ``worst_smd``. With `trim`, `score` is the one by which cases were
-        trimmed; the weights come from the one that was fitted again.
+        ``effective_size`` (fails where weights leave an arm worth fewer than 20 cases or a
+        tenth of its own), ``parameters`` and ``worst_smd``. With `trim`, `score` is the one
+        by which cases were trimmed; the weights come from the one that was fitted again.
 
     Raises
     ------
@@ -634,6 +637,7 @@ def propensity_weights(
         max_smd=max_smd,
         checks=[
             _balance.check_overlap(score.treated, score.probability, estimand=estimand),
+            _weights.check_size(made.weight, t),
             _balance.check_parameters(score.treated, len(score.coefficients)),
         ],
         sentences=sentences,
@@ -742,6 +746,7 @@ def entropy_balance(
         max_smd=max_smd,
         checks=[
             _weights.check_worth(made.weight, t),
+            _weights.check_size(made.weight, t),
             _balance.check_parameters(t, made.influence.shape[1], of="entropy balance"),
         ],
         sentences=[

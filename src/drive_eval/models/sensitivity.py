@@ -103,8 +103,7 @@ def e_value(
     Examples
     --------
     >>> from drive_eval.results import Estimate
-    >>> ratio = Estimate(measure="risk_ratio", estimate=3.9, conf_low=1.8, conf_high=8.7,
-    ...                  claim="associational")
+    >>> ratio = Estimate(measure="risk_ratio", estimate=3.9, conf_low=1.8, conf_high=8.7)
     >>> found = e_value(ratio)
     >>> round(found.one(measure="e_value").estimate, 2)
     7.26
@@ -534,8 +533,6 @@ def _refuse_not_between_groups(estimate: Estimate, what: str) -> None:
         why = f"describes the {estimate.group} group alone"
     elif times:
         why = f"sets time points against each other ({', '.join(sorted(times))})"
-    elif estimate.claim == "descriptive":
-        why = 'is labelled descriptive (for a contrast of groups give claim="associational")'
     else:
         return
     raise DesignError(
