@@ -25,7 +25,7 @@ from drive_eval.evaluation.controlled import (
     released_claim,
 )
 from drive_eval.evaluation.designs import CONTRAST
-from drive_eval.evaluation.released_balance import released_balance
+from drive_eval.evaluation.released_balance import release_balance
 from drive_eval.evaluation.released_behaviours import WITHHELD, behaviour, second_threshold
 from drive_eval.evaluation.released_designs import Counts, released_contrasts
 from drive_eval.models import comparison, prepost
@@ -84,7 +84,7 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
     for block in plan.balancing:
         name = f"balance:{block.name}"
         found = evaluation.results[name]
-        results[name] = _open(found, rules) if exact else released_balance(block, found, rules)
+        results[name] = _open(found, rules) if exact else release_balance(block, found, rules)
     ratings: set[tuple[str, ...]] = set()
     for outcome in plan.outcomes:
         for name in outcome_names(outcome):

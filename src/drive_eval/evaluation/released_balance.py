@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Key = tuple[str, ...]
 
-__all__ = ["released_balance"]
+__all__ = ["release_balance"]
 
 #: What the design's checks say once their numbers are left out.
 _WORDS = {
@@ -62,7 +62,7 @@ _FOUND = {
 _NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?!\w)(?! bins)")
 
 
-def released_balance(block: BalancingBlock, result: ResultSet, rules: Policy) -> ResultSet:
+def release_balance(block: BalancingBlock, result: ResultSet, rules: Policy) -> ResultSet:
     """What of a design's description and balance may be read by others?
 
     Parameters
@@ -204,12 +204,18 @@ def _released_overlap(
 # Means and differences
 
 
-def _step(exact: CountTable, flow: CountTable, rules: Policy) -> float:
-    """Return to what differences are rounded: a few cases must not show in them."""
+def _step(exact: CountTable, flow: CountTable, rules: Policy) -> float | None:
+    """Return to what differences are rounded, so that a few cases do not show in them.
+
+    None where counts are shown exactly beside it and no rounding that is of use would hide a
+    few cases that were dropped.
+    """
     dropped = any(_exact(exact, group)[1] for group in ARMS.codes)
     base = coarse(rules) if dropped or rules.round_to > 1 else 1
     shown = [c.count for c in flow.cells if c.count and c.key[1] not in ("unmatched", "trimmed")]
     wanted = base / min(shown, default=1)
+    if wanted > _STEPS[-1] and dropped and rules.round_to <= 1:
+        return None
     return next((step for step in _STEPS if step >= wanted), _STEPS[-1])
 
 
@@ -220,7 +226,7 @@ class _Rounding:
     found: Mapping[Key, Estimate]
     exact: CountTable  # the flow
     flow: CountTable  # as released
-    step: float
+    step: float | None
     small: set[str]
     rules: Policy
 
@@ -240,8 +246,11 @@ class _Rounding:
         return self.flow[group, "all" if when == "before" else _stages(self.flow)[0]]
 
     def _value(self, e: Estimate, value: float, n: int) -> float | None:
+        if e.measure == "smd" and self.step is None:
+            # What there was before is counted exactly elsewhere.
+            return _up(value, _STEPS[0]) if e.subgroup == "before" else None
         if e.measure == "smd":
-            return _up(value, self.step)
+            return _up(value, self.step or _STEPS[0])
         if e.measure == "ess":
             return self._worth(e, value, n)
         if e.measure in ("mean", "std_dev") and self._is_share(e):
@@ -285,8 +294,9 @@ class _Rounding:
         kept, dropped = _exact(self.exact, group)
         if few(dropped, rules):
             return self._share(term, group, "before", whole)
-        if rules.round_to > 1:
-            return min(1.0, rounded(mean * n, base) / n)
+        if rules.round_to > 1 or n != kept:
+            # So many are given as in the other arm, of which few were dropped.
+            return min(1.0, rounded(mean * n, coarse(rules)) / n)
         every = round((first.estimate or 0.0) * (kept + dropped))
         with_it = round(mean * kept)
         lost_of = (every - with_it, dropped - (every - with_it))
@@ -333,7 +343,7 @@ def _planned(block: BalancingBlock) -> set[str]:
     return {f"{number:g}" for number in numbers}
 
 
-def _protection(exact: CountTable, step: float, rules: Policy) -> list[Check]:
+def _protection(exact: CountTable, step: float | None, rules: Policy) -> list[Check]:
     """Say what was done to the numbers of a design, and how far they may be off."""
     lost = [_exact(exact, group)[1] for group in ARMS.codes]
     said = []
@@ -344,7 +354,13 @@ def _protection(exact: CountTable, step: float, rules: Policy) -> list[Check]:
             f"Where {rules.suppress_up_to} cases of an arm or fewer were dropped, numbers of those "
             "kept are given as those of all."
         )
-    said.append(f"Standardised mean differences are rounded up to the next {step:g}.")
+    if step is None:
+        said.append(
+            "Standardised mean differences after adjustment are not shown: with so few cases they "
+            "would tell who was dropped."
+        )
+    else:
+        said.append(f"Standardised mean differences are rounded up to the next {step:g}.")
     return [Check(name="design", text=" ".join(said))]
 
 
