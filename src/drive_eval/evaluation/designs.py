@@ -280,13 +280,14 @@ def _whose(design: Design) -> str:
 
 def _covariate_cells(block: BalancingBlock, design: Design, units: pd.DataFrame) -> list[Check]:
     """Find each covariate's smallest count of arm by category, before and after, for the gate."""
-    kept = units.loc[design.table.index[design.table["weight"] > 0]]
     return [
         Check(
             name="covariate_cells",
-            statistic=float(min(smallest_count(rows, name) for rows in (units, kept))),
+            group=when,
+            statistic=float(smallest_count(rows, name)),
             text=name,
         )
+        for when, rows in (("before", units), ("after", units.loc[_kept(design)]))
         for name in block.covariates
     ]
 

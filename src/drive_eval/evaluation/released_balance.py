@@ -81,11 +81,7 @@ def release_balance(block: BalancingBlock, result: ResultSet, rules: Policy) -> 
     flow = _released_flow(block, result.tables[0], rules)
     overlap = [_released_overlap(table, flow, result, rules) for table in result.tables[1:]]
     step = _step(result.tables[0], flow, rules)
-    small = {
-        c.text
-        for c in result.checks
-        if c.name == "covariate_cells" and few(int(c.statistic or 0), rules)
-    }
+    small = _small(result, rules)
     rounding = _Rounding(
         found={(e.measure, e.term, e.group, e.subgroup): e for e in result.estimates},
         exact=result.tables[0],
@@ -105,6 +101,22 @@ def release_balance(block: BalancingBlock, result: ResultSet, rules: Policy) -> 
             text = text.format(cases=_CASES.get(block.estimand, "cases"))
             checks.append(dataclasses.replace(check, statistic=None, threshold=None, text=text))
     return ResultSet(estimates=estimates, checks=tuple(checks), tables=(flow, *overlap))
+
+
+def _small(result: ResultSet, rules: Policy) -> set[str]:
+    """Return the covariates with few cases in a category, or few away from the commonest value.
+
+    Beside exact counts the limit before is higher, so that it is not the limit after that tells
+    how few were dropped.
+    """
+    exact = result.tables[0]
+    dropped = rules.round_to <= 1 and any(_exact(exact, group)[1] for group in ARMS.codes)
+    most = {"before": rules.suppress_up_to * (2 if dropped else 1), "after": rules.suppress_up_to}
+    return {
+        check.text
+        for check in result.checks
+        if check.name == "covariate_cells" and (check.statistic or 0) <= most[check.group]
+    }
 
 
 # Counts
