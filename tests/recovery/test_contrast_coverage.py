@@ -240,9 +240,11 @@ def test_a_few_areas(inside, outside, few):
             rejected.append(p is not None and p <= 0.05)
     error = math.sqrt(0.05 * 0.95 / len(rejected))
     known = [hit for hit in hits if hit is not None]
+    limited = [hit for hit in sandwich if hit is not None]  # none of two unequal areas
     print(  # noqa: T201
         f"  {inside} v {outside}, {few}: holds {np.mean(known):.3f} of {len(known)}, rejects "
-        f"{np.mean(rejected):.3f}; sandwich {np.mean([h for h in sandwich if h is not None]):.3f}"
+        f"{np.mean(rejected):.3f}; sandwich {np.mean(limited) if limited else math.nan:.3f} of "
+        f"{len(limited)}"
     )
     # Two areas against seven: the bootstrap is rough, as its check says.
     assert np.mean(rejected) <= (0.05 if few == "permutation" else 0.12) + 3 * error
@@ -262,3 +264,54 @@ def test_means_of_matched_cases():
         found = mean_contrast(design, outcome="incidents", covariates=COVARIATES)
         hits.append(holds(found.one(measure="mean_difference"), truth))
     judge(hits, 0.935, 0.97, "means, 1:1 with covariates")
+
+
+@pytest.mark.parametrize("how", ["standardised", "doubly robust", "weights, adjusted"])
+def test_missing_outcomes_of_one_arm(how):
+    # Half of the comparison's outcomes are lost by chance; the effect is 0 on average over all.
+    rng, hits = np.random.default_rng(29), []
+    shared = {"outcome": "score", "missing": "drop"}
+    for _ in range(DRAWS):
+        age = rng.normal(size=600)
+        arm = rng.random(600) < 1 / (1 + np.exp(-age))
+        score = age + arm * age + rng.normal(size=600)
+        score[~arm & (rng.random(600) < 0.5)] = np.nan
+        table = pd.DataFrame({"age": age, "arm": arm, "score": score})
+        if how == "standardised":
+            found = mean_contrast(table, **shared, treated="arm", covariates=["age"])
+        elif how == "doubly robust":
+            found = doubly_robust(table, **shared, treated="arm", covariates=["age"])
+        else:
+            design = matching.propensity_weights(
+                table, treated="arm", covariates=["age"], estimand="ate"
+            )
+            found = mean_contrast(design, **shared, covariates=["age"])
+        hits.append(holds(found.one(measure="mean_difference"), 0.0))
+    judge(hits, 0.94, 0.965, f"missing outcomes, {how}")
+
+
+@pytest.mark.parametrize(("inside", "outside"), [(3, 100), (5, 100), (8, 200)])
+def test_a_small_arm(inside, outside):
+    rng, hits = np.random.default_rng(30), []
+    arm = np.arange(inside + outside) < inside
+    for _ in range(3 * DRAWS):
+        table = pd.DataFrame({"arm": arm, "score": rng.normal(size=len(arm))})
+        found = mean_contrast(table, outcome="score", treated="arm")
+        hits.append(holds(found.one(measure="mean_difference"), 0.0))
+    judge(hits, 0.92, 0.965, f"{inside} against {outside}")
+
+
+@pytest.mark.parametrize("inside", [1, 2, 3, 5])
+@pytest.mark.filterwarnings("ignore::drive_eval.errors.DesignWarning")
+def test_a_few_of_many_areas_in_the_programme(inside):
+    rng, hits = np.random.default_rng(31), []
+    area = np.repeat(np.arange(11 + inside), 25)
+    for _ in range(DRAWS):
+        score = rng.normal(0, 0.5, 11 + inside)[area] + rng.normal(size=len(area))
+        table = pd.DataFrame({"area": area, "arm": area < inside, "score": score})
+        found = mean_contrast(table, outcome="score", treated="arm", cluster="area")
+        hits.append(holds(found.one(measure="mean_difference"), 0.0))
+    if inside == 1:
+        assert set(hits) == {None}
+    else:
+        judge(hits, 0.935, 1.0, f"{inside} of {11 + inside} areas")

@@ -108,11 +108,13 @@ def risk_contrast(
         ``"HC3"``), of a `Weighted` ``"stacked"``; HC takes weights as known. Of a table HC1,
         and only where covariates are given; without them it replaces the score intervals.
     missing : {'refuse', 'drop'}
-        Whether rows without an outcome are an error or are left out and counted in the Check
-        ``missing_outcome``. Sets that lose a member stay, and weights are not made anew.
+        Whether rows without an outcome are an error or are dropped and counted in the Check
+        ``missing_outcome``. With covariates they stay in the population that is averaged over.
+        Sets that lose a member stay, and weights are not made anew.
     few : {'permutation', 'wild_bootstrap'}
         What is done when fewer than `few_areas` clusters were allocated, each as a whole.
     few_areas : int
+        Or fewer than half as many in one arm.
     rng : numpy Generator, optional
         For ``few="wild_bootstrap"``, or more than 20,000 arrangements.
     interactions : bool
@@ -169,18 +171,25 @@ def risk_contrast(
     G/(G − 1), as ``vcovCL`` of R ``sandwich`` does for a ``glm``; with `cluster` the variance
     is V(sets) + V(clusters) − V(both) (Cameron, Gelbach and Miller 2011). Where a comparison
     case may serve several programme cases, and for subclasses, HC3: contributions are divided
-    by one minus the row's leverage. So also for strata (``cem``) that are worth fewer than 40
+    by one minus the row's leverage. So also for strata (``cem``) that are worth fewer than 10
     equal ones beside covariates, or 3 without: covariates explain most of what a stratum's sum
-    is made of, and intervals from such sums are too narrow (Check ``few_strata``). With
+    is made of, and intervals from such sums are too narrow. Below 40 the Check ``few_strata``
+    fails, and ``cov="HC3"`` is the careful choice. With
     replacement, ``cov="sets"`` takes each pair for a row and clusters on sets and cases at once.
 
     *Weighted*: stacked estimating equations. Because the weights were estimated, row i also
     contributes ψᵢ·Σⱼ(∂wⱼ/∂γ)(yⱼ − p_a)/Σw, with ψᵢ its influence on their parameters γ;
     squares are summed over rows, or clusters with G/(G − 1).
 
-    *Table*: squares are summed over rows (HC1, normal quantiles) or clusters (CR1, t with
-    G − 1 degrees of freedom, G − 2 when whole clusters were allocated). Designs use t with the
-    effective sets (Kish) − 1, or Welch's degrees of freedom from the arms' effective sizes.
+    *Table*: squares are summed over rows (HC1, normal quantiles) or clusters (CR1). With t go
+    degrees of freedom of what both arms are worth (Kish): where whole clusters were allocated,
+    or rows are independent, Welch's, from each arm's effective clusters − 1, or effective cases
+    less the parameters fitted to it; else the clusters or effective sets of the arm that has
+    fewer − 1. An arm worth fewer than two gives no interval (Check ``no_interval``).
+
+    *Missing outcomes*, dropped: without covariates right if, within each arm, it is chance who
+    has none; with covariates if it is chance among cases of an arm that are alike in them, and
+    the outcome model is right. Their part in the population stays in the variance.
 
     Limits are symmetric on the logit scale for risks, the identity for the difference (cut at
     ±1) and the log for ratios. Where an arm has no outcome, or nothing else, or its clusters
@@ -354,7 +363,7 @@ def mean_contrast(
 
     Weighted least squares of the outcome on arm, covariates and, with `interactions`, their
     products; contributions and populations are those of `risk_contrast` with m_a linear.
-    Variance: of a table HC2, with t on n − k degrees of freedom, or clustered; of a `Matched`
+    Variance: of a table HC2, with Welch's degrees of freedom, or clustered; of a `Matched`
     G/(G − 1) · (n − 1)/(n − k) times the squares over matched sets, as ``vcovCL`` of R
     ``sandwich`` does for an ``lm``, or HC3; of a `Weighted` stacked. On an outcome of 0 and 1
     it is the linear probability model.
@@ -518,7 +527,8 @@ def doubly_robust(
 
     Row i contributes [qᵢ(m_a(xᵢ) − μ_a) + wᵢ(yᵢ − m_a(xᵢ))]/Σq and, if stacked, its influence
     on both models' coefficients times the slope of μ_a by them. Weights of a design that are
-    on another scale (stabilised) are normalised in each arm, and a Check says so.
+    on another scale (stabilised) are normalised in each arm, and a Check says so; so are those
+    of the cases with an outcome where others have none. A difference of risks is cut at ±1.
 
     Of a `Matched`, m_a is fitted with the matched weights. Its weighted residuals sum to zero
     in each arm, so that nothing is left to add: the estimate is g-computation among matched
