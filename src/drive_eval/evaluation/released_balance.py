@@ -361,7 +361,7 @@ def _protection(exact: CountTable, step: float | None, rules: Policy) -> list[Ch
     said = []
     if rules.round_to > 1:
         said.append(f"To protect people, counts and shares are rounded to {rules.round_to} cases.")
-    if rules.round_to > 1 or any(lost):
+    if any(lost):
         said.append(
             f"Where {rules.suppress_up_to} cases of an arm or fewer were dropped, numbers of those "
             "kept are given as those of all."
