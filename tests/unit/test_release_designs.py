@@ -297,7 +297,8 @@ def test_what_was_counted_is_cut_from_the_description(released):
             if name == "coarse":
                 assert "Strata with cases of one arm only were left out" in said
         names = {c.name for _, r in every_design(evaluation) for c in r.checks}
-        assert names == {"design", "estimand", "unmatched", "overlap", "parameters", "worst_smd"}
+        said = {"design", "estimand", "unmatched", "overlap", "parameters", "worst_smd"}
+        assert names == {*said, "effective_size"}
 
 
 def test_a_covariate_with_a_rare_category_is_hidden_with_its_score(tmp_path):

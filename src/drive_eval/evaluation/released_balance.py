@@ -35,12 +35,17 @@ _WORDS = {
     ("unmatched", False): "Some {cases} were dropped, so the effect is about those that were kept.",
     ("unmatched", True): "None of the {cases} was dropped.",
     ("overlap", False): (
-        "Many {cases} have a propensity score outside the range of the other arm: nobody like "
-        "them is there to be compared with."
+        "For many {cases} there is nobody like them in the other arm, or nobody left who was not "
+        "matched to others."
     ),
     ("overlap", True): (
-        "The propensity scores of all or nearly all {cases} lie within the range of the other arm."
+        "For all or nearly all {cases} there are cases like them in the other arm."
     ),
+    ("effective_size", False): (
+        "The weights leave an arm worth so few cases that a few of them decide the result, and "
+        "intervals from so few are too narrow."
+    ),
+    ("effective_size", True): "The weights leave each arm worth enough cases.",
     ("parameters", False): (
         "There are few cases for each parameter of the propensity score, so it may fit chance."
     ),
@@ -376,6 +381,15 @@ def _protection(exact: CountTable, step: float | None, rules: Policy) -> list[Ch
     return [Check(name="design", text=" ".join(said))]
 
 
+def _both_times(estimates: tuple[Estimate, ...]) -> list[tuple[Estimate, Estimate]]:
+    """Return each covariate's difference before and after, where both are shown."""
+    found: dict[str, dict[str, Estimate]] = {}
+    for e in estimates:
+        if e.measure == "smd" and e.estimate is not None and e.term != "propensity score":
+            found.setdefault(e.term, {})[e.subgroup] = e
+    return [(ends["before"], ends["after"]) for ends in found.values() if len(ends) == 2]
+
+
 def _worst(check: Check, exact: ResultSet, estimates: tuple[Estimate, ...]) -> Check:
     """Say how much imbalance remains among the covariates that may be shown, and if elsewhere."""
     limit = check.threshold or 0.0
@@ -401,6 +415,13 @@ def _worst(check: Check, exact: ResultSet, estimates: tuple[Estimate, ...]) -> C
             f"No covariate that is shown differs by more than {limit:g} standard deviations after "
             "adjustment."
         )
+    worse = [
+        f"{after.term} ({abs(before.estimate or 0.0):.2f} to {abs(after.estimate or 0.0):.2f})"
+        for before, after in _both_times(estimates)
+        if abs(after.estimate or 0.0) > max(limit / 2, abs(before.estimate or 0.0))
+    ]
+    if worse:
+        said.append(f"Less alike than before adjustment: {', '.join(worse[:8])}.")
     if elsewhere:
         said.append(f"A covariate with too few cases to be shown differs by more than {limit:g}.")
     elif len(known) < len(pairs):
