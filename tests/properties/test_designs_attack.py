@@ -21,7 +21,14 @@ from hypothesis import strategies as st
 from drive_eval.disclosure import POLICIES, Policy
 from drive_eval.evaluation import released_arms
 from drive_eval.evaluation.controlled import control_table
-from drive_eval.evaluation.released_arms import Arm, kept_of, linked, released_arm, sized
+from drive_eval.evaluation.released_arms import (
+    Arm,
+    kept_of,
+    lessened,
+    linked,
+    released_arm,
+    sized,
+)
 from drive_eval.evaluation.released_balance import _up
 from drive_eval.evaluation.released_effects import effects
 from drive_eval.results import CountTable, Estimate
@@ -104,13 +111,45 @@ def test_no_arm_tells_how_few_of_it_were_dropped(rules, kept, dropped):
 
 
 @pytest.mark.parametrize(
-    ("rules", "kept"), [(OPENSAFELY, range(6, 26)), (ONS, range(8, 26))], ids=["opensafely", "ons"]
+    ("rules", "name", "naive"),
+    [
+        pytest.param(OPENSAFELY, "few", lambda count, rules: False, id="only rounded"),
+        pytest.param(ONS, "lessened", lambda kept, every, rules: kept, id="as it is"),
+    ],
 )
-def test_the_attack_finds_an_arm_that_is_only_rounded(monkeypatch, rules, kept):
-    # Without the rule for a few dropped cases, rounding and exact counts give them away.
-    monkeypatch.setattr(released_arms, "few", lambda count, rules: False)
+def test_the_attack_finds_an_arm_without_its_protection(monkeypatch, rules, name, naive):
+    monkeypatch.setattr(released_arms, name, naive)
     with pytest.raises(AssertionError):
-        attack(rules, kept, range(11))
+        attack(rules, range(8, 26), range(14))
+
+
+@given(
+    whole=st.tuples(st.integers(60, 300), st.integers(60, 300)),
+    lost=st.tuples(st.integers(10, 25), st.integers(10, 25)),
+    one_more=st.booleans(),
+)
+@settings(deadline=None, max_examples=200)
+def test_two_designs_that_differ_by_one_case_do_not_tell_its_outcome(whole, lost, one_more):
+    """Beside exact counts: whatever the second design says, either outcome fits it."""
+    looks = set()
+    for extra in ((1, 0), (0, 1)):
+        for shift in range(10):
+            # Nobody knows where in its ten the first design lies.
+            first = (lost[0] + shift, lost[1] - min(shift, 9) + one_more)
+            second = (first[0] + extra[0], first[1] + extra[1])
+            looks.add(
+                (
+                    extra,
+                    *(
+                        lessened((whole[0] - c, whole[1] - d), whole, ONS)
+                        for c, d in (first, second)
+                    ),
+                )
+            )
+    seen = {}
+    for extra, *numbers in looks:
+        seen.setdefault(tuple(numbers), set()).add(extra)
+    assert any(len(outcomes) == 2 for outcomes in seen.values())
 
 
 def test_no_arm_of_real_size_beside_exact_counts_tells_how_few_of_it_were_dropped():

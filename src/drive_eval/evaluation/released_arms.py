@@ -2,8 +2,9 @@
 
 What a design keeps stands beside all cases of the arm, so that a subtraction gives those whom it
 drops. Where these are few, numbers of those kept are given as those of all, so that nothing can
-be subtracted; elsewhere they are rounded as the policy rounds, or, where it shows counts
-exactly, changed by as much as hides the small ones among those dropped.
+be subtracted; elsewhere they are rounded as the policy rounds. Where it shows counts exactly,
+the number of those dropped is rounded instead, and what is kept is what it leaves: designs that
+differ by a case or two would tell on each other otherwise.
 """
 
 from __future__ import annotations
@@ -18,7 +19,17 @@ from drive_eval.disclosure import safe_number
 if TYPE_CHECKING:
     from drive_eval.disclosure import Policy
 
-__all__ = ["Arm", "coarse", "few", "kept_of", "linked", "released_arm", "rounded", "sized"]
+__all__ = [
+    "Arm",
+    "coarse",
+    "few",
+    "kept_of",
+    "lessened",
+    "linked",
+    "released_arm",
+    "rounded",
+    "sized",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +94,10 @@ def kept_of(kept: int, dropped: int, rules: Policy) -> tuple[int | None, int | N
         return every, 0, every
     if few(dropped, rules):
         return every, None, every
-    return safe_number(kept, rules), safe_number(dropped, rules), every
+    if rules.round_to > 1:
+        return safe_number(kept, rules), safe_number(dropped, rules), every
+    lost = rounded(dropped, coarse(rules))
+    return max(every - lost, 0), lost, every
 
 
 def linked(kept: int, whole: int, ratio: int, rules: Policy) -> bool:
@@ -124,7 +138,7 @@ def released_arm(
     counted = math.isclose(risk, kept[0] / max(sum(kept), 1), rel_tol=1e-9, abs_tol=1e-12)
     dropped = sum(every) - sum(kept)
     rounds = rules.round_to > 1
-    base = coarse(rules) if rounds or None in shown else 1
+    base = coarse(rules) if rounds or dropped or None in shown else 1
     if few(dropped, rules):
         yes, no = shown
         if yes is None or no is None:
@@ -139,12 +153,11 @@ def released_arm(
             return None
         yes, no = found
     else:
-        yes, no = _changed_pair(kept, every, rules.suppress_up_to)
+        yes, no = lessened(kept, every, rules)
     if min(yes, no) < floor:
         return None
     n, events = yes + no, yes
     if not counted:
-        base = max(base, coarse(rules) if dropped else 1)
         events = rounded(risk * n, base)
     if not 0 < events < n:
         return None
@@ -168,14 +181,28 @@ def _rounded_pair(kept: tuple[int, int], rules: Policy) -> tuple[int, int] | Non
     return (rare, n - rare) if kept[0] <= kept[1] else (n - rare, rare)
 
 
-def _changed_pair(kept: tuple[int, int], every: tuple[int, int], most: int) -> tuple[int, int]:
-    """Give a small number of dropped cases the middle of the hidden range; all stay as many."""
+def lessened(kept: tuple[int, int], every: tuple[int, int], rules: Policy) -> tuple[int, int]:
+    """Take from exact counts what a design dropped, rounded; few are the middle of what is hidden.
+
+    Parameters
+    ----------
+    kept, every : (int, int)
+        With it and without, in the design and in the arm; more were dropped than few.
+    rules : Policy
+        One that shows counts exactly.
+
+    Examples
+    --------
+    >>> from drive_eval.disclosure import POLICIES
+    >>> lessened((107, 140), (110, 166), POLICIES["ons_acro"])
+    (105, 141)
+    """
     lost = [whole - part for part, whole in zip(kept, every, strict=True)]
-    middle = (most + 1) // 2
-    if lost[0] <= most:
-        yes = every[0] - middle
-    elif lost[1] <= most:
-        yes = every[0] - (sum(lost) - middle)
+    total, middle = rounded(sum(lost), coarse(rules)), (rules.suppress_up_to + 1) // 2
+    if few(lost[0], rules):
+        gone = middle
+    elif few(lost[1], rules):
+        gone = total - middle
     else:
-        yes = kept[0]
-    return yes, sum(kept) - yes
+        gone = min(rounded(lost[0], coarse(rules)), total)
+    return every[0] - gone, every[1] - (total - gone)

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING
 
 from drive_eval import disclosure
 from drive_eval.evaluation.controlled import HIDDEN, two_digits, without_numbers
-from drive_eval.evaluation.released_arms import coarse, few, kept_of, linked, rounded
+from drive_eval.evaluation.released_arms import (
+    coarse,
+    few,
+    kept_of,
+    lessened,
+    linked,
+    rounded,
+)
 from drive_eval.results import Check, CountTable, ResultSet
 from drive_eval.vocabulary import ARMS
 
@@ -311,18 +318,12 @@ class _Rounding:
         kept, dropped = _exact(self.exact, group)
         if few(dropped, rules):
             return self._share(term, group, "before", whole)
-        if rules.round_to > 1 or n != kept:
+        if rules.round_to > 1 or n != kept_of(kept, dropped, rules)[0]:
             # So many are given as in the other arm, of which few were dropped.
             return min(1.0, rounded(mean * n, coarse(rules)) / n)
-        every = round((first.estimate or 0.0) * (kept + dropped))
-        with_it = round(mean * kept)
-        lost_of = (every - with_it, dropped - (every - with_it))
-        middle = (rules.suppress_up_to + 1) // 2
-        if few(lost_of[0], rules):
-            with_it = every - middle
-        elif few(lost_of[1], rules):
-            with_it = every - (dropped - middle)
-        return min(1.0, max(0, with_it) / n)
+        with_it, every = round(mean * kept), round((first.estimate or 0.0) * (kept + dropped))
+        found, _ = lessened((with_it, kept - with_it), (every, kept + dropped - every), rules)
+        return min(1.0, max(0, found) / n)
 
 
 def _up(value: float, step: float) -> float:
@@ -364,8 +365,8 @@ def _protection(exact: CountTable, step: float | None, rules: Policy) -> list[Ch
     """Say what was done to the numbers of a design, and how far they may be off."""
     lost = [_exact(exact, group)[1] for group in ARMS.codes]
     said = []
-    if rules.round_to > 1:
-        said.append(f"To protect people, counts and shares are rounded to {rules.round_to} cases.")
+    if rules.round_to > 1 or any(lost):
+        said.append(f"To protect people, counts and shares are rounded to {coarse(rules)} cases.")
     if any(lost):
         said.append(
             f"Where {rules.suppress_up_to} cases of an arm or fewer were dropped, numbers of those "
