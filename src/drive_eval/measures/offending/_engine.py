@@ -1,0 +1,136 @@
+"""The doors to pandas, Polars, DuckDB and Spark: what is read, and how it comes back.
+
+Everything above this file sees whole numbers of days and plain pandas tables. What differs
+between the engines (types of ids, dates, where a small table must live to be joined) is dealt
+with here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from drive_eval.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy.typing as npt
+
+    Days = npt.NDArray[np.int64]
+
+__all__ = [
+    "Frame",
+    "bring",
+    "collect",
+    "day_number",
+    "days_of",
+    "ids_of",
+    "open_table",
+]
+
+Frame = nw.LazyFrame[Any]
+
+_SPARK = (nw.Implementation.PYSPARK, nw.Implementation.PYSPARK_CONNECT)
+_ENGINES = (nw.Implementation.PANDAS, nw.Implementation.POLARS, nw.Implementation.DUCKDB, *_SPARK)
+
+
+def open_table(table: Any, name: str, columns: Iterable[str]) -> Frame:
+    """Read a table of any engine, without moving it, and see that its columns are there."""
+    try:
+        opened: Any = nw.from_native(table)
+    except TypeError as error:
+        raise DataError(
+            f"{name} is no table that can be read. Give a pandas or Polars table, a DuckDB "
+            "relation or a Spark table."
+        ) from error
+    if isinstance(opened, nw.DataFrame) and opened.implementation.is_pyarrow():
+        opened = nw.from_native(opened.to_pandas())
+    if opened.implementation not in _ENGINES:
+        raise DataError(
+            f"{name} is a table of an engine that is not supported here. Give a pandas or Polars "
+            "table, a DuckDB relation or a Spark table."
+        )
+    known = opened.collect_schema().names()
+    missing = [column for column in columns if column not in known]
+    if missing:
+        raise DataError(
+            f'no column "{column}" in {name}.{did_you_mean(column, known)}' for column in missing
+        )
+    lazy: Frame = opened.lazy()
+    return lazy
+
+
+def day_number(frame: Frame, column: str, name: str) -> nw.Expr:
+    """Count the days from 1970-01-01 to the civil day of a column without missing values.
+
+    Engines disagree on how a date turns into a number (time zones, units, types), but not on
+    its year, month and day; the rest is arithmetic on whole numbers.
+    """
+    kind = frame.collect_schema()[column]
+    if kind.is_integer():
+        return nw.col(column).cast(nw.Int64)
+    if not isinstance(kind, nw.Date | nw.Datetime):
+        raise DataError(
+            f'the column "{column}" of {name} holds neither dates nor whole numbers of days. Turn '
+            "it into dates when the table is read."
+        )
+    at = nw.col(column)
+    year, month, day = (part.cast(nw.Int64) for part in (at.dt.year(), at.dt.month(), at.dt.day()))
+    # The year begins in March, so that the leap day is its last.
+    late = month <= 2
+    year = nw.when(late).then(year - 1).otherwise(year)
+    month = nw.when(late).then(month + 9).otherwise(month - 3)
+    century = year // 400
+    of_century = year - century * 400
+    of_year = (153 * month + 2) // 5 + day - 1
+    leap = of_century // 4 - of_century // 100
+    return century * 146_097 + of_century * 365 + leap + of_year - 719_468
+
+
+def days_of(frame: Frame, column: str, name: str, *, key: str) -> pd.Series[Any]:
+    """Return the day numbers of a small table's column by key; rows without a date are absent."""
+    dated = frame.filter(~nw.col(column).is_null())
+    found = collect(dated.select(key, day=day_number(frame, column, name)))
+    return pd.Series(found["day"].to_numpy(np.int64), index=found[key])
+
+
+def ids_of(frame: Frame, column: str, name: str, *, whole: bool) -> nw.Expr:
+    """Give ids one type: whole numbers if both tables have them, or else text."""
+    kind = frame.collect_schema()[column]
+    if kind.is_float():
+        raise DataError(
+            f'the column "{column}" of {name} holds decimal numbers, as ids become when one is '
+            "blank. Read it as text."
+        )
+    if kind.is_integer():
+        return nw.col(column).cast(nw.Int64 if whole else nw.String)
+    return nw.col(column) if isinstance(kind, nw.String) else nw.col(column).cast(nw.String)
+
+
+def bring(table: pd.DataFrame, like: Frame) -> Frame:
+    """Put a small table where a large one is, so that the two can be joined there."""
+    if like.implementation.is_pandas():
+        return nw.from_native(table).lazy()
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    if like.implementation.is_polars():
+        return nw.from_arrow(arrow, backend="polars").lazy()
+    native = like.to_native()
+    if like.implementation.is_duckdb():
+        # A relation only joins relations of its own connection; it is reached through itself,
+        # and DuckDB finds the table by the name of the variable.
+        brought = native.query("relation_of_events", "SELECT * FROM arrow")
+    else:
+        brought = native.sparkSession.createDataFrame(arrow)
+    there: Frame = nw.from_native(brought)
+    return there
+
+
+def collect(frame: Frame, sort: Sequence[str] = ()) -> pd.DataFrame:
+    """Fetch a result as a pandas table; engines give rows in any order, so sort by key."""
+    found = frame.collect().to_pandas()
+    return found.sort_values(list(sort), ignore_index=True) if sort else found
