@@ -546,7 +546,7 @@ def _hazard_seen(rows: Rows, point: Point, g: Array | None = None) -> Array:
     grown = np.concatenate([[0.0], np.cumsum(tilt * point.c)])
     seen = grown[rows.last] - grown[rows.first]
     seen[rows.events] -= (tilt * point.cf)[rows.cell]
-    return seen
+    return np.asarray(seen)
 
 
 def information(rows: Rows, point: Point, g: Array | None = None) -> Array:
