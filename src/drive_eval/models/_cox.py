@@ -37,7 +37,7 @@ Transform: TypeAlias = Literal["km", "rank", "identity", "log"]
 
 TIES: tuple[Ties, ...] = ("efron", "breslow")
 TRANSFORMS: tuple[Transform, ...] = ("km", "rank", "identity", "log")
-_SAME_TIME = 1e-12  # times that differ by less than this share of the longest are one time
+SAME_TIME = 1e-12  # times that differ by less than this share of the longest are one time
 # Rows multiplied at once: they stay in the cache, and the product is too small for the threads
 # of the linear algebra library, which wait for each other far longer than it takes.
 _CHUNK = 1 << 11
@@ -425,7 +425,7 @@ def _same_times(stop: Array, start: Array | None) -> tuple[Array, Array | None]:
     if (times == np.rint(times)).all():
         return stop, start
     known = np.unique(times)
-    apart = np.diff(known) > _SAME_TIME * np.abs(known[[0, -1]]).max()
+    apart = np.diff(known) > SAME_TIME * np.abs(known[[0, -1]]).max()
     if apart.all():
         return stop, start
     leader = known[np.append(True, apart)]

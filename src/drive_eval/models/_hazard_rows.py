@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from drive_eval.errors import DataError, DesignError, DesignWarning, did_you_mean
 from drive_eval.models import _clusters
 from drive_eval.models._clusters import Effect
+from drive_eval.models._cox import SAME_TIME
 from drive_eval.models._design import Matched, Weighted
 from drive_eval.models._regression import Design, arms, column, design_matrix, numbers
 from drive_eval.models._regression import clusters as codes_of
@@ -281,7 +282,8 @@ def histories(who: Codes, start: Array, stop: Array, happened: Flags) -> tuple[C
     order = np.lexsort((start, who))
     person, begins, ends = who[order], start[order], stop[order]
     first = np.append(True, person[1:] != person[:-1])
-    over = ~first[1:] & (begins[1:] < ends[:-1])
+    rounding = SAME_TIME * float(np.abs(stop).max())
+    over = ~first[1:] & (begins[1:] < ends[:-1] - rounding)
     if over.any():
         concerned = len(np.unique(person[1:][over]))
         raise DataError(
@@ -302,15 +304,17 @@ def histories(who: Codes, start: Array, stop: Array, happened: Flags) -> tuple[C
     return found, begun
 
 
-def refuse_split_persons(who: Codes, clusters: Codes, cluster: str) -> None:
-    """Refuse clusters that hold some rows of a person and not others."""
-    pairs = np.unique(np.column_stack([who, clusters]), axis=0)
-    split = len(pairs) - (int(who.max()) + 1)
-    if split:
+def persons_by_cluster(who: Codes, clusters: Codes, cluster: str) -> Codes:
+    """Return how many persons each cluster holds; a person in several is refused."""
+    home = np.empty(int(who.max()) + 1, dtype=np.int64)
+    home[who] = clusters
+    astray = np.flatnonzero(home[who] != clusters)
+    if len(astray):
         raise DataError(
-            f'{split} times a person has rows in more than one cluster of "{cluster}"; a cluster '
-            "holds whole persons."
+            f"{len(np.unique(who[astray]))} persons have rows in more than one cluster of "
+            f'"{cluster}"; a cluster holds whole persons.'
         )
+    return np.bincount(home)
 
 
 def causes(table: pd.DataFrame, name: str, wanted: object) -> tuple[Flags, Flags, str]:
@@ -417,16 +421,17 @@ def estimates(
 def _counts(sample: Sample, happened: Flags, term: str) -> dict[str, int]:
     t = sample.t
     if t is None or term != sample.treated:
-        return {
-            "n": len(np.unique(sample.units)),
-            "n_events": int(happened[sample.counted].sum()),
-        }
+        return {"n": _distinct(sample.units), "n_events": int(happened[sample.counted].sum())}
     found = {}
     for arm, suffix in ((t, ""), (~t, "_reference")):
         inside = arm & sample.counted
-        found[f"n{suffix}"] = len(np.unique(sample.units[inside]))
+        found[f"n{suffix}"] = _distinct(sample.units[inside])
         found[f"n_events{suffix}"] = int(happened[inside].sum())
     return found
+
+
+def _distinct(codes: Codes) -> int:
+    return int(np.count_nonzero(np.bincount(codes)))
 
 
 def terms(names: Sequence[str]) -> dict[str, list[int]]:

@@ -405,7 +405,6 @@ def recurrent(
     starts, stops = rows.intervals(sample.table, start, stop)
     happened = flags(sample.table, event, "event")
     who = codes_of(sample.table, person, "person")
-    rows.refuse_split_persons(who, sample.clusters[0], cluster or person)
     sample = replace(sample, units=who)
     number, begun = rows.histories(who, starts, stops, happened)
     baseline = rows.strata(sample.table, strata)
@@ -423,9 +422,11 @@ def recurrent(
         checks = _history_checks(number, happened, events_per_stratum)
         baseline = rows.crossed(number, baseline)
     design = rows.covariates(sample, covariates)
-    persons = np.unique(np.column_stack([sample.clusters[0], sample.units]), axis=0)[:, 0]
     law = rows.law(
-        sample, sizes=[np.bincount(persons)], parameters=len(design.names), fewest=min_clusters
+        sample,
+        sizes=[rows.persons_by_cluster(sample.units, sample.clusters[0], cluster or person)],
+        parameters=len(design.names),
+        fewest=min_clusters,
     )
     fit = _cox.fit(
         stops,
