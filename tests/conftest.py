@@ -175,7 +175,8 @@ def _check_matched(
     assert (weight > 0).all()
     _check_sets(design, kept, programme, weight)
     if design.pairs is not None:
-        _check_pairs(design, table, arm, ratio, replace, list(exact), unit, line, width)
+        agree = [exact] if isinstance(exact, str) else list(exact)
+        _check_pairs(design, table, arm, ratio, replace, agree, unit, line, width)
 
     # What is said of it
     if design.estimand in ("att", "atm"):

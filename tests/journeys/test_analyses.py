@@ -29,7 +29,7 @@ def copies(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("name", [path.name for path in ANALYSES])
 def test_run_py_makes_the_report(copies, name, capsys):
     runpy.run_path(str(copies / name / "run.py"))
-    report = Path(capsys.readouterr().out.strip())
+    report = Path(capsys.readouterr().out.strip().splitlines()[-1])
     assert report.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert len((ROOT / "analyses" / name / "run.py").read_text().splitlines()) <= 12
     assert (ROOT / "analyses" / name / "protocol.md").exists()

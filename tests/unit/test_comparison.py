@@ -215,10 +215,11 @@ def test_fewer_clusters_than_asked_for_are_warned_of():
     assert contrast(table, cluster="area", min_clusters=20).check("clusters").passed
 
 
-def test_under_ten_areas_allocated_whole_are_refused():
+def test_under_ten_areas_allocated_whole_are_rearranged_not_sandwiched():
     table = people(28, 80, 48, 80, area=np.arange(160) // 20)
-    with pytest.raises(DesignError, match="only 8 clusters were allocated, each as a whole"):
-        contrast(table, cluster="area")
+    found = contrast(table, cluster="area").one(measure="risk_difference")
+    assert "all 70 arrangements of the 8 clusters" in found.method
+    assert found.std_error is None
     mixed = table.assign(area=np.arange(160) % 8)
     assert contrast(mixed, cluster="area", min_clusters=8).one(measure="risk_ratio").estimate < 1
 

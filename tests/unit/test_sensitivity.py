@@ -46,10 +46,11 @@ def both(found):
 
 def test_an_e_value_keeps_what_its_estimate_was_about():
     ratio = contrast(20, 80, 40, 80).one(measure="risk_ratio")
-    point, limit = e_value(ratio).estimates
+    point, limit = e_value(dataclasses.replace(ratio, term="main")).estimates
     assert (point.measure, limit.measure) == ("e_value", "e_value_limit")
     for found in (point, limit):
-        assert (found.outcome, found.term, found.n) == ("abuse", "risk_ratio", 80)
+        assert (found.outcome, found.term, found.n) == ("abuse", "main", 80)
+        assert found.method == "E-value of the risk ratio (VanderWeele and Ding)"
         assert (found.contrast, found.claim) == ("programme v comparison", "associational")
         assert found.std_error is found.conf_low is found.p_value is None
     assert point.estimate == approx(2 + math.sqrt(2))
@@ -126,9 +127,10 @@ def test_a_percent_reduction_goes_back_to_its_ratio():
     ratio = contrast(20, 80, 40, 80).one(measure="risk_ratio")
     found = e_value(ratio.percent_reduction())
     assert both(found) == approx(both(e_value(ratio)))
-    assert found.estimates[0].term == "risk_ratio"
+    assert found.estimates[0].method.startswith("E-value of the risk ratio")
+    assert found.estimates[0].term == ""
     itt = dataclasses.replace(ratio, measure="rate_ratio", term="itt").percent_reduction()
-    assert e_value(itt).estimates[0].term == "itt (rate_ratio)"
+    assert e_value(itt).estimates[0].term == "itt"
     hazard = dataclasses.replace(ratio, measure="hazard_ratio").percent_reduction()
     assert both(e_value(hazard, common=True)) == approx(
         both(e_value(dataclasses.replace(ratio, measure="hazard_ratio"), common=True))
@@ -250,6 +252,20 @@ def test_a_time_term_of_a_model_is_refused():
         e_value(model.one(term="after"))
 
 
+@pytest.mark.parametrize(
+    "term",
+    ["after[T.True]", "C(time_point)[T.exit]", "treated:after", "time_point[T.follow_up_6m]"],
+)
+def test_time_terms_are_known_however_a_formula_writes_them(term):
+    with pytest.raises(DesignError, match="sets time points against each other"):
+        e_value(between("odds_ratio", 0.5, term=term), common=True)
+
+
+@pytest.mark.parametrize("term", ["matched after trimming", "treated", "main", "site[T.exit road]"])
+def test_a_design_may_have_any_name(term):
+    assert e_value(between("risk_ratio", 0.5, term=term)).estimates[0].term == term
+
+
 def test_the_arms_of_a_difference_in_differences_are_refused():
     rows = [
         (f"{arm}{i}", arm, when, i < cut)
@@ -356,7 +372,7 @@ def test_the_rule_for_zeros_is_stated(zeros, text):
 
 
 def test_the_sentence_says_how_large_a_bias_would_have_to_be():
-    text = rosenbaum_bounds(favour=110, against=12).check("gamma_at_alpha").text
+    text = rosenbaum_bounds(favour=110, against=12).check("rosenbaum").text
     assert "differ by a factor of 5.47 in their odds of being in the programme" in text
     assert "could be 0.05; it is 2.73e-21 if nothing hidden is at work" in text
     assert text.endswith("not whether there is one.")
@@ -369,7 +385,7 @@ def test_a_finding_that_is_none_has_no_gamma_and_a_reason():
         rosenbaum_bounds(matched(NUMBERS), outcome="harm", alternative="greater"),
     ):
         assert found.one(measure="gamma_at_alpha").estimate is None
-        assert "there is no finding to put in doubt" in found.check("gamma_at_alpha").text
+        assert "there is no finding to put in doubt" in found.check("rosenbaum").text
 
 
 def test_subclasses_are_refused():
@@ -414,6 +430,31 @@ def test_what_the_bounds_need_is_asked():
         rosenbaum_bounds(table, programme="a", comparison="c")
     with pytest.raises(DataError, match="1 of 10 rows have no value"):
         rosenbaum_bounds(table.replace({"a": {3: np.nan}}), programme="a", comparison="b")
+
+
+def test_pairs_without_an_outcome_are_left_out_whole_and_counted():
+    lacking = [(np.nan, 1), (0, np.nan), (np.nan, np.nan)]
+    whole = rosenbaum_bounds(matched(NUMBERS), outcome="harm")
+    found = rosenbaum_bounds(matched([*lacking, *NUMBERS]), outcome="harm", missing="drop")
+    assert both(found) == both(whole)
+    assert found.estimates[0].n == 10
+    text = "3 of 13 pairs lack an outcome and were left out as a whole."
+    assert found.check("missing_outcome").text == text
+    table = pd.DataFrame([*lacking, *NUMBERS], columns=["a", "b"])
+    columns = {"programme": "a", "comparison": "b"}
+    again = rosenbaum_bounds(table, **columns, missing="drop")
+    assert both(again) == both(whole)
+    assert again.check("missing_outcome").statistic == 3
+    with pytest.raises(DataError, match="2 of 13 rows have no value in column .a."):
+        rosenbaum_bounds(table, **columns)
+    with pytest.raises(DataError, match='no column "c"'):
+        rosenbaum_bounds(table, programme="a", comparison="c", missing="drop")
+    with pytest.raises(DataError, match='no column "harms"'):
+        rosenbaum_bounds(matched(NUMBERS), outcome="harms", missing="drop")
+    with pytest.raises(DataError, match="the table has no rows"):
+        rosenbaum_bounds(table.head(3), **columns, missing="drop")
+    with pytest.raises(DesignError, match='"dropped" is no rule for missing outcomes. Nearest'):
+        rosenbaum_bounds(table, **columns, missing="dropped")
 
 
 @pytest.mark.parametrize("bad", [{"favour": -1, "against": 2}, {"favour": 2, "against": 1.5}])

@@ -16,7 +16,7 @@ from drive_eval.evaluation.contrasts import (
     refused_rows,
     smallest_cell,
 )
-from drive_eval.evaluation.designs import CRUDE, design_contrasts, hidden_cause
+from drive_eval.evaluation.designs import CRUDE, design_contrasts, hidden_cause, pair_bounds
 from drive_eval.measures.case_table import behaviour_rows, perceived_change_rows
 from drive_eval.models import comparison, prepost
 from drive_eval.plan import outcome_names
@@ -224,16 +224,20 @@ def _by_design(
     }
     _claim, check = between_arms_claim(plan, shares)
     both = rows["used_before"].notna() & rows["used_after"].notna()
+    rows = rows.assign(used_after=rows["used_after"].where(both))
     found = design_contrasts(
         plan,
         designs,
-        rows.assign(used_after=rows["used_after"].where(both)),
+        rows,
         column="used_after",
         labels=labels,
         contrast="programme v comparison, after",
     )
     hidden = hidden_cause(None, found, next(iter(designs)))
-    return merge([ResultSet(checks=(check,)), found, hidden], outcome=str(labels["outcome"]))
+    bounds = pair_bounds(plan, designs, rows["used_after"], labels)
+    return merge(
+        [ResultSet(checks=(check,)), found, hidden, bounds], outcome=str(labels["outcome"])
+    )
 
 
 def without_lone_arm(result: ResultSet) -> ResultSet:

@@ -13,7 +13,7 @@ from drive_eval.evaluation.contrasts import (
     refused_rows,
     smallest_cell,
 )
-from drive_eval.evaluation.designs import design_contrasts, hidden_cause
+from drive_eval.evaluation.designs import design_contrasts, hidden_cause, pair_bounds
 from drive_eval.measures.case_table import binary_rows
 from drive_eval.models import comparison, prepost
 from drive_eval.results import Check, CountTable, ResultSet
@@ -87,9 +87,11 @@ def _by_design(
     labels = {"outcome": outcome.name, "unit": plan.design.unit, "reporter": outcome.reporter}
     _claim, check = between_arms_claim(plan, missing_shares)
     found = design_contrasts(plan, designs, rows, column="outcome", labels=labels)
-    hidden = hidden_cause(outcome, found, next(iter(designs)))
-    first = ResultSet(checks=(check,))
-    return merge([first, found, hidden], outcome=outcome.name)
+    parts = [ResultSet(checks=(check,)), found]
+    parts.append(hidden_cause(outcome, found, next(iter(designs))))
+    if not outcome.negative:
+        parts.append(pair_bounds(plan, designs, rows["outcome"], labels))
+    return merge(parts, outcome=outcome.name)
 
 
 def binary_estimates(

@@ -107,8 +107,14 @@ def refused_rows(
 
 
 def smallest_count(rows: pd.DataFrame, name: str) -> int:
-    """Return the smallest count of arm by category; of an arm, where there are many values."""
-    if _many_values(rows[name]):
+    """Return the smallest count of arm by category; of an arm, for numbers.
+
+    The mean of two values is a count, and so are shares of categories; the mean of three
+    numbers or more gives none of them back.
+    """
+    values = rows[name]
+    numbers = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if numbers and values.nunique() > 2:
         return int(rows.groupby("group", observed=True).size().min())
     return int(pd.crosstab(rows["group"], rows[name]).to_numpy().min())
 

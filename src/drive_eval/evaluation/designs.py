@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from drive_eval.errors import DesignError, DesignWarning, did_you_mean
-from drive_eval.evaluation.contrasts import merge, null_result, smallest_count
+from drive_eval.errors import DesignError, DesignWarning, UndefinedResultError, did_you_mean
+from drive_eval.evaluation.contrasts import merge, null_result, smallest_cell, smallest_count
 from drive_eval.models import comparison, matching, sensitivity
 from drive_eval.plan import BALANCING_METHODS
 from drive_eval.results import Check, CountTable, ResultSet
@@ -41,11 +41,13 @@ _BINS = 10
 __all__ = [
     "CONTRAST",
     "CRUDE",
+    "adjusted_for",
     "balance_result",
     "balancing_faults",
     "design_contrasts",
     "hidden_cause",
     "make_designs",
+    "pair_bounds",
     "with_outcome",
     "with_term",
 ]
@@ -141,23 +143,18 @@ def make_designs(plan: Plan, units: pd.DataFrame) -> dict[str, Design]:
     designs = {}
     faults = []
     for block in plan.balancing:
-        names = dict.fromkeys(
-            ("perpetrator_id", "group", *block.covariates, *block.exact, *_id_columns(units))
-        )
+        names = dict.fromkeys(("perpetrator_id", "group", *block.covariates, *block.exact))
+        table = units[list(names)].assign(person=units["perpetrator_id"])
         try:
             with warnings.catch_warnings():
                 # What a warning says stands among the design's checks, which the report shows.
                 warnings.simplefilter("ignore", DesignWarning)
-                designs[block.name] = _made(block, units[list(names)])
+                designs[block.name] = _made(block, table)
         except DesignError as refusal:
             faults.append(f'[[balancing]] "{block.name}": {refusal}')
     if faults:
         raise DesignError("\n".join(faults))
     return designs
-
-
-def _id_columns(units: pd.DataFrame) -> list[str]:
-    return [name for name in ("unit_id", "case_id") if name in units]
 
 
 def _made(block: BalancingBlock, table: pd.DataFrame) -> Design:
@@ -175,7 +172,7 @@ def _made(block: BalancingBlock, table: pd.DataFrame) -> Design:
             caliper_scale=block.caliper_scale,
             exact=block.exact,
             order=block.order,
-            unit="perpetrator_id",
+            unit="person",
             rng=np.random.default_rng(block.seed) if block.order == "random" else None,
             **shared,
         )
@@ -218,15 +215,36 @@ def balance_result(
         and line not in [check.text for check in design.balance.checks]
     ]
     checks = [Check(name="design", text=line) for line in design.sentences]
+    if block.method in ("subclass", "cem"):
+        text = (
+            "What still differs within classes is taken out of the contrast: the outcome model "
+            "holds the covariates as well."
+        )
+        checks.append(Check(name="design", text=text))
     checks += [Check(name="design_counts", text=line) for line in counted]
     checks.append(Check(name="estimand", text=ESTIMANDS[design.estimand]))
-    tables = [dataclasses.replace(design.flow, name=f"matching:{block.name}", unit=unit)]
+    tables = [dataclasses.replace(_flow(block, design), name=f"matching:{block.name}", unit=unit)]
     if design.score is not None:
         tables.append(_overlap_table(block, design, units["group"], unit))
     return ResultSet(
         estimates=tuple(dataclasses.replace(e, unit=unit) for e in design.balance.estimates),
         checks=(*checks, *design.balance.checks, *_covariate_cells(block, design, units)),
         tables=tuple(tables),
+    )
+
+
+def _flow(block: BalancingBlock, design: Design) -> CountTable:
+    """Return the flow; without a line of those trimmed where the design trims nobody."""
+    if BALANCING_METHODS[block.method][0] == "matched" or block.trim:
+        return design.flow
+    kept = {c.key: c.count or 0 for c in design.flow.cells if c.key[1] == "weighted"}
+    return CountTable.from_counts(
+        name=design.flow.name,
+        title=design.flow.title,
+        unit=design.flow.unit,
+        dimensions=design.flow.dimensions,
+        counts=kept,
+        totals={(group, "all"): [(group, stage)] for group, stage in kept},
     )
 
 
@@ -333,10 +351,11 @@ def design_contrasts(
     ]
     parts[0] = dataclasses.replace(parts[0], checks=_refusals(parts[0]), assumptions=())
     for name, design in designs.items():
+        adjusted = adjusted_for(plan, name)
         found = _tried(
-            lambda design=design: comparison.risk_contrast(  # type: ignore[misc]
+            lambda design=design, adjusted=adjusted: comparison.risk_contrast(  # type: ignore[misc]
                 with_outcome(design, rows[column]),
-                covariates=list(plan.comparison.covariates) or None,
+                covariates=adjusted or None,
                 missing="drop",
                 **shared,
             ),
@@ -346,15 +365,20 @@ def design_contrasts(
         found = with_term(found, name)
         if name != next(iter(designs)):
             found = dataclasses.replace(found, checks=_refusals(found), assumptions=())
-        parts += [found, _outcome_cells(name, design, known, column)]
+        parts += [found, _outcome_cells(name, design, known, column, adjusted)]
     return merge(parts, outcome=str(labels["outcome"]))
 
 
-def _outcome_cells(name: str, design: Design, known: pd.DataFrame, column: str) -> ResultSet:
+def _outcome_cells(
+    name: str, design: Design, known: pd.DataFrame, column: str, adjusted: list[str]
+) -> ResultSet:
     """Count what the gate looks at before it lets the effect of a design pass."""
     used = known.index.isin(design.table.index[design.table["weight"] > 0])
     inside, outside = known[used], known[~used]
     cells = pd.crosstab(inside["group"], inside[column]).to_numpy()
+    smallest = float(cells.min()) if cells.shape == (2, 2) else 0.0
+    if adjusted:
+        smallest = min(smallest, smallest_cell(inside, adjusted, column).statistic or 0.0)
     dropped = [
         min(int(arm[column].sum()), int((~arm[column]).sum()))
         for _, arm in outside.groupby("group", observed=True)
@@ -364,8 +388,9 @@ def _outcome_cells(name: str, design: Design, known: pd.DataFrame, column: str) 
             Check(
                 name="design_cells",
                 group=name,
-                statistic=float(cells.min()) if cells.shape == (2, 2) else 0.0,
-                text="Smallest count of arm by outcome in the design; the gate looks at it.",
+                statistic=smallest,
+                text="Smallest count of arm by outcome in the design, and by category where the "
+                "outcome model holds covariates; the gate looks at it.",
             ),
             Check(
                 name="dropped_cells",
@@ -381,6 +406,17 @@ def _outcome_cells(name: str, design: Design, known: pd.DataFrame, column: str) 
             ),
         )
     )
+
+
+def adjusted_for(plan: Plan, name: str) -> list[str]:
+    """Return the covariates of the outcome model: the plan's, or those of a design in classes.
+
+    Cases of one class are alike and not the same, so what differs within classes stays in the
+    contrast unless the outcome model takes it out.
+    """
+    block = next(b for b in plan.balancing if b.name == name)
+    classes = block.method in ("subclass", "cem")
+    return list(plan.comparison.covariates) or (list(block.covariates) if classes else [])
 
 
 def with_outcome(design: Design, outcome: pd.Series[Any]) -> Design:
@@ -438,6 +474,41 @@ def hidden_cause(outcome: BinaryOutcome | None, contrasts: ResultSet, main: str)
         if difference.estimate is None:
             return ResultSet()
         return ResultSet(checks=(sensitivity.negative_outcome(difference, margin=outcome.margin),))
-    if ratio.estimate is None or not ratio.estimate or ratio.conf_low is None:
+    if ratio.estimate is None:
         return ResultSet()
-    return with_term(sensitivity.e_value(ratio), main)
+    return sensitivity.e_value(ratio)
+
+
+def pair_bounds(
+    plan: Plan, designs: Mapping[str, Design], outcome: pd.Series[Any], labels: Mapping[str, Any]
+) -> ResultSet:
+    """How far must a hidden cause have moved the odds of joining within a pair of the main design?
+
+    Parameters
+    ----------
+    plan : Plan
+    designs : mapping of name to Matched or Weighted
+    outcome : Series
+        In the rows that the designs were made from.
+    labels : mapping
+        Of the outcome.
+
+    Returns
+    -------
+    ResultSet
+        Rosenbaum's bounds; empty where the main design is not made of pairs.
+    """
+    main = plan.balancing[0]
+    if main.method != "nearest" or main.ratio > 1 or main.replace:
+        return ResultSet()  # Rosenbaum's bounds here are those of pairs
+    design = with_outcome(designs[main.name], outcome)
+    try:
+        return sensitivity.rosenbaum_bounds(
+            design,  # type: ignore[arg-type]
+            outcome=str(outcome.name),
+            missing="drop",
+            outcome_name=str(labels["outcome"]),
+            **{name: value for name, value in labels.items() if name != "outcome"},
+        )
+    except (DesignError, UndefinedResultError) as refusal:
+        return ResultSet(checks=(Check(name="rosenbaum", text=str(refusal)),))

@@ -114,10 +114,17 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
         text += f" {hidden} of {shown} counts are not shown. [c] stands for a hidden count."
     if not exact:
         text += (
-            " Every effect and interval was worked out again from the counts shown, so none of "
-            "them gives a hidden count back; intervals do not include the error of rounding."
+            f" Every {'crude ' if plan.balancing else ''}effect and interval was worked out again "
+            "from the counts shown, so none of them gives a hidden count back; intervals do not "
+            "include the error of rounding."
         )
-        if plan.comparison.covariates:
+        if plan.balancing:
+            text += (
+                " Effects of matched and weighted comparisons follow from every case's covariates "
+                "instead, so they are as fitted, to two digits, where enough cases stand behind "
+                "them."
+            )
+        elif plan.comparison.covariates:
             text += " Contrasts adjusted for covariates are as fitted, to two digits."
     # The plan may name cases that are left out; who they are is nobody else's business.
     cohort = {**evaluation.plan["cohort"], "exclude": []}

@@ -18,7 +18,13 @@ from drive_eval.evaluation.controlled import (
     two_digits,
     without_numbers,
 )
-from drive_eval.evaluation.designs import CONTRAST, CRUDE, hidden_cause, with_term
+from drive_eval.evaluation.designs import (
+    CONTRAST,
+    CRUDE,
+    adjusted_for,
+    hidden_cause,
+    with_term,
+)
 from drive_eval.results import Check, ResultSet
 
 if TYPE_CHECKING:
@@ -120,7 +126,11 @@ def _counts_said(flow: CountTable) -> list[str]:
 
 def _worst(check: Check, estimates: tuple[Estimate, ...]) -> Check:
     """Say how much imbalance remains among the covariates that may be shown."""
-    after = [e for e in estimates if e.measure == "smd" and e.subgroup == "after"]
+    after = [
+        e
+        for e in estimates
+        if e.measure == "smd" and e.subgroup == "after" and e.term != "propensity score"
+    ]
     known = [e for e in after if e.estimate is not None]
     if not known:
         return dataclasses.replace(check, statistic=None, text=HIDDEN)
@@ -213,7 +223,9 @@ def _design(
         return ResultSet(estimates=rows, checks=(Check(name="refused", passed=False, text=text),))
     smallest = cells["design_cells"].statistic or 0
     dropped = cells["dropped_cells"].statistic
-    rows_left = (cells["design_rows"].statistic or 0) - 2 * (1 + len(plan.comparison.covariates))
+    rows_left = (cells["design_rows"].statistic or 0) - 2 * (
+        1 + len(adjusted_for(plan, block.name))
+    )
     # Rounded counts beside it leave the dropped cases uncertain; exact counts do not.
     told = rules.round_to <= 1 and dropped is not None and dropped <= rules.suppress_up_to
     if (

@@ -81,7 +81,7 @@ def row_values(table: pd.DataFrame, given: Any, role: str) -> Array:
     """Return one finite number a row, from a column's name, a Series or an array."""
     if isinstance(given, str):
         found = column(table, given, role)
-    elif isinstance(given, pd.Series):
+    elif isinstance(given, pd.Series) and not given.index.equals(table.index):
         if not given.index.is_unique or not table.index.is_unique:
             raise DataError(f"{role}: the index labels of the rows are not unique.")
         found = given.reindex(table.index)

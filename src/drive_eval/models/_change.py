@@ -7,22 +7,23 @@ before, comparison after.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from drive_eval.errors import DataError, DesignError, did_you_mean
+from drive_eval.errors import DataError, DesignError, UndefinedResultError, did_you_mean
 from drive_eval.models import _paired
 from drive_eval.models._clusters import Effect, effect
 from drive_eval.models._intervals import mover_ratio
 from drive_eval.models._regression import arms, clusters, column, flags
 from drive_eval.models._risks import Number, wald
-from drive_eval.results import Check, ResultSet
+from drive_eval.results import Check, Estimate, Provenance, ResultSet
 from drive_eval.vocabulary import TIME_POINTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from drive_eval.models._regression import Array, Codes, Flags
 
@@ -350,3 +351,122 @@ def why_missing(measure: str, number: Number, risk: Array) -> str:
     if measure == "ratio_of_ratios" and risk[1] == 0 and risk[3] == 0:
         return "nobody in either arm had the outcome after, so the ratio of ratios is not defined."
     return "nobody in one arm changed, or too few clusters did, so there is no interval."
+
+
+def refuse_no_ratio(risk: Array, scale: str) -> None:
+    """Refuse a scale on which the change of an arm does not exist."""
+    if scale == "risk_difference":
+        return
+    for value, name in zip(risk[[0, 2]], ("programme", "comparison"), strict=True):
+        if value == 0:
+            raise UndefinedResultError(
+                f"nobody in the {name} group had the outcome before: a reduction from nothing is "
+                'not defined. scale="risk_difference" is.'
+            )
+    if scale == "odds_ratio" and ((risk == 0) | (risk == 1)).any():
+        raise UndefinedResultError(
+            "in one arm and period nobody, or everybody, had the outcome: its odds do not "
+            'exist. Use scale="risk_ratio" or "risk_difference".'
+        )
+
+
+def variance_name(groups: Codes | None, law: Effect, *, reduced: bool) -> str:
+    """Say how the variance is made and which t is used."""
+    name = "HC1 sandwich" if groups is None else "cluster sandwich"
+    name += " (Mancl–DeRouen)" if reduced else ""
+    return name if law.df is None else f"{name}, t with {round(law.df, 1):g} df"
+
+
+def result(
+    y: Flags,
+    t: Flags,
+    groups: Codes,
+    *,
+    clustered: bool,
+    law: Effect,
+    reduced: bool,
+    scale: str,
+    measures: Sequence[str],
+    design_effect: tuple[float, float],
+    conf_level: float,
+    contrast: str,
+    labels: Mapping[str, str],
+    checks: Sequence[Check],
+) -> ResultSet:
+    """Put both arms' changes and their contrasts, `measures` in this order, into one result."""
+    said = list(checks)
+    risk = np.array([y[t, 0].mean(), y[t, 1].mean(), y[~t, 0].mean(), y[~t, 1].mean()])
+    refuse_no_ratio(risk, scale)
+    widen = np.sqrt(np.repeat(np.asarray(design_effect, dtype=float), 2))
+    spread = cell_covariance(y, t, groups, reduced=reduced) * np.outer(widen, widen)
+    within = tuple(
+        within_arm(
+            y[arm],
+            groups[arm] if clustered else None,
+            Effect(size=float(size), df=law.df if size != 1 else None),
+            {**labels, "group": name},
+            conf_level,
+        )
+        for name, arm, size in zip(("programme", "comparison"), (t, ~t), design_effect, strict=True)
+    )
+    both: dict[str, Any] = {
+        "within": within,
+        "method": variance_name(groups, law, reduced=reduced),
+    }
+    found = {
+        "ratio_of_ratios": ratio_of_ratios(risk, spread, law, conf_level, **both),
+        "difference_in_differences": difference_of_differences(
+            risk, spread, law, conf_level, **both
+        ),
+    }
+    if scale == "odds_ratio":
+        found["ratio_of_odds_ratios"] = ratio_of_odds_ratios(
+            risk, spread, law, conf_level, method=both["method"]
+        )
+    both_arms = {
+        **labels,
+        "contrast": contrast,
+        "conf_level": conf_level,
+        "claim": "associational",
+        "n": int(t.sum()),
+        "n_events": int(y[t, 1].sum()),
+        "n_reference": int((~t).sum()),
+        "n_events_reference": int(y[~t, 1].sum()),
+    }
+    estimates: list[Estimate] = []
+    for measure in (name for name in measures if name in found):
+        estimates.append(found[measure].named(measure, both_arms))
+        if measure == "ratio_of_ratios":
+            estimates.append(estimates[-1].percent_reduction())
+        if reason := why_missing(measure, found[measure], risk):
+            said.append(Check(name=f"{measure}_undefined", text=reason))
+    said.append(
+        Check(
+            name="gap_before",
+            statistic=float(risk[0] - risk[2]),
+            text="risk before, programme minus comparison: the further apart the arms began, the "
+            "more the answer depends on the scale.",
+        )
+    )
+    tables = []
+    for found_within in within:
+        estimates += found_within.estimates
+        said += found_within.checks
+        name = found_within.estimates[0].group
+        tables += [
+            replace(table, name=f"{table.name}_{name}", title=f"{table.title}: {name}")
+            for table in found_within.tables
+        ]
+    return ResultSet(
+        estimates=tuple(estimates),
+        checks=tuple(said),
+        tables=tuple(tables),
+        assumptions=(
+            "Without the programme its arm would have changed as the comparison arm did, on the "
+            f"scale of the {scale.replace('_', ' ')}.",
+            "Both arms regress to the mean at the same pace, and were asked by the same kind of "
+            "reporter over the same time.",
+            "People with both measures stand for those without.",
+        ),
+        provenance=Provenance(call="comparison.difference_in_differences"),
+    )

@@ -57,7 +57,9 @@ class Matched:
         How standard errors are made: clustered on matched sets, or HC3 where a comparison
         case may serve several programme cases.
     sentences : tuple of str
-        What was done, in sentences for a methods section.
+        What was done, in sentences for a methods section that hold no count of cases.
+    counted : tuple of str
+        What was found on the way, in sentences that do.
     """
 
     table: pd.DataFrame
@@ -70,6 +72,7 @@ class Matched:
     pairs: pd.DataFrame | None = None
     variance: Literal["sets", "HC3"] = "sets"
     sentences: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """Say what was done, how many were kept and whose effect it is, for a methods section."""
@@ -85,7 +88,7 @@ class Weighted:
     table : DataFrame
         All rows that were given, with their own index and columns, and ``weight`` (0 for
         rows that were trimmed).
-    treated, covariates, estimand, balance, flow, score, sentences
+    treated, covariates, estimand, balance, flow, score, sentences, counted
         As in `Matched`; ``estimand`` may also be ``"ato"``. The flow's stages are weighted
         and trimmed.
     target : array, one value per row
@@ -112,6 +115,7 @@ class Weighted:
     target_slopes: Array | None = field(default=None, repr=False)
     score: pd.Series[float] | None = None
     sentences: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """Say what was done, how many were kept and whose effect it is, for a methods section."""
@@ -120,7 +124,7 @@ class Weighted:
 
 def _describe(design: Matched | Weighted) -> str:
     counts = {cell.key: cell.count for cell in design.flow.cells}
-    lines = list(design.sentences)
+    lines = [*design.sentences, *design.counted]
     for group in ("programme", "comparison"):
         kept, every = (counts[group, stage] for stage in (_kept(design), "all"))
         ess = design.balance.one(measure="ess", group=group, subgroup="after").estimate

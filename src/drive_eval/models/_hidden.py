@@ -22,6 +22,7 @@ from drive_eval.results import RATIO_MEASURES, Check, Estimate
 Array: TypeAlias = NDArray[np.float64]
 Limits: TypeAlias = tuple[float | None, float | None, float | None]
 Zeros: TypeAlias = Literal["keep", "drop"]
+Missing: TypeAlias = Literal["refuse", "drop"]
 
 SMD = "standardised_mean_difference"
 RATIOS = ("risk_ratio", "rate_ratio", "hazard_ratio", "odds_ratio")
@@ -274,25 +275,38 @@ def _exact(ranked: Array, positive: float, chance: float) -> float:
 
 
 def differences(
-    data: Matched | pd.DataFrame, outcome: str | None, programme: str | None, comparison: str | None
-) -> tuple[Array, bool]:
-    """Return programme minus comparison for each pair, and whether the outcome is yes or no."""
+    data: Matched | pd.DataFrame,
+    outcome: str | None,
+    programme: str | None,
+    comparison: str | None,
+    missing: Missing,
+) -> tuple[Array, bool, int]:
+    """Return programme minus comparison for each pair, whether that is of yes and no, who is lost.
+
+    The last is the number of pairs that were left out because they lack an outcome.
+    """
     if isinstance(data, Matched):
         if outcome is None:
             raise DesignError("a Matched design needs outcome=, a column of its table.")
         _refuse_other_than_pairs(data)
-        by_set = data.table.sort_values("matched_set", kind="stable")
-        values, binary = numbers(by_set, outcome, "outcome")
-        t = arms(by_set, data.treated, "treated")
-        return values[t] - values[~t], binary
+        table, lost = data.table.sort_values("matched_set", kind="stable"), 0
+        if missing == "drop" and outcome in table.columns:
+            gone = table.loc[table[outcome].isna(), "matched_set"].unique()
+            table, lost = table[~table["matched_set"].isin(gone)], len(gone)
+        values, binary = numbers(table, outcome, "outcome")
+        t = arms(table, data.treated, "treated")
+        return values[t] - values[~t], binary, lost
     if not isinstance(data, pd.DataFrame) or programme is None or comparison is None:
         raise DesignError(
             "a table of pairs (pandas DataFrame) needs programme= and comparison=, the columns "
             "of the two outcomes."
         )
-    one, binary_one = numbers(data, programme, "programme")
-    zero, binary_zero = numbers(data, comparison, "comparison")
-    return one - zero, binary_one and binary_zero
+    table = data
+    if missing == "drop":
+        table = data.dropna(subset=[c for c in (programme, comparison) if c in data.columns])
+    one, binary_one = numbers(table, programme, "programme")
+    zero, binary_zero = numbers(table, comparison, "comparison")
+    return one - zero, binary_one and binary_zero, len(data) - len(table)
 
 
 def _refuse_other_than_pairs(design: Matched) -> None:

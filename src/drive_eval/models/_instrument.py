@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from drive_eval.errors import UndefinedResultError
+from drive_eval.errors import DesignError, UndefinedResultError, did_you_mean
 from drive_eval.models._clusters import Effect
 from drive_eval.models._intervals import wilson
-from drive_eval.models._regression import covariance, linear
+from drive_eval.models._regression import (
+    COVARIANCES,
+    arms,
+    clusters,
+    covariance,
+    linear,
+    numbers,
+)
 from drive_eval.models._risks import Number, wald
+from drive_eval.models._sample import count_clusters
+from drive_eval.results import Check, Provenance, ResultSet
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
     from drive_eval.models._regression import Array, Codes, Covariance, Fit, Flags
 
 
@@ -32,6 +45,111 @@ class Slopes:
 
     numbers: dict[str, Number]
     strength: float
+
+
+def contrast(
+    table: pd.DataFrame,
+    *,
+    outcome: str,
+    assigned: str,
+    delivered: str,
+    cov: Covariance,
+    cluster: str | None,
+    first_stage_f: float,
+    contrast_name: str,
+    shared: Mapping[str, Any],
+) -> ResultSet:
+    """Return all that is said of an assignment and a delivery; see `comparison.instrumental`."""
+    conf_level = float(shared["conf_level"])
+    if cov not in COVARIANCES:
+        raise DesignError(f'"{cov}" is no covariance.{did_you_mean(str(cov), COVARIANCES)}')
+    y, binary = numbers(table, outcome, "outcome")
+    z, d = arms(table, assigned, "assigned"), arms(table, delivered, "delivered")
+    for name, role, flag in ((assigned, "assigned", z), (delivered, "delivered", d)):
+        if flag.all() or not flag.any():
+            raise UndefinedResultError(
+                f'column "{name}" ({role}) is the same for everybody, so nothing can be compared.'
+            )
+    groups = None if cluster is None else clusters(table, cluster)
+    df = len(y) - 2 if groups is None else count_clusters(z, groups) - 1
+    if df < 1:
+        raise DesignError(
+            f"{len(y)} rows{'' if groups is None else ' in one cluster'} cannot carry a slope."
+        )
+    found = slopes(y, z, d, cov=cov, groups=groups, law=Effect(df=df), conf_level=conf_level)
+
+    kind = "risk" if binary else "mean"
+    estimates = []
+    for term, number in found.numbers.items():
+        arm = d if term == "as_treated" else z
+        labels = {**shared, "contrast": contrast_name, "term": term, "claim": "associational"}
+        labels |= {"n": int(arm.sum()), "n_reference": int((~arm).sum())}
+        first = term == "first_stage"
+        if binary or first:
+            what = d if first else y
+            labels["n_events"] = int(what[arm].sum())
+            labels["n_events_reference"] = int(what[~arm].sum())
+        measure = "delivered_difference" if first else f"{kind}_difference"
+        estimates.append(number.named(measure, labels))
+    for term, arm in (("itt", z), ("as_treated", d)):
+        for name, group, inside in (
+            ("treated", "programme", arm),
+            ("comparison", "comparison", ~arm),
+        ):
+            labels = {**shared, "term": term, "group": group, "n": int(inside.sum())}
+            if binary:
+                labels["n_events"] = int(y[inside].sum())
+            number = level(y[inside], binary=binary, conf_level=conf_level)
+            estimates.append(number.named(f"{kind}_{name}", labels))
+
+    checks = [
+        Check(
+            name="first_stage_f",
+            passed=found.strength >= first_stage_f,
+            statistic=found.strength,
+            threshold=first_stage_f,
+            df=df,
+            text="how strongly the assignment moved the delivery; below the threshold the "
+            "interval of the instrumental variable may be too narrow (see iv_anderson_rubin).",
+        )
+    ]
+    for group, arm, wanted in (("programme", z, True), ("comparison", ~z, False)):
+        off = int((d[arm] != wanted).sum())
+        text = f"{off} of {int(arm.sum())} people assigned to the {group} were not treated so."
+        checks.append(Check(name="not_as_assigned", statistic=off, group=group, text=text))
+    still = [term for term, number in found.numbers.items() if number.std_error is None]
+    still.remove("iv_anderson_rubin")  # it never has one
+    if still:
+        checks.append(
+            Check(
+                name="no_variance",
+                text=f"{', '.join(still)}: nothing differs within the arms, so there is no "
+                "standard error and no interval.",
+            )
+        )
+    if found.numbers["iv_anderson_rubin"].low is None and "itt" not in still:
+        text = (
+            "the effects that the Anderson–Rubin test cannot rule out are not one bounded "
+            "interval: the assignment moved the delivery too little."
+        )
+        checks.append(Check(name="anderson_rubin_unbounded", passed=False, text=text))
+    return ResultSet(
+        estimates=tuple(estimates),
+        checks=tuple(checks),
+        assumptions=(
+            "As allocated: the arms are comparable as they were assigned; people count where they "
+            "were assigned.",
+            "As delivered: people were sorted into what they got by their circumstances; this is "
+            "not protected by randomisation and shows an association only.",
+            "Instrumental variable: the assignment changes the outcome through the delivery only "
+            "(exclusion).",
+            "Instrumental variable: nobody gets the programme because it was not assigned, or "
+            "misses it because it was (monotonicity).",
+            "Instrumental variable: the assignment moves the delivery, and the effect is of those "
+            "it moved (relevance).",
+        ),
+        provenance=Provenance(call="comparison.instrumental"),
+    )
 
 
 def slopes(

@@ -19,6 +19,7 @@ import pandas as pd
 from scipy import linalg
 
 from drive_eval.errors import DataError, DesignError, DesignWarning, did_you_mean
+from drive_eval.models._balance import score_sentence
 from drive_eval.models._regression import column
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ class Pairs:
         """
         size = np.bincount(self.treated, minlength=rows)
         shared = np.bincount(self.comparison, weights=1 / size[self.treated], minlength=rows)
-        shared *= np.count_nonzero(shared) / np.count_nonzero(size)
-        return np.asarray(shared + (size > 0))
+        scale = np.count_nonzero(shared) / np.count_nonzero(size)
+        return np.asarray(shared * scale + (size > 0))
 
 
 def match(
@@ -385,7 +386,9 @@ def refuse_arguments(
             raise DesignError(f'no {name} "{value}".{did_you_mean(str(value), known)}')
     if isinstance(ratio, bool) or not isinstance(ratio, (int, np.integer)) or ratio < 1:
         raise DesignError("ratio must be a whole number of comparison cases, at least 1.")
-    if caliper_sd is not None and not (math.isfinite(caliper_sd) and caliper_sd > 0):
+    if caliper_sd is not None and not (
+        isinstance(caliper_sd, (int, float)) and math.isfinite(caliper_sd) and caliper_sd > 0
+    ):
         raise DesignError(
             "caliper_sd must be a number of standard deviations above 0, or None for no caliper."
         )
@@ -471,7 +474,6 @@ def refuse_no_match(pairs: Pairs, exact: Sequence[str], unit: str | None, cases:
 
 def sentences(
     *,
-    pairs: Pairs,
     score: Score,
     covariates: str | Sequence[str],
     ratio: int,
@@ -483,7 +485,6 @@ def sentences(
     order: str,
     unit: str | None,
     distance: str,
-    overlap: Check,
 ) -> tuple[str, ...]:
     """Return what was done, as a methods section says it."""
     scale = SCALES[caliper_scale]
@@ -496,16 +497,7 @@ def sentences(
         f"Each programme case was matched to {many} by nearest neighbour on {on}, "
         f"{'with' if replace else 'without'} replacement{turn}."
     ]
-    if ratio > 1:
-        sizes = np.unique(np.unique(pairs.treated, return_counts=True)[1], return_counts=True)
-        listed = ", ".join(f"{count:,} with {size}" for size, count in zip(*sizes, strict=True))
-        said.append(f"Sets by their number of comparison cases: {listed}.")
-    on = covariates if isinstance(covariates, str) else ", ".join(covariates)
-    text = f"The propensity score is the probability of being in the programme given {on}, by "
-    text += "logistic regression"
-    said.append(
-        f"{text}; {score.design.describe()}" if score.design.references else f"{text} alone."
-    )
+    said.append(score_sentence(covariates, score.design.references))
     if caliper_sd is None:
         said.append("No caliper was set: a match may be far away.")
     else:
@@ -515,12 +507,21 @@ def sentences(
         )
     if exact:
         said.append(f"Matched cases agree on {', '.join(exact)}.")
-    if unit and not replace:
+    if unit:
         said.append(
-            f'A comparison "{unit}" with several rows was used once, and for no case of his own.'
+            f"No comparison {unit} was used more than once{' in a set' if replace else ''}, "
+            f"and no case was matched to a row of its own {unit}."
         )
-    elif unit:
-        said.append(f'No case was matched to rows of the same "{unit}", or twice to one "{unit}".')
+    return tuple(said)
+
+
+def counted(*, pairs: Pairs, score: Score, ratio: int, overlap: Check) -> tuple[str, ...]:
+    """Return what was found on the way, in sentences that hold counts of cases."""
+    said = []
+    if ratio > 1:
+        sizes = np.unique(np.unique(pairs.treated, return_counts=True)[1], return_counts=True)
+        listed = ", ".join(f"{count:,} with {size}" for size, count in zip(*sizes, strict=True))
+        said.append(f"Sets by their number of comparison cases: {listed}.")
     middle = np.median(score.probability[score.treated])
     upper = score.probability >= middle
     said.append(

@@ -253,6 +253,8 @@ def covariate_table(
     else:
         used = [covariates] if isinstance(covariates, str) else list(covariates)
         formula = " + ".join(f"`{name}`" for name in used)
+    if not used:
+        raise DesignError("no covariate is named; give at least one column.")
     ready = pd.DataFrame({name: _ready(column(table, name, "covariate")) for name in used})
     return formula, ready
 
@@ -413,7 +415,7 @@ def logistic_coefficients(
     x = matrix / scale
     beta, eta = np.zeros(x.shape[1]), np.zeros(len(x))
     given = np.ones(len(x)) if weights is None else weights
-    settled = False
+    settled = looked = False
     for _ in range(60):
         fitted = special.expit(eta)
         spread = given * np.maximum(fitted * (1 - fitted), 1e-12)
@@ -425,9 +427,12 @@ def logistic_coefficients(
         eta += shorter * change
         settled = widest < 1e-10
         furthest = float(np.abs(eta).max())
-        if settled or furthest > 30:
+        if settled:
             break
-    if not settled or furthest > _ETA_OF_CONCERN:
+        if furthest > 30 and not looked:  # a few far-off values may be right all the same
+            refuse_separation(x, outcome, names, about=about)
+            looked = True
+    if not looked and (not settled or furthest > _ETA_OF_CONCERN):
         refuse_separation(x, outcome, names, about=about)
     if not settled:
         raise DesignError(
@@ -456,7 +461,9 @@ def refuse_separation(
     if not _separates(matrix, outcome):
         return
     guilty = list(range(len(names)))
-    for spare in range(len(names)):  # what remains is a smallest set that still separates
+    # What remains is a smallest set that still separates; the intercept goes last, since any
+    # covariate of one sign could stand in for it and be blamed.
+    for spare in sorted(guilty, key=lambda i: names[i] == "Intercept"):
         rest = [i for i in guilty if i != spare]
         if rest and _separates(matrix[:, rest], outcome):
             guilty = rest
@@ -532,7 +539,8 @@ def covariance(
 
 def cluster_sums(influence: Array, groups: Codes) -> Array:
     """Add up the contributions of the rows of each cluster."""
-    return np.column_stack([np.bincount(groups, weights=part) for part in influence.T])
+    sums = [np.bincount(groups, weights=part) for part in influence.T]
+    return np.column_stack(sums).astype(float)
 
 
 def _spare_rows(n: int, parameters: int) -> int:

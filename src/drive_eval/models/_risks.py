@@ -15,14 +15,13 @@ import numpy as np
 from scipy import optimize, special
 
 from drive_eval.models._intervals import koopman_ratio, newcombe_difference, wilson
-from drive_eval.models._regression import covariance, logistic
 from drive_eval.results import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from drive_eval.models._clusters import Effect
-    from drive_eval.models._regression import Array, Codes, Design, Fit, Flags
+    from drive_eval.models._regression import Array
 
 UNDEFINED = {
     "risk_ratio": (
@@ -186,30 +185,7 @@ def _score_odds_ratio_low(x1: float, n1: float, x0: float, n0: float, critical: 
     return math.exp(optimize.brentq(excess, low, high, xtol=1e-13)) if high > low else 1.0
 
 
-# Standardised
-
-
-def standardised(
-    y: Array, t: Flags, design: Design, *, interactions: bool
-) -> tuple[Array, Array, Fit]:
-    """Return both arms' risks averaged over everybody, and what each row contributes to them."""
-    n, covariates = len(y), design.matrix
-    names = ["Intercept", "treated", *design.names]
-    names += [f"treated:{name}" for name in design.names] if interactions else []
-
-    def regressors(arm: Array) -> Array:
-        parts = [np.ones(n), arm, covariates]
-        return np.column_stack([*parts, arm[:, None] * covariates] if interactions else parts)
-
-    fit = logistic(regressors(t.astype(float)), y, names)
-    risks, contributions = [], []
-    for arm in (np.ones(n), np.zeros(n)):
-        there = regressors(arm)
-        risk = special.expit(there @ fit.coefficients)
-        slope = (risk * (1 - risk)) @ there / n
-        risks.append(risk.mean())
-        contributions.append((risk - risk.mean()) / n + fit.influence @ slope)
-    return np.array(risks), np.column_stack(contributions), fit
+# From two risks and their covariance
 
 
 def from_risks(
@@ -261,12 +237,3 @@ def varies(spread: Array) -> bool:
     """Tell whether both risks, and their contrast, have a variance at all."""
     contrast = spread[0, 0] - 2 * spread[0, 1] + spread[1, 1]
     return bool(min(spread[0, 0], spread[1, 1], contrast) > 1e-14)
-
-
-def score_design_effect(y: Flags, t: Flags, groups: Codes) -> float:
-    """Return how much clusters widen the contrast if both arms had one risk; at least 1."""
-    parts = (t - t.mean()) * (y - y.mean())
-    alone = float(parts @ parts)
-    if alone == 0:
-        return 1.0
-    return max(1.0, float(covariance(parts[:, None], groups=groups)[0, 0]) / alone)

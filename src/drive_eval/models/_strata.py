@@ -45,26 +45,24 @@ def cut(score: Array, treated: Flags, cuts: Array) -> tuple[Codes, int]:
     """
     raw = np.clip(np.searchsorted(cuts, score, side="right") - 1, 0, len(cuts) - 2)
     used, codes = np.unique(raw, return_inverse=True)  # equal cuts leave a subclass nobody
-    count = len(used)
-    moved = 0
+    count, before = len(used), codes.copy()
     for arm, group in ((treated, "programme"), (~treated, "comparison")):
         if arm.sum() < count:
             raise DesignError(
                 f"{int(arm.sum())} {group} cases cannot stand in each of {count} subclasses; "
                 "use fewer subclasses."
             )
-        moved += _fill(codes, score, np.flatnonzero(arm), count)
-    return codes.astype(np.int64), moved
+        _fill(codes, score, np.flatnonzero(arm), count)
+    return codes.astype(np.int64), int((codes != before).sum())
 
 
-def _fill(codes: Codes, score: Array, rows: Codes, count: int) -> int:
+def _fill(codes: Codes, score: Array, rows: Codes, count: int) -> None:
     """Give every subclass one of these rows, taken from where they are many and near.
 
     As in MatchIt: the neighbour that hands over a case lies on the side on which there are
     more to spare, each counted by its nearness, and hands over its nearest score.
     """
     sizes = np.bincount(codes[rows], minlength=count)
-    moved = 0
     while not sizes.all():
         empty = int(np.argmin(sizes > 0))
         distance = np.arange(count) - empty
@@ -78,8 +76,6 @@ def _fill(codes: Codes, score: Array, rows: Codes, count: int) -> int:
         codes[nearest] = empty
         sizes[empty] += 1
         sizes[giver] -= 1
-        moved += 1
-    return moved
 
 
 # Strata of coarsened covariates

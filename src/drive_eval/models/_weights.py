@@ -66,7 +66,9 @@ SENTENCES = {
 
 def refuse_limits(trim: tuple[float, float] | None, truncate: float | None) -> None:
     """Refuse limits of scores and weights that make no sense."""
-    if trim is not None and not (len(trim) == 2 and 0 <= trim[0] < trim[1] <= 1):
+    if trim is not None and not (
+        isinstance(trim, (tuple, list)) and len(trim) == 2 and 0 <= trim[0] < trim[1] <= 1
+    ):
         raise DesignError(
             "trim must be two probabilities, the lower first, e.g. (0.1, 0.9): cases with a "
             "score outside them are left out."
@@ -84,23 +86,26 @@ def score_weights(score: Score, estimand: str, *, stabilised: bool = False) -> W
     The target is e under att, 1 − e under atc, 1 under ate and e(1 − e) under ato. Stabilised
     weights are those of ate times the share of the own arm, which is taken as given.
     """
-    e, t = score.probability, score.treated
-    one = np.ones_like(e)
+    t, e, one = score.treated, score.probability, np.ones_like(score.probability)
+    rest = special.expit(-score.logit)  # 1 − e, exact also where e is 1 to the last digit
+    odds, against = e / rest, rest / e
+    # The weight, its derivative by the logit of the score, and the target.
     weight, slope, target = {
-        "att": (np.where(t, 1.0, e / (1 - e)), np.where(t, 0.0, 1 / (1 - e) ** 2), t * one),
-        "atc": (np.where(t, (1 - e) / e, 1.0), np.where(t, -1 / e**2, 0.0), ~t * one),
-        "ate": (1 / np.where(t, e, 1 - e), np.where(t, -1 / e**2, 1 / (1 - e) ** 2), one),
-        "ato": (np.where(t, 1 - e, e), np.where(t, -1.0, 1.0), e * (1 - e)),
+        "att": (np.where(t, 1.0, odds), np.where(t, 0.0, odds), t * one),
+        "atc": (np.where(t, against, 1.0), np.where(t, -against, 0.0), ~t * one),
+        "ate": (1 / np.where(t, e, rest), np.where(t, -against, odds), one),
+        "ato": (np.where(t, rest, e), np.where(t, -1.0, 1.0) * e * rest, e * rest),
     }[estimand]
     if stabilised:
         share = np.where(t, t.mean(), 1 - t.mean())
         weight, slope = weight * share, slope * share
+    matrix = np.column_stack([one, score.design.matrix])
     return Weights(
         weight=weight,
         target=target,
         influence=score.influence,
-        slopes=slope[:, None] * score.slopes,
-        target_slopes=(1 - 2 * e)[:, None] * score.slopes if estimand == "ato" else None,
+        slopes=slope[:, None] * matrix,
+        target_slopes=((rest - e) * e * rest)[:, None] * matrix if estimand == "ato" else None,
     )
 
 
@@ -186,7 +191,7 @@ def entropy_weights(design: Design, treated: Flags, estimand: str, moments: int)
         The target: programme cases, comparison cases, or all. An arm that is the target
         keeps weights of 1.
     moments : int
-        Up to which power the columns are balanced; zeros and ones have the first only.
+        Up to which power the columns are balanced; a column of two values has the first only.
     """
     columns, names = _powers(design, moments)
     target = {"att": treated, "atc": ~treated, "ate": np.ones_like(treated)}[estimand]
@@ -217,7 +222,7 @@ def _powers(design: Design, moments: int) -> tuple[Array, tuple[str, ...]]:
     """Return the columns in standard deviations, with their powers, and the names of all."""
     x = design.matrix
     scaled = (x - x.mean(axis=0)) / x.std(axis=0)
-    many = ~((x == 0) | (x == 1)).all(axis=0)
+    many = np.array([moments > 1 and len(np.unique(column)) > 2 for column in x.T])
     blocks, names = [scaled], list(design.names)
     for power in range(2, moments + 1):
         raised = scaled[:, many] ** power
@@ -257,14 +262,15 @@ def _newton(z: Array) -> tuple[Array, bool]:
         curvature = z.T @ (share[:, None] * z) - np.outer(gradient, gradient)
         step = -np.asarray(linalg.pinvh(curvature)) @ gradient
         size, fall = 1.0, float(gradient @ step)
+        rounding = 1e-13 * (1 + abs(height))
         lower = float(special.logsumexp(z @ (dual + step)))
-        while lower > height + 1e-4 * size * fall and size > 1e-8:
+        while lower > height + 1e-4 * size * fall + rounding and size > 1e-8:
             size /= 2
             lower = float(special.logsumexp(z @ (dual + size * step)))
-        if size <= 1e-8:  # no way down that can be told from rounding
+        if size <= 1e-8:
             break
         dual, height = dual + size * step, lower
-        if np.ptp(z @ dual) > 500:
+        if height < 0:  # then every z·λ is below 0: all rows lie on one side
             break
     tilt = z @ dual
     share = special.softmax(tilt)

@@ -8,43 +8,34 @@ known to the study and not to the model.
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import warnings
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-
-from drive_eval.errors import (
-    DataError,
-    DesignError,
-    DesignWarning,
-    UndefinedResultError,
-    did_you_mean,
-)
-from drive_eval.models import _change, _instrument, _risks
+from drive_eval.errors import DataError, DesignError, did_you_mean
+from drive_eval.models import _augmented, _change, _contrast, _instrument, _sample
 from drive_eval.models._clusters import Effect
-from drive_eval.models._regression import (
-    COVARIANCES,
-    Covariance,
-    Design,
-    arms,
-    clusters,
-    covariance,
-    design_matrix,
-    flags,
-    numbers,
-)
-from drive_eval.results import Check, Estimate, Provenance, ResultSet
+from drive_eval.models._sample import count_clusters
+from drive_eval.results import Check, ResultSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     import pandas as pd
 
-    from drive_eval.models._regression import Array, Codes, Flags
+    from drive_eval.models._augmented import Doubly
+    from drive_eval.models._permutation import Few
+    from drive_eval.models._regression import Covariance, Flags
+    from drive_eval.models._sample import Data, Missing, Spread
+    from drive_eval.vocabulary import Estimand
 
-__all__ = ["difference_in_differences", "instrumental", "risk_contrast"]
+__all__ = [
+    "difference_in_differences",
+    "doubly_robust",
+    "instrumental",
+    "mean_contrast",
+    "risk_contrast",
+]
 
 Scale: TypeAlias = Literal["risk_ratio", "risk_difference", "odds_ratio"]
 
@@ -53,20 +44,24 @@ _MAIN = {
     "risk_difference": "difference_in_differences",
     "odds_ratio": "ratio_of_odds_ratios",
 }
-_FEW_AREAS = 10  # below this, allocation by area leaves no sandwich to trust
 
 
 # Risks
 
 
 def risk_contrast(
-    data: pd.DataFrame,
+    data: Data,
     *,
     outcome: str,
-    treated: str,
+    treated: str | None = None,
     covariates: str | Sequence[str] | None = None,
     cluster: str | None = None,
     conf_level: float = 0.95,
+    cov: Spread | None = None,
+    missing: Missing = "refuse",
+    few: Few = "permutation",
+    few_areas: int = _sample.FEW_AREAS,
+    rng: np.random.Generator | None = None,
     interactions: bool = True,
     min_clusters: int = 40,
     events_per_parameter: float = 10.0,
@@ -80,22 +75,38 @@ def risk_contrast(
 ) -> ResultSet:
     """How much less common is the outcome in the programme than in the comparison group?
 
-    Without covariates the risks are the observed ones. With covariates they are standardised
-    (g-computation): a logistic regression foretells everybody's risk under the programme and
-    under the comparison, and each is averaged over everybody in the table.
+    Of a table the arms are compared as they are; of a `Matched` or `Weighted` comparison with
+    its weights, for the people whom its estimand speaks of. With covariates the risks are
+    standardised (g-computation): a logistic regression foretells everybody's risk under the
+    programme and under the comparison, and each is averaged over those people.
 
     Parameters
     ----------
-    data : DataFrame, one row per person (or enrolment, or dyad)
+    data : DataFrame, one row per person (or enrolment, or dyad); Matched or Weighted
+        From `matching`; the outcome is then a column of ``data.table``.
     outcome : str
-        Column of true and false (or 1 and 0), complete.
+        Column of true and false (or 1 and 0), complete unless ``missing="drop"``.
     treated : str
-        Column of true and false, or of ``"programme"`` and ``"comparison"``.
+        Column of true and false, or of ``"programme"`` and ``"comparison"``. A design brings
+        its own, and it may be left out.
     covariates : str or sequence of str, optional
         Column names, or a formula's right-hand side such as ``"age + C(site)"``.
     cluster : str, optional
-        Column of clusters (area, perpetrator); makes the variance a cluster sandwich.
+        Column of clusters (area, perpetrator); makes the variance a cluster sandwich. Matched
+        sets stay clusters beside it (two-way).
     conf_level : float, between 0 and 1
+    cov : {'sets', 'stacked', 'HC0', 'HC1', 'HC2', 'HC3'}, optional
+        How the variance is made, if not by the default: of a `Matched` its own (``"sets"`` or
+        ``"HC3"``), of a `Weighted` ``"stacked"``; HC takes weights as known. Of a table HC1,
+        and only where covariates are given; without them it replaces the score intervals.
+    missing : {'refuse', 'drop'}
+        Whether rows without an outcome are an error or are left out and counted in the Check
+        ``missing_outcome``. Sets that lose a member stay, and weights are not made anew.
+    few : {'permutation', 'wild_bootstrap'}
+        What is done when fewer than `few_areas` clusters were allocated, each as a whole.
+    few_areas : int
+    rng : numpy Generator, optional
+        For ``few="wild_bootstrap"``, or more than 20,000 arrangements.
     interactions : bool
         Whether each arm has its own slopes (``treated * covariates``), or both share them.
     min_clusters : int
@@ -111,9 +122,10 @@ def risk_contrast(
         ``risk_treated``, ``risk_comparison``, ``risk_difference``, ``risk_ratio``,
         ``percent_reduction`` (of users, in percent), ``odds_ratio``. ``n`` and ``n_events``
         count the programme, ``n_reference`` and ``n_events_reference`` the comparison; both
-        are observed counts, also beside standardised risks. With nobody in the comparison
-        group having the outcome, ratios have no point: estimate None, a lower limit, an
-        infinite upper limit and a Check that says so.
+        are observed counts, also beside weighted or standardised risks. With nobody in the
+        comparison group having the outcome, ratios have no point: estimate None, a lower
+        limit, an infinite upper limit and a Check that says so. The Check ``estimand`` says
+        whose effect it is.
 
     Raises
     ------
@@ -121,29 +133,58 @@ def risk_contrast(
         For a missing or incomplete column, or arms called anything else.
     DesignError
         For an empty arm; for covariates that separate the outcomes or repeat each other; for
-        fewer than ten clusters that were allocated whole.
+        a design of one set; for a `cov` that the data do not offer; for covariates beside a
+        few clusters that were allocated whole.
 
     Notes
     -----
-    **Assumptions.** Without covariates: the arms would have had equal risks without the
-    programme. With covariates: among people with the same covariates, who is in the programme
-    has nothing to do with the outcome; both arms hold people of every kind; the logistic
-    model is right. The estimand is then the average effect over everybody in the table
-    ("ate").
+    **Assumptions.** Without covariates, of a table: the arms would have had equal risks
+    without the programme. With covariates: among people with the same covariates, who is in
+    the programme has nothing to do with the outcome; both arms hold people of every kind; the
+    logistic model is right. The estimand is then the average effect over everybody in the
+    table ("ate"). Of a design: among people with the same covariates of the design, who is in
+    the programme has nothing to do with the outcome; both arms hold people of every kind whom
+    the estimand speaks of; the matching was close enough, or the model of the weights right.
 
-    Plain counts: Wilson (1927) for risks, Newcombe (1998) for the difference, Koopman (1984)
-    for the ratio, the score test inverted for the odds ratio, Pearson's test for p.
+    *Table, plain counts*: Wilson (1927) for risks, Newcombe (1998) for the difference, Koopman
+    (1984) for the ratio, the score test inverted for the odds ratio, Pearson's test for p.
 
-    Standardised risk of arm a: p_a = n⁻¹ Σ m_a(xᵢ), with m_a the fitted logistic curve. Row i
-    contributes n⁻¹(m_a(xᵢ) − p_a) + ∂p_a/∂β · (its influence on β) to it; the first part is
-    the sampling of covariates, so that the variance speaks of the population they came from
-    (a delta method that holds covariates fixed leaves it out). Squares are summed over rows
-    (HC1, normal quantiles) or clusters (CR1, t with G − 1 degrees of freedom, G − 2 when
-    whole clusters were allocated). Limits are symmetric on the logit scale for risks, the
-    identity for the difference (cut at ±1) and the log for ratios. Clustered risks without
-    covariates follow the same way; where an arm has no outcome, or nothing else, or its
-    clusters are all alike, that variance is none, and the score intervals are used on counts
-    divided by the design effect of the score contrast (1 or more).
+    *Standardised* risk of arm a: p_a = Σqᵢm_a(xᵢ)/Σqᵢ, with m_a the fitted logistic curve and q
+    the population: everybody (ate), programme rows (att, atm), comparison rows (atc), e(1 − e)
+    (ato). Row i contributes qᵢ(m_a(xᵢ) − p_a)/Σq + ∂p_a/∂β · (its influence on β) to it; the
+    first part is the sampling of covariates, so that the variance speaks of the population
+    they came from. It is left out for `Matched`, where the effect is that on the very cases
+    that were matched (as R ``marginaleffects`` does). Without covariates, m_a is the weighted
+    mean of the arm, and row i contributes wᵢ(yᵢ − p_a)/Σw.
+
+    *Matched*: contributions are summed over matched sets and their squares multiplied by
+    G/(G − 1), as ``vcovCL`` of R ``sandwich`` does for a ``glm``; with `cluster` the variance
+    is V(sets) + V(clusters) − V(both) (Cameron, Gelbach and Miller 2011). Where a comparison
+    case may serve several programme cases, and for subclasses, HC3: contributions are divided
+    by one minus the row's leverage. So also for strata (``cem``) that are worth fewer than 40
+    equal ones beside covariates, or 3 without: covariates explain most of what a stratum's sum
+    is made of, and intervals from such sums are too narrow (Check ``few_strata``). With
+    replacement, ``cov="sets"`` takes each pair for a row and clusters on sets and cases at once.
+
+    *Weighted*: stacked estimating equations. Because the weights were estimated, row i also
+    contributes ψᵢ·Σⱼ(∂wⱼ/∂γ)(yⱼ − p_a)/Σw, with ψᵢ its influence on their parameters γ;
+    squares are summed over rows, or clusters with G/(G − 1).
+
+    *Table*: squares are summed over rows (HC1, normal quantiles) or clusters (CR1, t with
+    G − 1 degrees of freedom, G − 2 when whole clusters were allocated). Designs use t with the
+    effective sets (Kish) − 1, or Welch's degrees of freedom from the arms' effective sizes.
+
+    Limits are symmetric on the logit scale for risks, the identity for the difference (cut at
+    ±1) and the log for ratios. Where an arm has no outcome, or nothing else, or its clusters
+    are all alike, that variance is none, and the score intervals are used on counts divided
+    by the design effect of the score contrast (1 or more); of a design, on effective counts.
+
+    *A few clusters, each in one arm*: all arrangements of which clusters had the programme.
+    A difference δ is kept while, with δ taken off the programme's clusters, more than α of the
+    arrangements show as large a contrast as the observed one; a ratio likewise by dividing.
+    Exact if any cluster might as well have been allocated and the effect is the same in all;
+    weights are held fixed. ``few="wild_bootstrap"`` studentises and draws clusters' residuals
+    under the null with Webb's weights.
 
     References
     ----------
@@ -156,6 +197,12 @@ def risk_contrast(
     Fagerland MW, Lydersen S, Laake P (2015). Recommended confidence intervals for two
     independent binomial proportions. Statistical Methods in Medical Research 24, 224.
 
+    Abadie A, Spiess J (2022). Robust post-matching inference. Journal of the American
+    Statistical Association 117, 983.
+
+    Cameron AC, Gelbach JB, Miller DL (2011). Robust inference with multiway clustering.
+    Journal of Business and Economic Statistics 29, 238.
+
     Examples
     --------
     >>> import pandas as pd
@@ -166,109 +213,345 @@ def risk_contrast(
     -0.2
     >>> round(result.one(measure="percent_reduction").estimate, 1)
     33.3
+
+    Three areas had the programme and four had not; each line is one area.
+
+    >>> areas = pd.DataFrame({"area": list("abcdefg"), "arm": [True] * 3 + [False] * 4,
+    ...                       "abused": [12, 15, 14, 22, 25, 21, 27]})
+    >>> people = areas.loc[areas.index.repeat(40)]
+    >>> people["abuse"] = people.groupby("area").cumcount() < people["abused"]
+    >>> found = risk_contrast(people, outcome="abuse", treated="arm", cluster="area")
+    >>> round(found.one(measure="risk_difference").p_value, 4)  # one of 35 arrangements
+    0.0286
     """
-    y, t = flags(data, outcome, "outcome"), arms(data, treated, "treated")
-    _both_arms(t, treated)
     _conf_level(conf_level)
     adjusted = covariates is not None and len(covariates) > 0
-    groups = None if cluster is None else clusters(data, cluster)
-    checks: list[Check] = []
-    law = Effect()
-    if groups is not None:
-        whole, count = _whole(t, groups), _count_clusters(t, groups)
-        law = Effect(df=count - (2 if whole else 1))
-        checks.append(_cluster_check(count, min_clusters))
-    x1, n1, x0, n0 = int(y[t].sum()), int(t.sum()), int(y[~t].sum()), int((~t).sum())
-    found: dict[str, _risks.Number] = {}
-    if adjusted or (groups is not None and 0 < x1 < n1 and 0 < x0 < n0):
-        design = Design(matrix=np.empty((len(y), 0)), names=())
-        if covariates is not None and adjusted:
-            design = design_matrix(data, covariates)
-        risks, parts, fit = _risks.standardised(
-            y.astype(float), t, design, interactions=interactions
+    sample = _sample.read(
+        data,
+        outcome=outcome,
+        treated=treated,
+        cluster=cluster,
+        cov=cov,
+        missing=missing,
+        adjusted=adjusted,
+    )
+    rearranged = _contrast.few_areas(sample, few_areas)
+    if rearranged:
+        found, checks = _contrast.few_numbers(
+            sample, covariates, binary=True, conf_level=conf_level, few=few, rng=rng
         )
-        spread = covariance(parts, groups=groups, parameters=len(fit.names))
-        method = f"{'g-computation' if adjusted else 'observed risks'}, {_sandwich(groups, law)}"
-        if adjusted or _risks.varies(spread):
-            found = _risks.from_risks(risks, spread, law=law, conf_level=conf_level, method=method)
-        if adjusted:
-            checks += _model_checks(y, len(fit.names), events_per_parameter, design)
-    if not found:
-        if groups is not None:
-            law = dataclasses.replace(law, size=_risks.score_design_effect(y, t, groups))
-        critical = _critical(law, conf_level)
-        found = _risks.from_counts(x1, n1, x0, n0, effect=law, critical=critical)
-        for measure, text in _risks.UNDEFINED.items():
-            if found[measure].estimate is None:
-                said = _risks.NOTHING_DIFFERS if found[measure].low is None else text
-                checks.append(Check(name=f"{measure}_undefined", text=said))
-
-    labels: dict[str, Any] = {
-        "outcome": outcome_name or outcome,
-        "unit": unit,
-        "reporter": reporter,
-        "threshold": threshold,
-        "subgroup": subgroup,
-        "conf_level": conf_level,
-    }
-    programme = {**labels, "group": "programme", "n": n1, "n_events": x1}
-    comparison = {**labels, "group": "comparison", "n": n0, "n_events": x0}
-    both = {
-        **programme,
-        "group": group,
-        "contrast": contrast,
-        "claim": "associational",
-        "n_reference": n0,
-        "n_events_reference": x0,
-    }
-    ratio = found["risk_ratio"].named("risk_ratio", both)
-    return ResultSet(
-        estimates=(
-            found["risk_treated"].named("risk_treated", programme),
-            found["risk_comparison"].named("risk_comparison", comparison),
-            found["risk_difference"].named("risk_difference", both),
-            ratio,
-            ratio.percent_reduction(),
-            found["odds_ratio"].named("odds_ratio", both),
+    else:
+        found, checks = _contrast.risk_numbers(
+            sample,
+            covariates,
+            interactions=interactions,
+            conf_level=conf_level,
+            min_clusters=min_clusters,
+            events_per_parameter=events_per_parameter,
+            always_sandwich=cov is not None,
+        )
+    return _contrast.result(
+        sample,
+        found,
+        checks,
+        labels={
+            "outcome": outcome_name or outcome,
+            "unit": unit,
+            "reporter": reporter,
+            "threshold": threshold,
+            "subgroup": subgroup,
+            "conf_level": conf_level,
+        },
+        contrast=contrast,
+        group=group,
+        adjusted=adjusted,
+        assumptions=_contrast.assumptions(
+            sample, adjusted=adjusted, binary=True, unit=unit, few=rearranged
         ),
-        checks=tuple(checks),
-        assumptions=_assumptions(adjusted, groups, unit),
-        provenance=Provenance(call="comparison.risk_contrast"),
+        call="comparison.risk_contrast",
     )
 
 
-def _model_checks(y: Flags, parameters: int, wanted: float, design: Design) -> list[Check]:
-    rarer = int(min(y.sum(), (~y).sum()))
-    return [
-        Check(
-            name="events_per_parameter",
-            passed=rarer / parameters >= wanted,
-            statistic=rarer / parameters,
-            threshold=wanted,
-            text=f"{rarer} of the rarer outcome for {parameters} parameters.",
+# Means
+
+
+def mean_contrast(
+    data: Data,
+    *,
+    outcome: str,
+    treated: str | None = None,
+    covariates: str | Sequence[str] | None = None,
+    cluster: str | None = None,
+    conf_level: float = 0.95,
+    cov: Spread | None = None,
+    missing: Missing = "refuse",
+    few: Few = "permutation",
+    few_areas: int = _sample.FEW_AREAS,
+    rng: np.random.Generator | None = None,
+    interactions: bool = True,
+    min_clusters: int = 40,
+    outcome_name: str = "",
+    contrast: str = "programme v comparison",
+    group: str = "",
+    unit: str = "",
+    reporter: str = "",
+    threshold: str = "",
+    subgroup: str = "",
+) -> ResultSet:
+    """How much lower is the outcome, on average, in the programme than in the comparison group?
+
+    Of a table the arms are compared as they are; of a `Matched` or `Weighted` comparison with
+    its weights. With covariates the means are standardised by linear regression.
+
+    Parameters
+    ----------
+    data, treated, covariates, cluster, conf_level, missing, few, few_areas, rng, interactions
+        As in `risk_contrast`.
+    min_clusters, outcome_name, contrast, group, unit, reporter, threshold, subgroup
+        As in `risk_contrast`.
+    outcome : str
+        Column of numbers (a count, a score, days), or of true and false; complete unless
+        ``missing="drop"``.
+    cov : {'sets', 'stacked', 'HC0', 'HC1', 'HC2', 'HC3'}, optional
+        As in `risk_contrast`; of a table HC2 by default.
+
+    Returns
+    -------
+    ResultSet
+        ``mean_treated``, ``mean_comparison``, ``mean_difference``.
+
+    Raises
+    ------
+    DataError, DesignError
+        As in `risk_contrast`.
+
+    Notes
+    -----
+    **Assumptions.** As in `risk_contrast`, with a linear model in place of the logistic one.
+
+    Weighted least squares of the outcome on arm, covariates and, with `interactions`, their
+    products; contributions and populations are those of `risk_contrast` with m_a linear.
+    Variance: of a table HC2, with t on n − k degrees of freedom, or clustered; of a `Matched`
+    G/(G − 1) · (n − 1)/(n − k) times the squares over matched sets, as ``vcovCL`` of R
+    ``sandwich`` does for an ``lm``, or HC3; of a `Weighted` stacked. On an outcome of 0 and 1
+    it is the linear probability model.
+
+    References
+    ----------
+    Abadie A, Spiess J (2022). Robust post-matching inference. Journal of the American
+    Statistical Association 117, 983.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"arm": ["programme"] * 3 + ["comparison"] * 3,
+    ...                       "incidents": [0, 1, 2, 2, 4, 6]})
+    >>> found = mean_contrast(table, outcome="incidents", treated="arm")
+    >>> found.one(measure="mean_difference").estimate
+    -3.0
+    """
+    _conf_level(conf_level)
+    adjusted = covariates is not None and len(covariates) > 0
+    sample = _sample.read(
+        data,
+        outcome=outcome,
+        treated=treated,
+        cluster=cluster,
+        cov=cov,
+        default="HC2",
+        missing=missing,
+        binary=False,
+        adjusted=adjusted,
+    )
+    rearranged = _contrast.few_areas(sample, few_areas)
+    if rearranged:
+        found, checks = _contrast.few_numbers(
+            sample, covariates, binary=False, conf_level=conf_level, few=few, rng=rng
+        )
+    else:
+        found, checks = _contrast.mean_numbers(
+            sample,
+            covariates,
+            interactions=interactions,
+            conf_level=conf_level,
+            min_clusters=min_clusters,
+        )
+    return _contrast.result(
+        sample,
+        found,
+        checks,
+        labels={
+            "outcome": outcome_name or outcome,
+            "unit": unit,
+            "reporter": reporter,
+            "threshold": threshold,
+            "subgroup": subgroup,
+            "conf_level": conf_level,
+        },
+        contrast=contrast,
+        group=group,
+        adjusted=adjusted,
+        assumptions=_contrast.assumptions(
+            sample, adjusted=adjusted, binary=False, unit=unit, few=rearranged
         ),
-        Check(name="reference_levels", text=design.describe()),
-        Check(name="estimand", text="ate: risks are averaged over everybody in the table."),
-    ]
+        call="comparison.mean_contrast",
+    )
 
 
-def _assumptions(adjusted: bool, groups: Codes | None, unit: str) -> tuple[str, ...]:
-    if adjusted:
-        said = [
-            "Among people with the same covariates, being in the programme has nothing to do "
-            "with the outcome except through the programme.",
-            "Both arms hold people of every kind that the covariates tell apart, and the "
-            "logistic model of the outcome is right.",
-            "The effect is averaged over everybody in the table (ate), and its uncertainty "
-            "includes that another sample would hold other people.",
-        ]
-    else:
-        said = ["Without the programme both arms would have had the same risk (no adjustment)."]
-    if groups is None:
-        said.append(f"Rows ({unit or 'people'}) are independent of each other.")
-    else:
-        said.append("Clusters are independent of each other; people within one need not be.")
-    return tuple(said)
+# Two models
+
+
+def doubly_robust(
+    data: Data,
+    *,
+    outcome: str,
+    covariates: str | Sequence[str] | None = None,
+    treated: str | None = None,
+    estimand: Estimand | None = None,
+    cluster: str | None = None,
+    conf_level: float = 0.95,
+    cov: Doubly | Spread | None = None,
+    missing: Missing = "refuse",
+    binary: bool | None = None,
+    min_clusters: int = 40,
+    events_per_parameter: float = 10.0,
+    outcome_name: str = "",
+    contrast: str = "programme v comparison",
+    group: str = "",
+    unit: str = "",
+    reporter: str = "",
+    threshold: str = "",
+    subgroup: str = "",
+) -> ResultSet:
+    """How much lower is the outcome in the programme, if one of two models is right?
+
+    A regression foretells the outcome in either arm, and what it gets wrong among those who
+    were in the arm is corrected with weights from a propensity score (augmented inverse
+    probability weighting).
+
+    Parameters
+    ----------
+    data : DataFrame, one row per person (or enrolment, or dyad); Matched or Weighted
+        A table gets its score from `covariates`; a design brings its weights.
+    outcome : str
+        Column of true and false (or 1 and 0), or of numbers.
+    covariates : str or sequence of str
+        Of the outcome models, and of a table's score: column names, or a formula's right-hand
+        side such as ``"age + C(site)"``. Of a design, by default those it was made from.
+    treated : str
+        As in `risk_contrast`.
+    estimand : {'ate', 'att', 'atc', 'ato'}, optional
+        Of a table, by default ``"ate"``; a design brings its own.
+    cluster : str, optional
+        Column of clusters; contributions are summed within them.
+    conf_level : float, between 0 and 1
+    cov : {'stacked', 'influence'}, optional
+        Whether the variance counts that both models were estimated (right if either model is),
+        or takes them as known (right if both are). Of a `Matched` as in `risk_contrast`.
+    missing : {'refuse', 'drop'}
+        As in `risk_contrast`. The score is that of all rows.
+    binary : bool, optional
+        Whether the outcome models are logistic; by default if the outcome is true and false.
+    min_clusters, events_per_parameter, outcome_name, contrast, group, unit
+        As in `risk_contrast`.
+    reporter, threshold, subgroup
+        As in `risk_contrast`.
+
+    Returns
+    -------
+    ResultSet
+        The measures of `risk_contrast`, or of `mean_contrast` for an outcome of numbers. The
+        correction can carry a risk beyond 0 or 1: it and its ratios are then None, with a
+        Check; the difference stands.
+
+    Raises
+    ------
+    DataError, DesignError
+        As in `risk_contrast`; for covariates that foretell membership or, in an arm, the
+        outcome without error; for a few clusters that were allocated whole.
+
+    Notes
+    -----
+    **Assumptions.** Among people with the same covariates, who is in the programme has nothing
+    to do with the outcome; both arms hold people of every kind. Of the two models, one of who
+    is in the programme and one of the outcome, at least one is right; the data do not show
+    which.
+
+    With q the population (1 under ate, t under att, 1 − t under atc, e(1 − e) under ato), w the
+    weights q/e or q/(1 − e), and m_a fitted in arm a alone (logistic or linear, unweighted):
+
+    μ_a = Σqᵢm_a(xᵢ)/Σq + Σ(in arm a) wᵢ(yᵢ − m_a(xᵢ))/Σq.
+
+    Row i contributes [qᵢ(m_a(xᵢ) − μ_a) + wᵢ(yᵢ − m_a(xᵢ))]/Σq and, if stacked, its influence
+    on both models' coefficients times the slope of μ_a by them. Weights of a design that are
+    on another scale (stabilised) are normalised in each arm, and a Check says so.
+
+    Of a `Matched`, m_a is fitted with the matched weights. Its weighted residuals sum to zero
+    in each arm, so that nothing is left to add: the estimate is g-computation among matched
+    cases, and the variance, clustered on sets, counts that others might have been matched.
+
+    References
+    ----------
+    Bang H, Robins JM (2005). Doubly robust estimation in missing data and causal inference
+    models. Biometrics 61, 962.
+
+    Lunceford JK, Davidian M (2004). Stratification and weighting via the propensity score in
+    estimation of causal treatment effects: a comparative study. Statistics in Medicine 23,
+    2937.
+
+    Abadie A, Imbens GW (2011). Bias-corrected matching estimators for average treatment
+    effects. Journal of Business and Economic Statistics 29, 1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"arm": ["programme", "comparison", "comparison"] * 20,
+    ...                       "age": [20 + 7 * i % 31 for i in range(60)],
+    ...                       "incidents": [(5 * i % 7) for i in range(60)]})
+    >>> found = doubly_robust(table, outcome="incidents", treated="arm", covariates=["age"])
+    >>> found.check("doubly_robust").text.startswith("Two models were used")
+    True
+    """
+    _conf_level(conf_level)
+    sample, used, checks = _augmented.read(
+        data,
+        outcome=outcome,
+        treated=treated,
+        covariates=covariates,
+        estimand=estimand,
+        cluster=cluster,
+        cov=cov,
+        missing=missing,
+        binary=binary,
+    )
+    logistic = sample.binary if binary is None else binary
+    found, more = _augmented.numbers(
+        sample,
+        used,
+        binary=logistic,
+        cov=cov,
+        conf_level=conf_level,
+        min_clusters=min_clusters,
+        events_per_parameter=events_per_parameter,
+    )
+    return _contrast.result(
+        sample,
+        found,
+        [*checks, *more],
+        labels={
+            "outcome": outcome_name or outcome,
+            "unit": unit,
+            "reporter": reporter,
+            "threshold": threshold,
+            "subgroup": subgroup,
+            "conf_level": conf_level,
+        },
+        contrast=contrast,
+        group=group,
+        adjusted=True,
+        assumptions=_augmented.assumptions(sample, unit),
+        call="comparison.doubly_robust",
+    )
 
 
 # Difference in differences
@@ -431,7 +714,7 @@ def difference_in_differences(
                 long, elapsed_days, person=person, treated=treated, tolerance=tolerance_days
             )
         )
-    count = len(t) if cluster is None else _count_clusters(t, groups)
+    count = len(t) if cluster is None else count_clusters(t, groups)
     fewest = _change.smaller_arm(t, groups)
     small, freedom = _change.small_sample(count, fewest, min_clusters)
     if df is None:
@@ -450,101 +733,27 @@ def difference_in_differences(
         )
     )
 
-    risk = np.array([y[t, 0].mean(), y[t, 1].mean(), y[~t, 0].mean(), y[~t, 1].mean()])
-    _refuse_no_ratio(risk, scale)
-    widen = np.sqrt(np.repeat(np.asarray(design_effect, dtype=float), 2))
-    spread = _change.cell_covariance(y, t, groups, reduced=small) * np.outer(widen, widen)
-    shared: dict[str, Any] = {
-        "outcome": outcome_name or outcome,
-        "unit": unit,
-        "reporter": source,
-        "threshold": threshold,
-        "subgroup": subgroup,
-    }
-    within = tuple(
-        _change.within_arm(
-            y[arm],
-            None if cluster is None else groups[arm],
-            Effect(size=float(size), df=df if size != 1 else None),
-            {**shared, "group": name},
-            conf_level,
-        )
-        for name, arm, size in zip(("programme", "comparison"), (t, ~t), design_effect, strict=True)
+    return _change.result(
+        y,
+        t,
+        groups,
+        clustered=cluster is not None,
+        law=law,
+        reduced=small,
+        scale=scale,
+        measures=sorted(_MAIN.values(), key=lambda name: name != _MAIN[scale]),
+        design_effect=design_effect,
+        conf_level=conf_level,
+        contrast=contrast,
+        labels={
+            "outcome": outcome_name or outcome,
+            "unit": unit,
+            "reporter": source,
+            "threshold": threshold,
+            "subgroup": subgroup,
+        },
+        checks=checks,
     )
-    both: dict[str, Any] = {"within": within, "method": _sandwich(groups, law, reduced=small)}
-    found = {
-        "ratio_of_ratios": _change.ratio_of_ratios(risk, spread, law, conf_level, **both),
-        "difference_in_differences": _change.difference_of_differences(
-            risk, spread, law, conf_level, **both
-        ),
-    }
-    if scale == "odds_ratio":
-        found["ratio_of_odds_ratios"] = _change.ratio_of_odds_ratios(
-            risk, spread, law, conf_level, method=both["method"]
-        )
-    labels = {
-        **shared,
-        "contrast": contrast,
-        "conf_level": conf_level,
-        "claim": "associational",
-        "n": int(t.sum()),
-        "n_events": int(y[t, 1].sum()),
-        "n_reference": int((~t).sum()),
-        "n_events_reference": int(y[~t, 1].sum()),
-    }
-    estimates: list[Estimate] = []
-    for measure in sorted(found, key=lambda name: name != _MAIN[scale]):
-        estimates.append(found[measure].named(measure, labels))
-        if measure == "ratio_of_ratios":
-            estimates.append(estimates[-1].percent_reduction())
-        if reason := _change.why_missing(measure, found[measure], risk):
-            checks.append(Check(name=f"{measure}_undefined", text=reason))
-    checks.append(
-        Check(
-            name="gap_before",
-            statistic=float(risk[0] - risk[2]),
-            text="risk before, programme minus comparison: the further apart the arms began, the "
-            "more the answer depends on the scale.",
-        )
-    )
-    tables = []
-    for found_within in within:
-        estimates += found_within.estimates
-        checks += found_within.checks
-        name = found_within.estimates[0].group
-        tables += [
-            dataclasses.replace(table, name=f"{table.name}_{name}", title=f"{table.title}: {name}")
-            for table in found_within.tables
-        ]
-    return ResultSet(
-        estimates=tuple(estimates),
-        checks=tuple(checks),
-        tables=tuple(tables),
-        assumptions=(
-            "Without the programme its arm would have changed as the comparison arm did, on the "
-            f"scale of the {scale.replace('_', ' ')}.",
-            "Both arms regress to the mean at the same pace, and were asked by the same kind of "
-            "reporter over the same time.",
-            "People with both measures stand for those without.",
-        ),
-        provenance=Provenance(call="comparison.difference_in_differences"),
-    )
-
-
-def _refuse_no_ratio(risk: Array, scale: Scale) -> None:
-    if scale == "risk_difference":
-        return
-    for value, name in zip(risk[[0, 2]], ("programme", "comparison"), strict=True):
-        if value == 0:
-            raise UndefinedResultError(
-                f"nobody in the {name} group had the outcome before: a reduction from nothing is "
-                'not defined. scale="risk_difference" is.'
-            )
-    if scale == "odds_ratio" and ((risk == 0) | (risk == 1)).any():
-        raise UndefinedResultError(
-            "in one arm and period nobody, or everybody, had the outcome: its odds do not "
-            'exist. Use scale="risk_ratio" or "risk_difference".'
-        )
 
 
 # Instrumental variables
@@ -636,105 +845,24 @@ def instrumental(
     >>> round(result.one(term="iv").estimate, 3)
     -0.25
     """
-    if cov not in COVARIANCES:
-        raise DesignError(f'"{cov}" is no covariance.{did_you_mean(str(cov), COVARIANCES)}')
     _conf_level(conf_level)
-    y, binary = numbers(table, outcome, "outcome")
-    z, d = arms(table, assigned, "assigned"), arms(table, delivered, "delivered")
-    for name, role, flag in ((assigned, "assigned", z), (delivered, "delivered", d)):
-        if flag.all() or not flag.any():
-            raise UndefinedResultError(
-                f'column "{name}" ({role}) is the same for everybody, so nothing can be compared.'
-            )
-    groups = None if cluster is None else clusters(table, cluster)
-    df = len(y) - 2 if groups is None else _count_clusters(z, groups) - 1
-    if df < 1:
-        raise DesignError(
-            f"{len(y)} rows{'' if groups is None else ' in one cluster'} cannot carry a slope."
-        )
-    found = _instrument.slopes(
-        y, z, d, cov=cov, groups=groups, law=Effect(df=df), conf_level=conf_level
-    )
-
-    kind = "risk" if binary else "mean"
-    shared: dict[str, Any] = {
-        "outcome": outcome_name or outcome,
-        "unit": unit,
-        "reporter": reporter,
-        "threshold": threshold,
-        "subgroup": subgroup,
-        "conf_level": conf_level,
-    }
-    estimates = []
-    for term, number in found.numbers.items():
-        arm = d if term == "as_treated" else z
-        labels = {**shared, "contrast": contrast, "term": term, "claim": "associational"}
-        labels |= {"n": int(arm.sum()), "n_reference": int((~arm).sum())}
-        first = term == "first_stage"
-        if binary or first:
-            what = d if first else y
-            labels["n_events"] = int(what[arm].sum())
-            labels["n_events_reference"] = int(what[~arm].sum())
-        measure = "delivered_difference" if first else f"{kind}_difference"
-        estimates.append(number.named(measure, labels))
-    for term, arm in (("itt", z), ("as_treated", d)):
-        for name, group, inside in (
-            ("treated", "programme", arm),
-            ("comparison", "comparison", ~arm),
-        ):
-            labels = {**shared, "term": term, "group": group, "n": int(inside.sum())}
-            if binary:
-                labels["n_events"] = int(y[inside].sum())
-            number = _instrument.level(y[inside], binary=binary, conf_level=conf_level)
-            estimates.append(number.named(f"{kind}_{name}", labels))
-
-    checks = [
-        Check(
-            name="first_stage_f",
-            passed=found.strength >= first_stage_f,
-            statistic=found.strength,
-            threshold=first_stage_f,
-            df=df,
-            text="how strongly the assignment moved the delivery; below the threshold the "
-            "interval of the instrumental variable may be too narrow (see iv_anderson_rubin).",
-        )
-    ]
-    for group, arm, wanted in (("programme", z, True), ("comparison", ~z, False)):
-        off = int((d[arm] != wanted).sum())
-        text = f"{off} of {int(arm.sum())} people assigned to the {group} were not treated so."
-        checks.append(Check(name="not_as_assigned", statistic=off, group=group, text=text))
-    still = [term for term, number in found.numbers.items() if number.std_error is None]
-    still.remove("iv_anderson_rubin")  # it never has one
-    if still:
-        checks.append(
-            Check(
-                name="no_variance",
-                text=f"{', '.join(still)}: nothing differs within the arms, so there is no "
-                "standard error and no interval.",
-            )
-        )
-    if found.numbers["iv_anderson_rubin"].low is None and "itt" not in still:
-        text = (
-            "the effects that the Anderson–Rubin test cannot rule out are not one bounded "
-            "interval: the assignment moved the delivery too little."
-        )
-        checks.append(Check(name="anderson_rubin_unbounded", passed=False, text=text))
-    return ResultSet(
-        estimates=tuple(estimates),
-        checks=tuple(checks),
-        assumptions=(
-            "As allocated: the arms are comparable as they were assigned; people count where they "
-            "were assigned.",
-            "As delivered: people were sorted into what they got by their circumstances; this is "
-            "not protected by randomisation and shows an association only.",
-            "Instrumental variable: the assignment changes the outcome through the delivery only "
-            "(exclusion).",
-            "Instrumental variable: nobody gets the programme because it was not assigned, or "
-            "misses it because it was (monotonicity).",
-            "Instrumental variable: the assignment moves the delivery, and the effect is of those "
-            "it moved (relevance).",
-        ),
-        provenance=Provenance(call="comparison.instrumental"),
+    return _instrument.contrast(
+        table,
+        outcome=outcome,
+        assigned=assigned,
+        delivered=delivered,
+        cov=cov,
+        cluster=cluster,
+        first_stage_f=first_stage_f,
+        contrast_name=contrast,
+        shared={
+            "outcome": outcome_name or outcome,
+            "unit": unit,
+            "reporter": reporter,
+            "threshold": threshold,
+            "subgroup": subgroup,
+            "conf_level": conf_level,
+        },
     )
 
 
@@ -752,51 +880,3 @@ def _both_arms(t: Flags, name: str) -> None:
     for empty, group in ((not t.any(), "programme"), (t.all(), "comparison")):
         if empty:
             raise DesignError(f'nobody is in the {group} group (column "{name}").')
-
-
-def _whole(t: Flags, groups: Codes) -> bool:
-    """Tell whether every cluster lies in one arm."""
-    share = np.bincount(groups, weights=t) / np.bincount(groups)
-    return bool(np.isin(share, [0.0, 1.0]).all())
-
-
-def _count_clusters(t: Flags, groups: Codes) -> int:
-    count = int(groups.max()) + 1
-    if count < _FEW_AREAS and _whole(t, groups):
-        raise DesignError(
-            f"only {count} clusters were allocated, each as a whole. A cluster sandwich from "
-            f"fewer than {_FEW_AREAS} gives intervals that are far too narrow: compare the "
-            "clusters' own rates (permutation of clusters), or describe the arms without a "
-            "contrast."
-        )
-    return count
-
-
-def _cluster_check(count: int, wanted: int) -> Check:
-    if count < wanted:
-        warnings.warn(
-            f"{count} clusters are fewer than the {wanted} that a cluster sandwich asks for; "
-            "its intervals may be too narrow.",
-            DesignWarning,
-            stacklevel=3,
-        )
-    return Check(
-        name="clusters",
-        passed=count >= wanted,
-        statistic=count,
-        threshold=wanted,
-        text=f"{count} clusters.",
-    )
-
-
-def _sandwich(groups: Codes | None, law: Effect, *, reduced: bool = False) -> str:
-    name = "HC1 sandwich" if groups is None else "cluster sandwich"
-    name += " (Mancl–DeRouen)" if reduced else ""
-    return name if law.df is None else f"{name}, t with {round(law.df, 1):g} df"
-
-
-def _critical(law: Effect, conf_level: float) -> float:
-    critical = law.critical(conf_level)
-    if critical is None:
-        raise DesignError(f"{law.df} degrees of freedom are left; more clusters are needed.")
-    return critical

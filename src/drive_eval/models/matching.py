@@ -83,8 +83,8 @@ def nearest(
         matter.
     unit : str, optional
         Column of persons. A comparison person with several rows (several index dates) is used
-        once without replacement, with replacement once for a case; nobody is matched to
-        himself.
+        once without replacement, with replacement once for a case; no case is matched to a
+        row of its own person.
     rng : numpy Generator, for ``order="random"`` only
         Makes the order; keep its seed with the analysis.
     distance : {'score', 'mahalanobis'}
@@ -226,8 +226,8 @@ def nearest(
         score=pd.Series(score.probability, index=table.index, name="propensity_score"),
         pairs=_nearest.pairs_table(pairs, table.index),
         variance="HC3" if replace else "sets",
+        counted=_nearest.counted(pairs=pairs, score=score, ratio=ratio, overlap=overlap),
         sentences=_nearest.sentences(
-            pairs=pairs,
             score=score,
             covariates=covariates,
             ratio=ratio,
@@ -239,7 +239,6 @@ def nearest(
             order=order,
             unit=unit,
             distance=distance,
-            overlap=overlap,
         ),
     )
 
@@ -324,9 +323,9 @@ def subclass(
     _balance.known_estimand(estimand, ("att", "ate", "atc"))
     if not isinstance(subclasses, int) or subclasses < 2:
         raise DesignError("subclasses must be a whole number of at least 2.")
+    t = both_arms(table, treated)
     _balance.refuse_taken(table, ("weight", "matched_set"))
     score = propensity(table, treated=treated, covariates=covariates)
-    t = score.treated
     population = {"att": t, "atc": ~t}.get(estimand, np.ones_like(t))
     cuts = _strata.quantile_cuts(score.probability, population, subclasses)
     strata, moved = _strata.cut(score.probability, t, cuts)
@@ -449,8 +448,8 @@ def cem(
     ([1.0, 1.0, 0.67, 0.67, 0.67, 2.0], 'atm')
     """
     _balance.known_estimand(estimand, ("att", "ate", "atc"))
-    _balance.refuse_taken(table, ("weight", "matched_set"))
     t = both_arms(table, treated)
+    _balance.refuse_taken(table, ("weight", "matched_set"))
     formula, ready = covariate_table(table, covariates)
     every, how = _strata.coarsened(ready, cutpoints, exact=_balance.coded(formula))
     strata = _strata.with_both_arms(every, t)
@@ -581,10 +580,10 @@ def propensity_weights(
     _balance.known_estimand(estimand, ("att", "ate", "atc", "ato"))
     if stabilised and estimand != "ate":
         raise DesignError('only weights of estimand "ate" are stabilised.')
-    _balance.refuse_taken(table, ("weight",))
     _weights.refuse_limits(trim, truncate)
+    t = both_arms(table, treated)
+    _balance.refuse_taken(table, ("weight",))
     score = first = propensity(table, treated=treated, covariates=covariates)
-    t = score.treated
     kept = np.ones_like(t)
     sentences = [_balance.score_sentence(covariates, score.design.references)]
     if trim is not None:
@@ -655,7 +654,7 @@ def entropy_balance(
         Under att comparison cases are given the means of programme cases, under atc the other
         way round; under ate both arms are given the means of everybody.
     moments : int, at least 1
-        1 balances means, 2 variances too, 3 skewness too. Zeros and ones have means only.
+        1 balances means, 2 variances too, 3 skewness too. A column of two values has a mean only.
     max_smd : float
         The check ``worst_smd`` fails beyond this standardised difference of means.
 
@@ -707,10 +706,10 @@ def entropy_balance(
     True
     """
     _balance.known_estimand(estimand, ("att", "ate", "atc"))
-    if not isinstance(moments, int) or moments < 1:
+    if isinstance(moments, bool) or not isinstance(moments, int) or moments < 1:
         raise DesignError("moments must be a whole number of at least 1.")
-    _balance.refuse_taken(table, ("weight",))
     t = both_arms(table, treated)
+    _balance.refuse_taken(table, ("weight",))
     design = design_matrix(table, covariates)
     made = _weights.entropy_weights(design, t, estimand, moments)
     named = covariates if isinstance(covariates, str) else ", ".join(covariates)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from drive_eval.models._design import Matched
-    from drive_eval.models._hidden import Zeros
+    from drive_eval.models._hidden import Missing, Zeros
 
 __all__ = ["e_value", "negative_outcome", "rosenbaum_bounds"]
 
@@ -61,7 +61,7 @@ def e_value(
     -------
     ResultSet
         ``e_value`` for the point, and ``e_value_limit`` for the limit nearer to no effect: 1
-        if the interval includes no effect. Both are risk ratios of 1 or more; ``term`` says
+        if the interval includes no effect. Both are risk ratios of 1 or more; ``method`` says
         of which measure. The Check ``e_value`` puts them in words, ``e_value_meaning`` says
         what they do not show, ``common_outcome`` which conversion was used.
 
@@ -133,13 +133,12 @@ def e_value(
     if low is not None and high is not None:
         limit = _finite(_hidden.e_value(_hidden.near_limit(low, high)))
     labels: dict[str, Any] = {
-        "term": f"{source.term} ({source.measure})" if source.term else source.measure,
         "claim": "associational",
         "std_error": None,
         "conf_low": None,
         "conf_high": None,
         "p_value": None,
-        "method": "E-value (VanderWeele and Ding)",
+        "method": f"E-value of the {_words(source.measure)} (VanderWeele and Ding)",
     }
     return ResultSet(
         estimates=(
@@ -191,6 +190,7 @@ def rosenbaum_bounds(
     alpha: float = 0.05,
     zeros: Zeros = "keep",
     exact: bool = False,
+    missing: Missing = "refuse",
     outcome_name: str = "",
     contrast: str = "programme v comparison",
     unit: str = "",
@@ -225,6 +225,9 @@ def rosenbaum_bounds(
     exact : bool
         Signed rank only: the exact distribution instead of the normal one; seconds
         for 500 pairs, longer beyond.
+    missing : {'refuse', 'drop'}
+        What becomes of pairs in which an outcome is not known; the Check ``missing_outcome``
+        counts those that are dropped, each as a whole.
     outcome_name, contrast, unit, reporter, threshold, subgroup : str
         Labels that every Estimate carries.
 
@@ -233,7 +236,8 @@ def rosenbaum_bounds(
     ResultSet
         For each gamma (``term``, e.g. ``"1.5"``) ``p_upper`` and ``p_lower``, the largest and
         smallest one-sided P value that such a bias allows; and ``gamma_at_alpha``, at which
-        ``p_upper`` reaches `alpha` (None with a Check where it does so without any bias).
+        ``p_upper`` reaches `alpha` (None where it does so without any bias). The Check
+        ``rosenbaum`` puts it in words; ``zero_differences`` states the rule for zeros.
         ``n`` counts pairs (with counts: those that differ), ``n_events`` and
         ``n_events_reference`` those in favour and against.
 
@@ -282,6 +286,7 @@ def rosenbaum_bounds(
     for value, known, name in (
         (alternative, ("less", "greater"), "alternative"),
         (zeros, ("keep", "drop"), "rule for zeros"),
+        (missing, ("refuse", "drop"), "rule for missing outcomes"),
     ):
         if value not in known:
             raise DesignError(f'"{value}" is no {name}.{did_you_mean(str(value), known)}')
@@ -294,11 +299,12 @@ def rosenbaum_bounds(
         "subgroup": subgroup,
         "claim": "associational",
     }
+    checks, lost = [], 0
     if data is None or favour is not None or against is not None:
         favour, against = _counts(data, favour, against)
         pairs, ranked = favour + against, None
     else:
-        gain, binary = _hidden.differences(data, outcome, programme, comparison)
+        gain, binary, lost = _hidden.differences(data, outcome, programme, comparison, missing)
         gain = -gain if alternative == "less" else gain
         favour, against = int((gain > 0).sum()), int((gain < 0).sum())
         pairs, ranked = len(gain), None if binary else _hidden.ranks(gain, zeros)
@@ -312,11 +318,13 @@ def rosenbaum_bounds(
             return _hidden.mcnemar_tail(favour, against, gamma)
         return _hidden.signed_rank_tail(*ranked, gamma, exact=exact)
 
-    checks = []
     method = "McNemar, exact binomial"
     if ranked is not None:
         method = f"signed rank, {'exact' if exact else 'normal approximation'}, ties averaged"
         checks.append(_hidden.zero_rule(pairs - favour - against, zeros))
+    if missing == "drop" and data is not None:
+        text = f"{lost} of {pairs + lost} pairs lack an outcome and were left out as a whole."
+        checks.append(Check(name="missing_outcome", statistic=lost, text=text))
     labels |= {"n": pairs, "n_events": favour, "n_events_reference": against, "method": method}
     estimates = []
     for gamma in grid:
@@ -332,7 +340,7 @@ def rosenbaum_bounds(
         estimates=tuple(estimates),
         checks=(
             Check(
-                name="gamma_at_alpha",
+                name="rosenbaum",
                 statistic=crossing,
                 threshold=alpha,
                 outcome=labels["outcome"],
@@ -513,7 +521,8 @@ def _refuse_not_between_groups(estimate: Estimate, what: str) -> None:
             'with result.one(measure="risk_ratio").'
         )
     sides = estimate.contrast.split(",")[0]  # "programme v comparison, after" is between groups
-    times = _TIMES.intersection(re.findall(r"\w+", f"{sides} {estimate.term}"))
+    terms = re.split(r"[:(\[]", estimate.term.removeprefix("C("))  # "after", "after[T.True]:age"
+    times = _TIMES.intersection([*re.findall(r"\w+", sides), *(t.strip(")") for t in terms)])
     if estimate.group:
         why = f"describes the {estimate.group} group alone"
     elif times:

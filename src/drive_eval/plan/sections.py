@@ -270,8 +270,15 @@ class BalancingBlock(_Section):
 
     @model_validator(mode="after")
     def _fits(self) -> BalancingBlock:
-        spare = self.model_fields_set & {key for keys in _KEYS_OF.values() for key in keys}
-        spare -= set(_KEYS_OF[self.method])
+        # A plan that was read back names every key; only a value of its own is a choice.
+        spare = {
+            key
+            for keys in _KEYS_OF.values()
+            for key in keys
+            if getattr(self, key)
+            != type(self).model_fields[key].get_default(call_default_factory=True)
+            and key not in _KEYS_OF[self.method]
+        }
         if spare:
             owners = [m for m, keys in _KEYS_OF.items() if spare & set(keys)]
             raise ValueError(

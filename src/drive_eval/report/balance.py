@@ -19,6 +19,7 @@ from drive_eval.report.designs import (
     kept_words,
     limit_of,
     made_by,
+    marked_label,
     on_whom,
     overlap_table,
     source_words,
@@ -167,7 +168,8 @@ def _differences(balance: ResultSet) -> list[_Difference]:
         _Difference(term=term, before=ends.get("before"), after=ends.get("after"))
         for term, ends in found.items()
     ]
-    return sorted(rows, key=lambda row: (row.term != SCORE, -(_size(row.before) or -1.0)))
+    # Rounded, so that the two levels of a category, which tie, keep their order.
+    return sorted(rows, key=lambda row: (row.term != SCORE, -round(_size(row.before) or -1.0, 9)))
 
 
 def _value(e: Estimate | None) -> float | None:
@@ -315,12 +317,13 @@ def overlap_chart(evaluation: Evaluation, labels: Mapping[str, str]) -> Chart | 
         "Cases by how likely each was to be in the programme, judged from what was known at the "
         f"start (propensity score); {kept_words(evaluation, name, labels)}"
     )
+    of_shown = ", of the counts shown" if any(row["count"] is None for row in rows) else ""
     shares = {
         (row["group"], row["when"], row["score"]): share
         for row, share in zip(rows, _shares(rows), strict=True)
     }
     edge = max([share for share in shares.values() if share is not None], default=50.0)
-    edge = max(edge, 20.0) * 1.3
+    edge = max(edge, 20.0) * 1.36
     heads = {
         group: wrapped(arm_label(group, labels), 26 if len(whens) == 1 else 20)
         for group in ARMS.codes
@@ -370,8 +373,8 @@ def overlap_chart(evaluation: Evaluation, labels: Mapping[str, str]) -> Chart | 
         data=pd.DataFrame(rows).astype({"count": "Int64"}),
         alt_text=f"Back-to-back bars. {_overlap_words(rows, whens, labels)}",
         caption=(
-            "Length of a bar: share of its group. Number beside it: cases. Where only one side has "
-            f"bars, there is nobody to compare with. {source_words(evaluation)}"
+            f"Length of a bar: share of its group{of_shown}. Number beside it: cases. Where only "
+            f"one side has bars, there is nobody to compare with. {source_words(evaluation)}"
         ).strip(),
     )
 
@@ -457,8 +460,17 @@ def matching_table(evaluation: Evaluation, name: str, labels: Mapping[str, str])
         caption=f"From all cases to those compared: {design_label(evaluation, name)}",
         header=("Group", "All cases", *heads, "Worth, in equally weighted cases"),
         rows=tuple(rows),
-        note=_hidden_note(rows),
+        note=" ".join(
+            note for note in (_hidden_note(rows), _rounded_note(evaluation, name)) if note
+        ),
     )
+
+
+def _rounded_note(evaluation: Evaluation, name: str) -> str:
+    cells = [cell for table in balance_of(evaluation, name).tables for cell in table.cells]
+    if not any(cell.status == "rounded" for cell in cells):
+        return ""
+    return "Counts are rounded one by one, so a total can differ by a few from that elsewhere."
 
 
 def _worth(evaluation: Evaluation, name: str, group: str) -> str:
@@ -571,7 +583,7 @@ def _signed_text(e: Estimate | None, limit: float, when: str) -> str:
 def designs_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
     """All designs of the plan in a row: what each keeps, what imbalance is left, whose effect."""
     rows = []
-    for number, name in enumerate(design_names(evaluation)):
+    for name in design_names(evaluation):
         kept, _out = kept_stages(evaluation, name)
         worst = [c for c in balance_of(evaluation, name).checks if c.name == "worst_smd"]
         left = worst[0].statistic if worst else None
@@ -579,7 +591,7 @@ def designs_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
         whose = on_whom(evaluation, name).removeprefix("The effect is ").removesuffix(".")
         rows.append(
             (
-                f"{design_label(evaluation, name)}{'' if number else ' (main design)'}",
+                marked_label(evaluation, name),
                 *[
                     f"{shown_count(group_count(evaluation, name, group, kept))} "
                     f"({_worth(evaluation, name, group)})"

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "balance_of",
+    "brief_sentences",
+    "comparison_made",
     "covariate_label",
     "design_label",
     "effect_sentences",
@@ -46,10 +48,12 @@ __all__ = [
     "limit_of",
     "made_by",
     "main_sentences",
+    "marked_label",
     "methods_paragraph",
     "on_whom",
     "overlap_table",
     "per_hundred",
+    "shared_sentences",
     "source_words",
     "warnings",
 ]
@@ -72,9 +76,24 @@ def design_label(evaluation: Evaluation, term: str) -> str:
     return titles[term] if alone else f"{titles[term]} ({term.replace('_', ' ')})"
 
 
+def marked_label(evaluation: Evaluation, term: str) -> str:
+    """Return the plain words for a term, the main design and the crude comparison marked."""
+    words = design_label(evaluation, term)
+    if term == CRUDE:
+        return f"{words} (not a fair comparison)"
+    main = term == main_design(evaluation) and "main" not in words.lower().split("(")[-1]
+    return f"{words} (main design)" if main else words
+
+
 def is_matched(evaluation: Evaluation, name: str) -> bool:
     """Return whether a design chooses cases, rather than weighting them."""
     return BALANCING_METHODS[_block(evaluation, name).method][0] == "matched"
+
+
+def comparison_made(evaluation: Evaluation, labels: Mapping[str, str]) -> str:
+    """Return the name of the other group as the main design makes it."""
+    kept, _out = kept_stages(evaluation, main_design(evaluation))
+    return f"{kept} {group_words('comparison', labels)} group"
 
 
 def made_by(evaluation: Evaluation, name: str) -> str:
@@ -85,6 +104,11 @@ def made_by(evaluation: Evaluation, name: str) -> str:
 def kept_stages(evaluation: Evaluation, name: str) -> tuple[str, str]:
     """Return the stages of the flow of a design: those kept, and those left out."""
     return ("matched", "unmatched") if is_matched(evaluation, name) else ("weighted", "trimmed")
+
+
+_NOT_FAIR = (
+    "That is not a fair comparison, because it also holds how the groups differed at the start."
+)
 
 
 def balance_of(evaluation: Evaluation, name: str) -> ResultSet:
@@ -179,8 +203,8 @@ def introduction(evaluation: Evaluation, labels: Mapping[str, str]) -> str:
     )
     return (
         "Nobody was allocated by chance, so the groups differed from the start. Before any outcome "
-        f"was looked at, {how}, judged by what was known at the start. That works for what was "
-        "measured only."
+        f"was looked at, {how}, judged by what was known at the start. That can be done "
+        "for what was measured only."
     )
 
 
@@ -262,7 +286,12 @@ def main_sentences(
 
 
 def _main_sentence(
-    evaluation: Evaluation, result: ResultSet, title: str, labels: Mapping[str, str]
+    evaluation: Evaluation,
+    result: ResultSet,
+    title: str,
+    labels: Mapping[str, str],
+    *,
+    claimed: bool = True,
 ) -> str:
     main = main_design(evaluation)
     one, two = group_words("programme", labels), group_words("comparison", labels)
@@ -294,17 +323,15 @@ def _main_sentence(
     if ratio is not None and None not in (ratio.estimate, ratio.conf_low, ratio.conf_high):
         ends = f"{_ratio(ratio.conf_low)} to {_ratio(ratio.conf_high)}"
         relative = f"; as a ratio of the shares, {_ratio(ratio.estimate)} (range {ends})"
-    return (
-        f"{shares} In the {one} group it was {side} by {amount}{relative}. "
-        f"{claim_sentence(gap.claim)}"
-    )
+    text = f"{shares} In the {one} group it was {side} by {amount}{relative}."
+    return f"{text} {claim_sentence(gap.claim)}" if claimed else text
 
 
 def _ratio(value: float | None) -> str:
     return "no limit" if value is None or math.isinf(value) else f"{value:.2f}"
 
 
-def _crude_sentence(result: ResultSet, main: str) -> str:
+def _crude_sentence(result: ResultSet, main: str, *, judged: bool = True) -> str:
     gap, kind = effect(result, "risk_difference", CRUDE), verdict_of(result, CRUDE)
     if gap is None or gap.estimate is None:
         return "What a comparison without any adjustment would have said is not shown."
@@ -313,10 +340,7 @@ def _crude_sentence(result: ResultSet, main: str) -> str:
     start = "With no adjustment it would have been "
     if differs:
         start = "With no adjustment the answer would have been another: "
-    return (
-        f"{start}{per_hundred(gap)}. That is not a fair comparison, because it also holds "
-        "how the groups differed at the start."
-    )
+    return f"{start}{per_hundred(gap)}. {_NOT_FAIR}" if judged else f"{start}{per_hundred(gap)}."
 
 
 def effect_sentences(
@@ -351,7 +375,46 @@ def effect_sentences(
     return [sentence for sentence in said if sentence]
 
 
-def _other_designs(evaluation: Evaluation, result: ResultSet) -> list[str]:
+def brief_sentences(
+    evaluation: Evaluation, name: str, title: str, labels: Mapping[str, str]
+) -> list[str]:
+    """Say the same as `effect_sentences`, without what holds for every outcome alike.
+
+    `shared_sentences` says that, once.
+    """
+    result, main = evaluation.results[name], main_design(evaluation)
+    said = [
+        _main_sentence(evaluation, result, title, labels, claimed=False),
+        _crude_sentence(result, main, judged=False),
+        *_other_designs(evaluation, result, numbers=False),
+    ]
+    value, limit = effect(result, "e_value", main), effect(result, "e_value_limit", main)
+    if verdict_of(result, main) in ("fell", "rose") and value and value.estimate is not None:
+        of = "" if limit is None else f", of the range {_ratio(limit.estimate)}"
+        said.append(f"E-value {_ratio(value.estimate)}{of}.")
+    return said
+
+
+def shared_sentences(evaluation: Evaluation) -> list[str]:
+    """Say once what holds for the differences of all behaviours."""
+    main = main_design(evaluation)
+    whose = on_whom(evaluation, main) if failed(evaluation, main, "unmatched") else ""
+    return [
+        sentence
+        for sentence in (
+            f"A difference between the groups after {made_by(evaluation, main)}: "
+            f"{claim_sentence('associational')[:1].lower()}{claim_sentence('associational')[1:]}",
+            whose,
+            "What there would have been with no adjustment is not a fair comparison, because it "
+            "also holds how the groups differed at the start.",
+            "E-value: by what factor something that nobody measured would have to go with being in "
+            "the programme and with the outcome, each, to explain the difference away.",
+        )
+        if sentence
+    ]
+
+
+def _other_designs(evaluation: Evaluation, result: ResultSet, *, numbers: bool = True) -> list[str]:
     main, *others = design_names(evaluation)
     others = [name for name in others if effect(result, "risk_difference", name) is not None]
     if not others:
@@ -361,15 +424,18 @@ def _other_designs(evaluation: Evaluation, result: ResultSet) -> list[str]:
         for name in others
     )
     kinds = {verdict_of(result, name) for name in (main, *others)}
+    they = "They" if numbers else "The other designs"
     if not kinds <= {"fell", "rose", "cannot tell"}:
-        last = "Not all of them can be shown."
+        last = f"Not all of {'them' if numbers else 'the other designs'} can be shown."
     elif len(kinds) == 1:
-        last = "They lead to the same reading as the main design."
+        last = f"{they} lead to the same reading as the main design."
     else:
         last = (
-            "They do not all lead to the same reading, so the answer rests on how the comparison "
-            "is made."
+            f"{they} do not all lead to the same reading: the answer may rest on how the "
+            "comparison is made, or on whose effect it is."
         )
+    if not numbers:
+        return [last]
     return [f"Other designs of the plan: {found}. {last}"]
 
 
@@ -400,36 +466,41 @@ def effects_headline(
 ) -> str:
     """Return the one message of the chart of all designs, as the main design's interval allows."""
     main = main_design(evaluation)
-    act, who = made_by(evaluation, main), f"{group_words('programme', labels)} group"
+    who = f"{group_words('programme', labels)} group"
+    other = comparison_made(evaluation, labels)
     kinds = [verdict_of(evaluation.results[name], main) for name in names]
     uneven = failed(evaluation, main, "worst_smd")
     still = ", although at the start the groups still differed" if uneven else ""
     if len(names) > 1:
-        return f"{_several(kinds, who)} after {act}{still}"
+        return f"{_several(kinds, who, other)}{still}"
     crude = verdict_of(evaluation.results[names[0]], CRUDE)
     words = {"fell": "lower", "rose": "higher", "cannot tell": "not clearly different"}
     title = titles[names[0]]
     if kinds[0] not in words:
-        return f"{title}: the difference after {act} cannot be shown"
-    text = f"{title}: {words[kinds[0]]} in the {who} after {act}{still}"
+        return f"{title}: the difference from the {other} cannot be shown"
+    text = f"{title}: {words[kinds[0]]} in the {who} than in the {other}{still}"
     if kinds[0] == "cannot tell":
-        text = f"{title}: no clear difference between the groups after {act}{still}"
+        text = f"{title}: no clear difference from the {other}{still}"
     if crude in words and crude != kinds[0]:
         return f"{text}; with no adjustment it looked {words[crude]}"
     return text
 
 
-def _several(kinds: Sequence[str], who: str) -> str:
-    lower, higher = kinds.count("fell"), kinds.count("rose")
+def _several(kinds: Sequence[str], who: str, other: str) -> str:
+    lower, higher, every = kinds.count("fell"), kinds.count("rose"), len(kinds)
     if not set(kinds) & {"fell", "rose", "cannot tell"}:
-        return "No difference can be shown"
-    parts = [
-        f"{count} of {len(kinds)} types of abuse {word}"
-        for count, word in ((lower, "lower"), (higher, "higher"))
-        if count
+        return f"No difference from the {other} can be shown"
+    if not lower and not higher:
+        return f"Afterwards no type of abuse was clearly different from the {other}"
+    if every in (lower, higher):
+        side = "lower" if lower else "higher"
+        return f"Afterwards all {every} types of abuse were {side} in the {who} than in the {other}"
+    first, *rest = [
+        (count, side) for count, side in ((lower, "lower"), (higher, "higher")) if count
     ]
-    first = " and ".join(parts) if parts else "No type of abuse clearly different"
-    return f"{first} in the {who}"
+    text = f"{first[0]} of {every} types of abuse {'was' if first[0] == 1 else 'were'} {first[1]}"
+    text += "".join(f" and {count} {side}" for count, side in rest)
+    return f"Afterwards {text} in the {who} than in the {other}"
 
 
 def source_words(evaluation: Evaluation) -> str:

@@ -260,10 +260,14 @@ def _reductions(
             if any(e.group == group for e in result.estimates)
         ]
         if name in made:
-            parts += designs.effect_sentences(evaluation, name, f"{titles[name]} used", labels)
+            point = label(name.split(":")[2].partition("-")[2]).lower()
+            title = f"Use of {titles[name].lower()} at {point}"
+            parts += designs.brief_sentences(evaluation, name, title, labels)
         if name not in made or sentences.fall_between_arms(result) is not None:
             parts.append(sentences.contrast_sentence(result, labels))
         points.append((titles[name], parts))
+    if made:
+        points.append(("For all of these", designs.shared_sentences(evaluation)))
     return _section(
         f"reductions-{number + 1}" if number else "reductions",
         _reporter_heading("Did abuse fall, and by how much?", names, number),
@@ -330,7 +334,8 @@ def _risks(evaluation: Evaluation, plan: Plan, labels: dict[str, str]) -> dict[s
 def _risk_title(outcome: Any) -> str:
     if isinstance(outcome, BinaryOutcome):
         name = outcome.label or outcome.name.replace("_", " ").capitalize()
-        return f"{name} ({outcome.horizon})" if outcome.horizon else name
+        title = f"{name} ({outcome.horizon})" if outcome.horizon else name
+        return f"{title}, which the programme cannot change" if outcome.negative else title
     return "Risk judged to have fallen moderately or significantly"
 
 

@@ -14,6 +14,7 @@ from drive_eval.report.designs import (
     effects_headline,
     has_designs,
     kept_words,
+    marked_label,
     source_words,
 )
 from drive_eval.report.drawing import (
@@ -55,7 +56,6 @@ MARKS = {
 }
 #: A ratio beyond these is drawn as an arrowhead at the edge.
 RATIOS = (0.05, 20.0)
-NOT_FAIR = "not a fair comparison"
 
 
 def effects_by_design_chart(
@@ -110,6 +110,7 @@ def effects_by_design_chart(
             left.annotate(
                 text, (0, y), xycoords=("axes fraction", "data"), ha="left", va="center",
                 fontweight="bold", fontsize=10.5,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             ).set_in_layout(False)  # fmt: skip
         left.set_ylim(height, 0)
         left.set_yticks(tops, words, fontsize=9.5)
@@ -182,7 +183,7 @@ def _ends(name: str, e: Estimate | None, scale: int) -> dict[str, float | None]:
 def _row_words(evaluation: Evaluation, row: dict[str, Any]) -> str:
     words = wrapped(design_label(evaluation, row["design"]), 27)
     if row["part"] == "crude":
-        words += f"\n({NOT_FAIR})"
+        words += "\n(not a fair comparison)"
     if row["n_programme"] is not None and row["n_comparison"] is not None:
         words += f"\nn = {row['n_programme']:,} and {row['n_comparison']:,}"
     return words
@@ -193,10 +194,13 @@ def _places(
 ) -> tuple[list[float], list[tuple[str, float]], float]:
     """Stack the rows in inches from the top, with a heading for each of several outcomes."""
     several = len({row["outcome"] for row in rows}) > 1
-    tops, heads, y = [], [], 0.05
+    tops: list[float] = []
+    heads: list[tuple[str, float]] = []
+    y = 0.05
     for number, (row, text) in enumerate(zip(rows, words, strict=True)):
         first = number == 0 or rows[number - 1]["outcome"] != row["outcome"]
         if several and first:
+            y += 0.12 if heads else 0.0
             heads.append((titles[row["outcome"]], y + 0.18))
             y += 0.32
         height = max(0.52, 0.165 * (text.count("\n") + 1) + 0.14)
@@ -301,9 +305,7 @@ def _number(value: float, form: str) -> str:
 def _spoken(
     evaluation: Evaluation, row: dict[str, Any], titles: Mapping[str, str], *, several: bool
 ) -> str:
-    who = design_label(evaluation, row["design"])
-    if row["part"] != "other":
-        who += f" ({NOT_FAIR})" if row["part"] == "crude" else " (main design)"
+    who = marked_label(evaluation, row["design"])
     if several:
         who = f"{titles[row['outcome']]}, {who}"
     parts = []
@@ -325,7 +327,6 @@ def effects_by_design_table(
 ) -> Table:
     """Every design's shares, difference and ratio for each outcome, the crude comparison on top."""
     rows = []
-    main = main_design(evaluation)
     names = [name for name in names if has_designs(evaluation, name)]
     several = len(names) > 1
     for name in names:
@@ -338,11 +339,10 @@ def effects_by_design_table(
             if all(e is None for e in found.values()):
                 continue
             gap, ratio = found["risk_difference"], found["risk_ratio"]
-            part = f" ({NOT_FAIR})" if term == CRUDE else " (main design)" if term == main else ""
             rows.append(
                 (
                     *([titles[name]] if several else []),
-                    f"{design_label(evaluation, term)}{part}",
+                    marked_label(evaluation, term),
                     _share_text(found["risk_treated"]),
                     _share_text(found["risk_comparison"]),
                     value_text(gap),

@@ -137,9 +137,15 @@ def main_design(evaluation: Evaluation) -> str:
 
 def effect(result: ResultSet, measure: str, term: str) -> Estimate | None:
     """Return what a design found: a contrast of the arms, or the share in one of them."""
-    names = (term, f"{term} (users)") if measure == "percent_reduction" else (term,)
-    found = [e for e in result.estimates if e.measure == measure and e.term in names]
-    return next((e for e in found if not (e.subgroup or e.group)), None)
+    # What a number is a reduction of, or an E-value of, stands behind the term in brackets.
+    found = [
+        e
+        for e in result.estimates
+        if e.measure == measure and (e.term == term or e.term.startswith(f"{term} ("))
+    ]
+    # The share of one arm names its arm; a contrast of the arms names none.
+    arm = {"risk_treated": "programme", "risk_comparison": "comparison"}.get(measure, "")
+    return next((e for e in found if not e.subgroup and e.group in ("", arm)), None)
 
 
 def verdict_of(result: ResultSet, term: str) -> Verdict:
@@ -204,11 +210,13 @@ def _one(result: ResultSet, measure: str, group: str) -> Estimate | None:
     return next((e for e in found if not e.subgroup), None)
 
 
-def plain_verdict(result: ResultSet, labels: Mapping[str, str], main: str = "") -> str:
+def plain_verdict(
+    result: ResultSet, labels: Mapping[str, str], main: str = "", made: str = ""
+) -> str:
     """Say in a line what happened in the programme group, alone and beside the other group.
 
     ``main`` is the design under which the two groups' use afterwards is compared, if there is
-    one.
+    one, and ``made`` how it makes the other group: matched or weighted.
 
     Examples
     --------
@@ -232,12 +240,12 @@ def plain_verdict(result: ResultSet, labels: Mapping[str, str], main: str = "") 
         return "Not shown, for another reason than too few people (see the checks)"
     if inside in ("not shown", "absent", "undefined"):
         return first
-    if main and between == "absent" and (made := verdict_of(result, main)) != "absent":
+    if main and between == "absent" and (after := verdict_of(result, main)) != "absent":
         return first + {
-            "fell": f"; ended lower than the {two} group made like it",
-            "rose": f"; ended higher than the {two} group made like it",
-            "cannot tell": f"; did not end clearly different from the {two} group made like it",
-        }.get(made, f"; it cannot be set against the {two} group here")
+            "fell": f"; afterwards lower than in the {made} {two} group",
+            "rose": f"; afterwards higher than in the {made} {two} group",
+            "cannot tell": f"; afterwards not clearly different from the {made} {two} group",
+        }.get(after, f"; it cannot be set against the {two} group here")
     # "More" and "less" compare two changes of one direction; else one group did better.
     same = verdict_within(result, "comparison") == inside
     better, worse = (
@@ -295,14 +303,15 @@ def why_hidden(result: ResultSet, group: str) -> str:
     return found[0].text if found else SUPPRESSED
 
 
-def how_sure(result: ResultSet, labels: Mapping[str, str], main: str = "") -> str:
+def how_sure(result: ResultSet, labels: Mapping[str, str], main: str = "", made: str = "") -> str:
     """Say between which changes the truth is likely to lie, alone and beside the other group."""
     inside = _how_sure_inside(result, group_words("programme", labels))
     best, kind = fall_between_arms(result), verdict_between(result)
     gap = effect(result, "risk_difference", main) if best is None and main else None
     if gap is not None and gap.conf_low is not None and gap.conf_high is not None:
-        two = group_words("comparison", labels)
-        return f"{inside}. Set against the {two} group made like it, afterwards: {_fewer(gap)}"
+        inside = inside.removesuffix(".")
+        two = f"{made} {group_words('comparison', labels)} group"
+        return f"{inside}. Afterwards, set against the {two}: {_fewer(gap)}"
     if best is None or kind not in ("fell", "rose", "cannot tell"):
         return inside
     if best.conf_low is None or best.conf_high is None or math.isinf(best.conf_low):
@@ -581,7 +590,8 @@ def reductions_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
     else:
         first = "No clear change in any type of abuse"
     if all(kind == "absent" for kind in between) and set(made) - {"absent"}:
-        return f"{first}; {_ended(made)}"
+        other = f"{evaluation.plan['design']['kind']} comparison group"
+        return f"{first}; {_ended(made, other)}"
     if all(kind == "absent" for kind in between):
         return f"{first}; there is no comparison group to set it against"
     if not any(kind in ("fell", "rose", "cannot tell") for kind in between):
@@ -602,20 +612,19 @@ def reductions_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
     return f"{first}; not clearly different from {two}"
 
 
-def _ended(made: Sequence[Verdict]) -> str:
-    """Say on how many types the programme group ended lower or higher than those made like it."""
+def _ended(made: Sequence[Verdict], other: str) -> str:
+    """Say for how many types use afterwards was lower or higher than in the group made alike."""
     lower, higher = made.count("fell"), made.count("rose")
-    two = "the comparison group made like it"
     if lower and higher:
         return (
-            f"ended lower than {two} on {_types(lower).lower()} and higher on "
+            f"afterwards lower than in the {other} for {_types(lower).lower()} and higher for "
             f"{_types(higher).lower()}"
         )
     if lower or higher:
         side = "lower" if lower else "higher"
-        return f"ended {side} than {two} on {_all_or(lower or higher, len(made))}"
+        return f"afterwards {side} than in the {other} for {_all_or(lower or higher, len(made))}"
     if "cannot tell" in made:
-        return f"did not end clearly different from {two}"
+        return f"afterwards not clearly different from the {other}"
     return "the groups cannot be set against each other here"
 
 

@@ -160,7 +160,8 @@ def headline_table(
             after = _find(result, "prevalence_after", group)
             row.append(f"{_hundred(before)} before, {_hundred(after)} after")
         main = main_design(evaluation)
-        row += [plain_verdict(result, labels, main), how_sure(result, labels, main)]
+        made = str(evaluation.plan["design"]["kind"]) if main else ""
+        row += [plain_verdict(result, labels, main, made), how_sure(result, labels, main, made)]
         rows.append(tuple(row))
     heads = [f"{arm_label(group, labels)} group, of every 100" for group in groups]
     _type, reporter, span, *_rest = names[0].split(":")
@@ -345,6 +346,8 @@ def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
                 continue
             design, _, of = e.term.partition(" (")
             term = of.removesuffix(")") if design in designs else e.term
+            if e.measure.startswith("e_value"):
+                term = ""
             what = MEASURES.get(e.measure, label(e.measure))
             if not e.group:
                 what = BETWEEN.get((e.measure, term), what)
