@@ -348,7 +348,7 @@ def arrange(
     ties: Ties = "efron",
 ) -> Rows:
     """Sort rows by the last event time that they see, and number the event times."""
-    stop, start = _same_times(stop, start)
+    stop, start = same_times(stop, start)
     order = np.argsort(stop)
     stop, event = stop[order], event[order]
     distinct = stop[event]
@@ -419,7 +419,7 @@ def arrange(
     )
 
 
-def _same_times(stop: Array, start: Array | None) -> tuple[Array, Array | None]:
+def same_times(stop: Array, start: Array | None) -> tuple[Array, Array | None]:
     """Make times one that differ by no more than the rounding of a subtraction."""
     times = stop if start is None else np.concatenate([start, stop])
     if (times == np.rint(times)).all():

@@ -27,7 +27,7 @@ Array: TypeAlias = NDArray[np.float64]
 Codes: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
 
-_NO_CAUSE = (0, False, "", "censored")
+NO_CAUSE = (0, False, "", "censored")
 _BRACKETS = re.compile(r"\[[^\]]*\]")
 
 
@@ -324,8 +324,8 @@ def causes(table: pd.DataFrame, name: str, wanted: object) -> tuple[Flags, Flags
     given = table[name]
     plain = given.astype(object).where(given.notna(), 0)
     values = list(pd.unique(plain))
-    nothing = plain.isin([v for v in values if v in _NO_CAUSE]).to_numpy(dtype=bool)
-    levels = [v for v in values if v not in _NO_CAUSE]
+    nothing = plain.isin([v for v in values if v in NO_CAUSE]).to_numpy(dtype=bool)
+    levels = [v for v in values if v not in NO_CAUSE]
     if wanted not in levels:
         raise DataError(
             f'no row of column "{name}" (cause) has the cause of interest "{wanted}".'
