@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse, special
 
 from drive_eval.errors import DesignError, UndefinedResultError
-from drive_eval.models._newton import climb, no_maximum, refuse_unidentified
+from drive_eval.models._newton import FARTHEST, climb, no_maximum, refuse_unidentified
 from drive_eval.models._regression import cluster_sums
 
 if TYPE_CHECKING:
@@ -452,10 +452,16 @@ def _everybody(
 
 
 def evaluate(rows: Rows, beta: Array) -> Point:
-    """Return the log partial likelihood, its score and the sums that both are made of."""
-    eta = rows.x @ beta
+    """Return the log partial likelihood, its score and the sums that both are made of.
+
+    Where hazards differ beyond what numbers can hold, the likelihood is said to be 0, so that
+    the step there is halved.
+    """
+    eta = predictor(rows.x, beta)
     shift = np.maximum.reduceat(eta, rows.row_bounds[:-1])
     eta -= shift if len(shift) == 1 else np.repeat(shift, np.diff(rows.row_bounds))
+    beyond = bool(eta.min() < -FARTHEST)
+    np.maximum(eta, -FARTHEST, out=eta)
     risk = np.exp(eta)
     risk *= rows.weights
     mine = risk[rows.events]
@@ -470,7 +476,9 @@ def evaluate(rows: Rows, beta: Array) -> Point:
     parts = [np.add.reduceat(part, starts) for part in (c, f * c, c**2, f * c**2, f**2 * c**2)]
     point = Point(
         beta=beta,
-        loglik=float(
+        loglik=-np.inf
+        if beyond
+        else float(
             rows.weights[rows.events] @ eta[rows.events] + rows.weight[rows.cell] @ np.log(c)
         ),
         score=np.zeros_like(beta),
@@ -486,6 +494,15 @@ def evaluate(rows: Rows, beta: Array) -> Point:
     )
     point.score[:] = rows.observed - rows.weight @ _means(point)
     return point
+
+
+def predictor(x: Array, beta: Array) -> Array:
+    """Return x · β by row."""
+    found = np.empty(len(x))
+    for begin in range(0, len(x), _CHUNK):
+        here = slice(begin, begin + _CHUNK)
+        np.dot(x[here], beta, out=found[here])
+    return found
 
 
 def _at_risk(rows: Rows, risk: Array) -> tuple[Array, Array]:

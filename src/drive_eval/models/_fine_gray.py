@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from drive_eval.errors import DesignError, UndefinedResultError
-from drive_eval.models._cox import cross
-from drive_eval.models._newton import climb, no_maximum, refuse_unidentified
+from drive_eval.models._cox import cross, predictor
+from drive_eval.models._newton import FARTHEST, climb, no_maximum, refuse_unidentified
 from drive_eval.models._regression import cluster_sums
 
 if TYPE_CHECKING:
@@ -172,14 +172,15 @@ def _arrange(time: Array, event: Flags, competing: Flags, matrix: Array) -> _Row
 
 
 def _evaluate(rows: _Rows, beta: Array) -> _Point:
-    eta = rows.x @ beta
+    eta = predictor(rows.x, beta)
     eta -= eta.max()
-    risk = np.exp(eta)
+    beyond = bool(eta.min() < -FARTHEST)
+    risk = np.exp(np.maximum(eta, -FARTHEST))
     s0 = _at_risk(rows, risk, np.ones((len(eta), 1)))[:, 0]
     mean = _at_risk(rows, risk, rows.x) / s0[:, None]
     return _Point(
         beta=beta,
-        loglik=float(eta[rows.event].sum() - rows.dead @ np.log(s0)),
+        loglik=-np.inf if beyond else float(eta[rows.event].sum() - rows.dead @ np.log(s0)),
         score=rows.x[rows.event].sum(axis=0) - rows.dead @ mean,
         risk=risk,
         s0=s0,

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Array: TypeAlias = NDArray[np.float64]
 
 _STEPS = 30
+#: The widest range of the linear predictor: hazards that differ by a factor of 10¹³⁰, whose
+#: squares can still be written down. No data have it unless the likelihood has no maximum.
+FARTHEST = 300.0
 _SETTLED = 1e-8  # in standard deviations of the covariates; the last step is still taken
 _NO_SPREAD, _FOLLOWS = 1e-10, 1e-8
 _RISING = 1e-3  # a covariate is named as diverging if its step is this share of the largest
@@ -59,12 +62,15 @@ def climb(
             break  # flat where it still rises
         if np.abs(step).max() < _SETTLED:
             return Top(point=point, information=info, step=step, steps=steps, settled=True)
-        point = _uphill(point, step, evaluate)
+        higher = _uphill(point, step, evaluate)
+        if higher is None:
+            break
+        point = higher
         info = inform(point)
     return Top(point=point, information=info, step=step, steps=_STEPS, settled=False)
 
 
-def _uphill(point: L, step: Array, evaluate: Callable[[Array], L]) -> L:
+def _uphill(point: L, step: Array, evaluate: Callable[[Array], L]) -> L | None:
     """Take a Newton step, or as much of it as raises the likelihood."""
     slack = 1e-12 * abs(point.loglik)
     for _ in range(30):
@@ -72,7 +78,7 @@ def _uphill(point: L, step: Array, evaluate: Callable[[Array], L]) -> L:
         if found.loglik >= point.loglik - slack:
             return found
         step = step / 2
-    return point
+    return None
 
 
 def no_maximum(top: Top[L], names: Sequence[str]) -> str:

@@ -648,18 +648,18 @@ def _proportional(
     found = []
     for term in ("global", *(name for name in tests if name != "global")):
         chi, df, p = tests[term]
-        text = f"chi-squared {chi:.2f} on {df} df, p {p:.3g}: "
-        text += "no sign that it changes" if p >= max_p else "it changes"
-        text += f" with time ({transform} scale)."
-        if term == "global":
-            text = "Hazard ratios, all together: " + text.replace("it change", "they change")
+        whole = term == "global"
+        what = "Hazard ratios, all together" if whole else f"Hazard ratio of {term}"
+        changes = "they change" if whole else "it changes"
+        text = f"{what}: chi-squared {chi:.2f} on {df} df, p {p:.3g}: "
+        text += "no sign that " if p >= max_p else ""
+        text += f"{changes} with time ({transform} scale)."
+        if whole:
             text += f" {_BESIDE}"
             text += " The test takes rows to be independent." if robust else ""
-        else:
-            text = f"Hazard ratio of {term}: {text}"
         found.append(
             Check(
-                name="proportional_hazards" + ("" if term == "global" else f": {term}"),
+                name="proportional_hazards" + ("" if whole else f": {term}"),
                 passed=p >= max_p,
                 statistic=chi,
                 threshold=max_p,
