@@ -25,6 +25,7 @@ from scipy import linalg, sparse, special
 from drive_eval.errors import DesignError, UndefinedResultError
 from drive_eval.models._newton import FARTHEST, climb, no_maximum, refuse_unidentified
 from drive_eval.models._regression import cluster_sums
+from drive_eval.models._sums import blocks, cross, inner, times, total
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,9 +39,6 @@ Transform: TypeAlias = Literal["km", "rank", "identity", "log"]
 TIES: tuple[Ties, ...] = ("efron", "breslow")
 TRANSFORMS: tuple[Transform, ...] = ("km", "rank", "identity", "log")
 SAME_TIME = 1e-12  # times that differ by less than this share of the longest are one time
-# Rows multiplied at once: they stay in the cache, and the product is too small for the threads
-# of the linear algebra library, which wait for each other far longer than it takes.
-_CHUNK = 1 << 11
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +247,7 @@ class Fit:
         rows, point = self.rows, self.point
         g = _of_time(rows, transform)
         own = rows.weights[rows.events] * g[rows.cell]
-        score = own @ rows.x[rows.events] - (rows.weight * g) @ _means(point)
+        score = total(own, rows.x[rows.events]) - total(rows.weight * g, _means(point))
         plain, tilted = information(rows, point), information(rows, point, g)
         whole = np.block([[plain, tilted], [tilted, information(rows, point, g**2)]])
         p = len(score)
@@ -311,7 +309,7 @@ def fit(
     rows = arrange(stop, event, matrix, start=start, strata=strata, weights=weights, ties=ties)
     null = evaluate(rows, np.zeros(len(names)))
     info = information(rows, null)
-    refuse_unidentified(info, float(rows.weight @ rows.dead), names)
+    refuse_unidentified(info, inner(rows.dead, rows.weight), names)
     score_test = float(null.score @ linalg.solve(info, null.score, assume_a="pos"))
     top = climb(null, info, lambda b: evaluate(rows, b), lambda at: information(rows, at))
     if not top.settled:
@@ -405,7 +403,7 @@ def arrange(
         late=np.flatnonzero(first > np.repeat(bounds[:-1], np.diff(row_bounds))),
         position=position,
         given=len(stop),
-        observed=w[events] @ np.take(x, events, axis=0),
+        observed=total(w[events], np.take(x, events, axis=0)),
         events=events,
         cell=cell,
         dead=dead,
@@ -457,7 +455,7 @@ def evaluate(rows: Rows, beta: Array) -> Point:
     Where hazards differ beyond what numbers can hold, the likelihood is said to be 0, so that
     the step there is halved.
     """
-    eta = predictor(rows.x, beta)
+    eta = times(rows.x, beta)
     shift = np.maximum.reduceat(eta, rows.row_bounds[:-1])
     eta -= shift if len(shift) == 1 else np.repeat(shift, np.diff(rows.row_bounds))
     beyond = bool(eta.min() < -FARTHEST)
@@ -474,13 +472,11 @@ def evaluate(rows: Rows, beta: Array) -> Point:
     f = rows.gone
     c = 1 / (s0[rows.cell] - f * d0[rows.cell])
     parts = [np.add.reduceat(part, starts) for part in (c, f * c, c**2, f * c**2, f**2 * c**2)]
+    loglik = inner(rows.weights[rows.events], eta[rows.events])
+    loglik += inner(rows.weight[rows.cell], np.log(c))
     point = Point(
         beta=beta,
-        loglik=-np.inf
-        if beyond
-        else float(
-            rows.weights[rows.events] @ eta[rows.events] + rows.weight[rows.cell] @ np.log(c)
-        ),
+        loglik=-np.inf if beyond else loglik,
         score=np.zeros_like(beta),
         risk=risk,
         shift=shift,
@@ -492,17 +488,8 @@ def evaluate(rows: Rows, beta: Array) -> Point:
         ccf=parts[3],
         ccff=parts[4],
     )
-    point.score[:] = rows.observed - rows.weight @ _means(point)
+    point.score[:] = rows.observed - total(rows.weight, _means(point))
     return point
-
-
-def predictor(x: Array, beta: Array) -> Array:
-    """Return x · β by row."""
-    found = np.empty(len(x))
-    for begin in range(0, len(x), _CHUNK):
-        here = slice(begin, begin + _CHUNK)
-        np.dot(x[here], beta, out=found[here])
-    return found
 
 
 def _at_risk(rows: Rows, risk: Array) -> tuple[Array, Array]:
@@ -576,15 +563,6 @@ def information(rows: Rows, point: Point, g: Array | None = None) -> Array:
     return np.asarray((found + found.T) / 2)
 
 
-def cross(a: Array, by: Array, b: Array) -> Array:
-    """Return Σ by · a b′."""
-    found = np.zeros((a.shape[1], b.shape[1]))
-    for begin in range(0, len(by), _CHUNK):
-        here = slice(begin, begin + _CHUNK)
-        found += (a[here] * by[here, None]).T @ b[here]
-    return found
-
-
 # Residuals and variances
 
 
@@ -598,17 +576,16 @@ def _influence(rows: Rows, point: Point, inverse: Array) -> Array:
     back *= rows.weight[:, None]
     starting = len(rows.late) > 0 or len(rows.bounds) > 2
     found = np.empty(rows.x.shape, order="F")  # clusters are summed column by column
-    for begin in range(0, len(found), _CHUNK):
-        here = slice(begin, begin + _CHUNK)
+    for here in blocks(len(found)):
         part = pulled[rows.last[here]]
         if starting:
             part -= pulled[rows.first[here]]
         part -= rows.x[here] * seen[here, None]
         part *= point.risk[here, None]
-        ends = slice(*np.searchsorted(rows.events, [begin, begin + _CHUNK]))
+        ends = slice(*np.searchsorted(rows.events, [here.start, here.stop]))
         at, cell = rows.events[ends], rows.cell[ends]
-        part[at - begin] += rows.weights[at, None] * (rows.x[at] - mean[cell])
-        part[at - begin] -= point.risk[at, None] * back[cell]
+        part[at - here.start] += rows.weights[at, None] * (rows.x[at] - mean[cell])
+        part[at - here.start] -= point.risk[at, None] * back[cell]
         found[here] = part @ (inverse * rows.scale[:, None])
     return found
 
@@ -646,7 +623,7 @@ def _of_time(rows: Rows, transform: Transform) -> Array:
                 'transform, such as "km".'
             )
         g = np.log(rows.times)
-    return np.asarray(g - (rows.dead @ g) / rows.dead.sum())
+    return np.asarray(g - inner(rows.dead, g) / rows.dead.sum())
 
 
 def _refuse_one_sided(rows: Rows, names: Sequence[str]) -> None:

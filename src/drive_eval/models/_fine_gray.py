@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from drive_eval.errors import DesignError, UndefinedResultError
-from drive_eval.models._cox import cross, predictor
 from drive_eval.models._newton import FARTHEST, climb, no_maximum, refuse_unidentified
 from drive_eval.models._regression import cluster_sums
+from drive_eval.models._sums import cross, inner, times, total
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,7 @@ def fit(
     if not top.settled:
         raise DesignError(no_maximum(top, names))
     inverse = linalg.inv(top.information) / rows.scale[:, None]
-    parts = (_scores(rows, top.point) + _censoring(rows, top.point)) @ inverse.T
+    parts = times(_scores(rows, top.point) + _censoring(rows, top.point), inverse.T)
     if clusters is not None:
         parts = cluster_sums(parts, clusters[rows.order])
     return Fit(
@@ -172,7 +172,7 @@ def _arrange(time: Array, event: Flags, competing: Flags, matrix: Array) -> _Row
 
 
 def _evaluate(rows: _Rows, beta: Array) -> _Point:
-    eta = predictor(rows.x, beta)
+    eta = times(rows.x, beta)
     eta -= eta.max()
     beyond = bool(eta.min() < -FARTHEST)
     risk = np.exp(np.maximum(eta, -FARTHEST))
@@ -180,8 +180,8 @@ def _evaluate(rows: _Rows, beta: Array) -> _Point:
     mean = _at_risk(rows, risk, rows.x) / s0[:, None]
     return _Point(
         beta=beta,
-        loglik=-np.inf if beyond else float(eta[rows.event].sum() - rows.dead @ np.log(s0)),
-        score=rows.x[rows.event].sum(axis=0) - rows.dead @ mean,
+        loglik=-np.inf if beyond else float(eta[rows.event].sum()) - inner(rows.dead, np.log(s0)),
+        score=rows.x[rows.event].sum(axis=0) - total(rows.dead, mean),
         risk=risk,
         s0=s0,
         mean=mean,
