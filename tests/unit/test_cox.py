@@ -183,6 +183,16 @@ def test_an_effect_that_turns_round_fails_the_check():
     assert first(table, max_p=1e-300).check("proportional_hazards").passed
 
 
+def test_change_cannot_show_where_all_events_happen_at_one_time():
+    table = people().assign(week=lambda t: np.where(t["arrest"], 9, t["week"]))
+    result = first(table, covariates=["age"])
+    check = result.check("proportional_hazards")
+    assert (check.passed, check.statistic, check.p_value) == (None, None, None)
+    assert "happened at one time" in check.text
+    assert "restricted_mean" in check.text
+    assert result.check("proportional_hazards: age").statistic is None
+
+
 def test_few_events_per_coefficient_are_said():
     table = people(40)
     check = first(table, covariates=["age"], events_per_parameter=500).check("events_per_parameter")

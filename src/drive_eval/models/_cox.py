@@ -38,6 +38,7 @@ Transform: TypeAlias = Literal["km", "rank", "identity", "log"]
 
 TIES: tuple[Ties, ...] = ("efron", "breslow")
 TRANSFORMS: tuple[Transform, ...] = ("km", "rank", "identity", "log")
+_NO_SPREAD = 1e-9  # below this share of its size, what is left of a matrix is rounding
 SAME_TIME = 1e-12  # times that differ by less than this share of the longest are one time
 
 
@@ -228,7 +229,7 @@ class Fit:
 
     def proportionality(
         self, terms: Mapping[str, Sequence[int]], transform: Transform = "km"
-    ) -> dict[str, tuple[float, int, float]]:
+    ) -> dict[str, tuple[float, int, float] | None]:
         """Test whether hazard ratios change with time (score test; ``cox.zph`` of survival 3).
 
         Parameters
@@ -242,23 +243,27 @@ class Fit:
         -------
         dict
             By term, and under ``"global"`` for all together: chi-squared, degrees of freedom
-            and p of adding g(t) · x to the model.
+            and p of adding g(t) · x to the model; None where all events that tell anything
+            happened at one time.
         """
         rows, point = self.rows, self.point
         g = _of_time(rows, transform)
         own = rows.weights[rows.events] * g[rows.cell]
         score = total(own, rows.x[rows.events]) - total(rows.weight * g, _means(point))
         plain, tilted = information(rows, point), information(rows, point, g)
-        whole = np.block([[plain, tilted], [tilted, information(rows, point, g**2)]])
-        p = len(score)
-        found = {}
-        for name, columns in {**terms, "global": range(p)}.items():
-            some = np.asarray(columns)
-            picked = np.concatenate([np.arange(p), p + some])
-            u = np.concatenate([np.zeros(p), score[some]])
-            part = whole[np.ix_(picked, picked)]
-            chi = float(u @ linalg.lstsq(part, u)[0])
-            found[name] = (chi, len(some), float(special.chdtrc(len(some), chi)))
+        twice = information(rows, point, g**2)
+        left = twice - tilted @ linalg.solve(plain, tilted, assume_a="pos")
+        found: dict[str, tuple[float, int, float] | None] = {}
+        for name, columns in {**terms, "global": range(len(score))}.items():
+            picked = np.ix_(list(columns), list(columns))
+            size = np.sqrt(np.diag(twice)[list(columns)])
+            like = left[picked] / np.maximum(np.outer(size, size), np.finfo(float).tiny)
+            if np.linalg.eigvalsh(like)[0] < _NO_SPREAD:
+                found[name] = None
+                continue
+            u = score[list(columns)]
+            chi = float(u @ linalg.solve(left[picked], u, assume_a="pos"))
+            found[name] = (chi, len(u), float(special.chdtrc(len(u), chi)))
         return found
 
 

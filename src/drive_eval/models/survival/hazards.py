@@ -647,9 +647,15 @@ def _proportional(
     tests = fit.proportionality(rows.terms(fit.names), transform)
     found = []
     for term in ("global", *(name for name in tests if name != "global")):
-        chi, df, p = tests[term]
         whole = term == "global"
+        name = "proportional_hazards" + ("" if whole else f": {term}")
         what = "Hazard ratios, all together" if whole else f"Hazard ratio of {term}"
+        test = tests[term]
+        if test is None:
+            said = f"{what}: the events that tell them happened at one time, so change cannot show."
+            found.append(Check(name=name, text=f"{said} {_BESIDE}" if whole else said))
+            continue
+        chi, df, p = test
         changes = "they change" if whole else "it changes"
         text = f"{what}: chi-squared {chi:.2f} on {df} df, p {p:.3g}: "
         text += "no sign that " if p >= max_p else ""
@@ -659,7 +665,7 @@ def _proportional(
             text += " The test takes rows to be independent." if robust else ""
         found.append(
             Check(
-                name="proportional_hazards" + ("" if whole else f": {term}"),
+                name=name,
                 passed=p >= max_p,
                 statistic=chi,
                 threshold=max_p,
