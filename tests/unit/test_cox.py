@@ -326,6 +326,48 @@ def test_a_weighted_comparison_says_that_its_weights_were_estimated():
     assert {e.term for e in with_covariates.estimates} == {"arm", "arm (hazard)", "age"}
 
 
+@pytest.mark.parametrize("estimand", ["ate", "att", "ato"])
+def test_stacked_errors_are_those_of_making_the_weights_anew_without_each_case(estimand):
+    rng = np.random.default_rng(2)
+    age, older = rng.normal(size=160), rng.normal(size=160)
+    week = rng.exponential(20 * np.exp(-2 * age))
+    table = pd.DataFrame({"arm": age / 2 > older, "age": age, "week": week, "arrest": week < 60})
+    options = {"treated": "arm", "covariates": ["age"], "estimand": estimand}
+
+    def estimate(rows, cov=None):
+        design = propensity_weights(rows, **options)
+        return cox(design, stop="week", event="arrest", cov=cov).one(measure="hazard_ratio")
+
+    whole = estimate(table)
+    left_out = [np.log(estimate(table.drop(i)).estimate) for i in table.index]
+    jackknife = np.sqrt(np.square(np.log(whole.estimate) - np.array(left_out)).sum())
+    stacked = estimate(table, "stacked")
+    assert stacked.estimate == whole.estimate
+    assert stacked.std_error == approx(jackknife, rel=0.06)
+    assert abs(whole.std_error / jackknife - 1) > 0.1
+    assert "stacked sandwich" in stacked.method
+
+
+def test_stacked_errors_are_summed_over_clusters():
+    table = design_table()
+    design = propensity_weights(table, treated="arm", covariates=["age", "prior"])
+    twice = pd.concat([table, table]).assign(twin=lambda t: np.arange(600) % 300)
+    twice = propensity_weights(
+        twice.reset_index(drop=True), treated="arm", covariates=["age", "prior"]
+    )
+    options = {"stop": "week", "event": "arrest", "cov": "stacked", "ties": "breslow"}
+    one = cox(design, **options).one(measure="hazard_ratio")
+    two = cox(twice, cluster="twin", **options).one(measure="hazard_ratio")
+    assert two.std_error == approx(one.std_error, rel=1e-6)
+
+
+def test_stacked_errors_are_for_a_weighted_comparison_alone():
+    with pytest.raises(DesignError, match='cov="stacked" is for a Weighted'):
+        first(people(), cov="stacked")
+    with pytest.raises(DesignError, match='cov="robust" is not on offer; there are sandwich'):
+        first(people(), cov="robust")
+
+
 def test_trimmed_cases_do_not_count():
     design = propensity_weights(
         design_table(), treated="arm", covariates=["age", "prior"], estimand="ate", trim=(0.3, 0.7)

@@ -12,12 +12,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from drive_eval.errors import DataError, DesignError, DesignWarning, did_you_mean
-from drive_eval.models import _clusters
+from drive_eval.models import _clusters, _cox
 from drive_eval.models._clusters import Effect
-from drive_eval.models._cox import SAME_TIME
 from drive_eval.models._design import Matched, Weighted
-from drive_eval.models._regression import Design, arms, column, design_matrix, numbers
+from drive_eval.models._regression import (
+    Design,
+    arms,
+    cluster_sums,
+    column,
+    design_matrix,
+    numbers,
+)
 from drive_eval.models._regression import clusters as codes_of
+from drive_eval.models._sums import cross, times
 from drive_eval.results import Check, Estimate
 
 if TYPE_CHECKING:
@@ -87,6 +94,23 @@ class Sample:
             units=recode(self.units[picked]),
             counted=self.counted[picked],
         )
+
+
+def stacked(fit: _cox.Fit, design: Weighted, sample: Sample, cluster: str | None) -> _cox.Fit:
+    """Return the fit with a covariance that knows that its weights were estimated.
+
+    A row moves the coefficients by its own score residual, and through the weights of all
+    others: Σ_j w_j′u_j is what the score gains per unit of the weights' parameters, and a row's
+    influence on these is known to the design. Rows that were trimmed count in that way only.
+    """
+    rows = np.flatnonzero(design.table["weight"].to_numpy(dtype=float))
+    own = fit.influence()
+    each = own / np.asarray(sample.weights)[:, None]
+    parts = times(design.influence, cross(design.slopes[rows], np.ones(len(rows)), each))
+    parts[rows] += own
+    if cluster is not None:
+        parts = cluster_sums(parts, codes_of(design.table, cluster))
+    return replace(fit, covariance=cross(parts, np.ones(len(parts)), parts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +201,8 @@ def _of_design(data: Matched | Weighted, treated: str | None, weights: str | Non
         checks.append(
             Check(
                 name="weights_as_known",
-                text="the weights were estimated, and the standard error takes them as known.",
+                text="the weights were estimated, and the standard error takes them as known "
+                'unless cov="stacked" is asked for.',
             )
         )
     return Sample(
@@ -282,7 +307,7 @@ def histories(who: Codes, start: Array, stop: Array, happened: Flags) -> tuple[C
     order = np.lexsort((start, who))
     person, begins, ends = who[order], start[order], stop[order]
     first = np.append(True, person[1:] != person[:-1])
-    rounding = SAME_TIME * float(np.abs(stop).max())
+    rounding = _cox.SAME_TIME * float(np.abs(stop).max())
     over = ~first[1:] & (begins[1:] < ends[:-1] - rounding)
     if over.any():
         concerned = len(np.unique(person[1:][over]))

@@ -15,6 +15,7 @@ import pandas as pd
 from drive_eval.errors import DataError, DesignError
 from drive_eval.models import _cox, _fine_gray
 from drive_eval.models import _hazard_rows as rows
+from drive_eval.models._design import Weighted
 from drive_eval.models._regression import clusters as codes_of
 from drive_eval.models._regression import flags
 from drive_eval.results import Check, Provenance, ResultSet
@@ -22,12 +23,13 @@ from drive_eval.results import Check, Provenance, ResultSet
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from drive_eval.models._design import Matched, Weighted
+    from drive_eval.models._design import Matched
 
 __all__ = ["cox", "fine_gray", "recurrent"]
 
 Recurrence: TypeAlias = Literal["ag", "pwp_tt", "pwp_gt"]
 Beyond: TypeAlias = Literal["merge", "cut"]
+Covariance: TypeAlias = Literal["sandwich", "stacked"]
 
 _BESIDE = (
     "A hazard ratio that changes is an average over this follow-up; restricted mean time "
@@ -60,6 +62,7 @@ def cox(
     strata: str | Sequence[str] | None = None,
     weights: str | None = None,
     cluster: str | None = None,
+    cov: Covariance | None = None,
     ties: _cox.Ties = "efron",
     conf_level: float = 0.95,
     transform: _cox.Transform = "km",
@@ -104,6 +107,9 @@ def cox(
     cluster : str, optional
         Column of clusters (person, perpetrator, area). With a design the variance is clustered
         both ways.
+    cov : {'sandwich', 'stacked'}, optional
+        Of a `Weighted`: whether weights are taken as known (``"sandwich"``, R's way and the
+        default), or as estimated. The latter is the narrower as a rule.
     ties : {'efron', 'breslow'}
         How events at the same time are treated.
     conf_level : float, between 0 and 1
@@ -153,9 +159,9 @@ def cox(
     sandwich is I⁻¹(Σ u u′)I⁻¹ with u the weighted score residuals summed over clusters and no
     factor for their number; quantiles are normal, as in R, from `min_clusters` clusters of
     equal size on, and t with effective clusters − 1 degrees of freedom below. Weights are
-    taken as known, also where a design estimated them. Two clusterings: V₁ + V₂ − V₁₂.
-    Proportionality: the score test of adding g(t)·x, all terms and each; it takes rows to be
-    independent.
+    taken as known, or ``"stacked"`` with the equations they were estimated from. Two
+    clusterings: V₁ + V₂ − V₁₂. Proportionality: the score test of adding g(t)·x, all terms
+    and each; it takes rows to be independent.
 
     For a cause-specific hazard give an event that is true for the cause of interest only:
     other causes then end the following. It answers how the rate among those still free
@@ -195,6 +201,10 @@ def cox(
     rows.known(ties, _cox.TIES, "ties")
     rows.known(transform, _cox.TRANSFORMS, "transform")
     rows.probability(conf_level, "conf_level", "0.95 for 95%")
+    if cov is not None:
+        rows.known(cov, get_args(Covariance), "cov")
+    if cov == "stacked" and not isinstance(table, Weighted):
+        raise DesignError('cov="stacked" is for a Weighted, whose weights know how they were made.')
     sample = rows.read(table, treated=treated, weights=weights, cluster=cluster)
     if start is None:
         starts, stops = None, rows.ends(sample.table, stop)
@@ -220,6 +230,9 @@ def cox(
         clusters=sample.clusters,
         ties=ties,
     )
+    if cov == "stacked" and isinstance(table, Weighted):
+        fit = rows.stacked(fit, table, sample, cluster)
+        law = replace(law, text=f"stacked {law.text}")
     labels = {
         "outcome": outcome_name or event,
         "group": group,
