@@ -864,3 +864,21 @@ def test_every_order_of_rows_gives_the_same():
         assert a.estimate == approx(b.estimate, rel=1e-10)
         assert a.std_error == approx(b.std_error, rel=1e-10)
     assert plain.estimate < 1.5
+
+
+def test_a_sum_lost_in_rounding_is_no_likelihood():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(size=50) - 6, rng.normal(size=500) + 6])[:, None]
+    late = np.arange(550) >= 50
+    start = np.where(late, 50.0, 0.0)
+    stop = np.where(late, 50 + rng.exponential(5, 550), rng.uniform(1, 49, 550))
+    rows = _cox.arrange(stop, np.ones(550, dtype=bool), x, start=start)
+    scale = rows.scale[0]
+    apart = _cox.arrange(stop, np.ones(550, dtype=bool), x, strata=late.astype(int))
+    for beta, held in ((0.2, True), (1.0, True), (3.0, False)):
+        found = _cox.evaluate(rows, np.array([beta * scale]))
+        exact = _cox.evaluate(apart, np.array([beta * apart.scale[0]]))
+        if held:
+            assert found.loglik == approx(exact.loglik, rel=1e-6)
+        else:
+            assert found.loglik == -np.inf

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +33,14 @@ if TYPE_CHECKING:
 Array: TypeAlias = NDArray[np.float64]
 Codes: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
+S = TypeVar("S", np.int64, np.float64)
 Ties: TypeAlias = Literal["efron", "breslow"]
 Transform: TypeAlias = Literal["km", "rank", "identity", "log"]
 
 TIES: tuple[Ties, ...] = ("efron", "breslow")
 TRANSFORMS: tuple[Transform, ...] = ("km", "rank", "identity", "log")
 _NO_SPREAD = 1e-9  # below this share of its size, what is left of a matrix is rounding
+_LOST = 1e12  # a difference of sums so much larger than itself is rounding
 SAME_TIME = 1e-12  # times that differ by less than this share of the longest are one time
 
 
@@ -354,8 +356,7 @@ def arrange(
     stop, start = same_times(stop, start)
     order = np.argsort(stop)
     stop, event = stop[order], event[order]
-    distinct = stop[event]
-    distinct = distinct[np.append(True, distinct[1:] > distinct[:-1])]
+    distinct = _each_once(stop[event])
     seen = np.searchsorted(distinct, stop, side="right")
     before = None
     if start is not None:
@@ -364,22 +365,21 @@ def arrange(
 
     if strata is None:
         which = np.arange(len(distinct))
-        last, first = seen, before
+        last, first = seen, np.zeros_like(seen) if before is None else before
         bounds = np.array([0, len(distinct)])
     else:
         width = len(distinct) + 1
-        key = strata[order] * width
-        cells = np.unique(key[event] + seen[event])
+        key = strata[order] * width + seen
+        again = np.argsort(key)
+        order, event, key, seen = order[again], event[again], key[again], seen[again]
+        cells = _each_once(key[event])
         which = cells % width - 1
-        last = np.searchsorted(cells, key + seen, side="right")
-        first = np.searchsorted(cells, key if before is None else key + before, side="right")
+        last = np.searchsorted(cells, key, side="right")
+        entry = key - seen + (0 if before is None else before[again])
+        first = np.searchsorted(cells, entry, side="right")
         bounds = np.searchsorted(cells, np.arange(int(strata.max()) + 2) * width)
-        bounds = np.unique(bounds)  # a stratum without an event says nothing
-    if first is None:
-        first = np.zeros_like(last)
+        bounds = _each_once(bounds)  # a stratum without an event says nothing
     kept = np.flatnonzero(last > first)
-    if strata is not None:
-        kept = kept[np.argsort(last[kept])]
     position, event = order[kept], event[kept]
     last, first = last[kept], first[kept]
 
@@ -422,12 +422,18 @@ def arrange(
     )
 
 
+def _each_once(ordered: NDArray[S]) -> NDArray[S]:
+    """Return the values of a rising array, each once."""
+    fresh: Flags = np.append(True, ordered[1:] > ordered[:-1])
+    return ordered[fresh]
+
+
 def same_times(stop: Array, start: Array | None) -> tuple[Array, Array | None]:
     """Make times one that differ by no more than the rounding of a subtraction."""
     times = stop if start is None else np.concatenate([start, stop])
     if (times == np.rint(times)).all():
         return stop, start
-    known = np.unique(times)
+    known = _each_once(np.sort(times))
     apart = np.diff(known) > SAME_TIME * np.abs(known[[0, -1]]).max()
     if apart.all():
         return stop, start
@@ -469,10 +475,11 @@ def evaluate(rows: Rows, beta: Array) -> Point:
     risk *= rows.weights
     mine = risk[rows.events]
     starts = np.cumsum(rows.dead) - rows.dead
-    s0, s1 = _at_risk(rows, risk)
+    s0, s1, entered = _at_risk(rows, risk)
     d0 = np.add.reduceat(mine, starts)
     d1 = _grouped(rows.x, mine, starts, rows.events)
     s0 = np.maximum(s0, d0)  # true of exact sums; those of late rows are differences
+    beyond |= bool((entered > _LOST * s0).any())
 
     f = rows.gone
     c = 1 / (s0[rows.cell] - f * d0[rows.cell])
@@ -497,17 +504,22 @@ def evaluate(rows: Rows, beta: Array) -> Point:
     return point
 
 
-def _at_risk(rows: Rows, risk: Array) -> tuple[Array, Array]:
-    """Return Σ risk and Σ risk · x over the rows at risk in each cell."""
-    s0 = np.add.reduceat(risk, rows.heads)
+def _at_risk(rows: Rows, risk: Array) -> tuple[Array, Array, Array]:
+    """Return Σ risk and Σ risk · x over the rows at risk in each cell, and what was taken off.
+
+    That is Σ risk over rows that enter later; they are in the running sums until then.
+    """
+    s0 = _onwards(np.asarray(np.add.reduceat(risk, rows.heads)), rows.bounds)
     s1 = _grouped(rows.x, risk, rows.heads)
-    if len(rows.late):  # take off those who were not there yet
+    entered = np.zeros_like(s0)
+    if len(rows.late):
         late = rows.late
         into = rows.first[late] - 1
-        s0 -= np.bincount(into, weights=risk[late], minlength=len(s0))
-        spread = sparse.csr_array((risk[late], (into, late)), shape=(len(s0), len(risk)))
+        taken = np.asarray(np.bincount(into, weights=risk[late], minlength=len(s0)), dtype=float)
+        entered = _onwards(taken, rows.bounds)
+        spread = sparse.csr_array((risk[late], (into, late)), shape=s1.shape[:1] + risk.shape)
         s1 -= np.asarray(spread @ rows.x)
-    return _onwards(s0, rows.bounds), _onwards(s1, rows.bounds)
+    return s0 - entered, _onwards(s1, rows.bounds), entered
 
 
 def _grouped(x: Array, by: Array, heads: Codes, picked: Codes | None = None) -> Array:
