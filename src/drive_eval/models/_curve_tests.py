@@ -94,8 +94,8 @@ def log_rank(
     home = cells // width
 
     def by_group(where: Codes, values: Array, size: int) -> Array:
-        flat = np.bincount(where * groups + group[: len(where)], values, size * groups)
-        return flat.reshape(size, groups)
+        flat = np.bincount(where * groups + group, weights=values, minlength=size * groups)
+        return np.asarray(flat.reshape(size, groups), dtype=float)
 
     size = len(cells)
     there = by_group(last, weights, size + 1) - by_group(first, weights, size + 1)

@@ -146,9 +146,8 @@ def arrange(
     weights = np.ones(len(stop)) if weights is None else weights
     count = ended.astype(float) if count is None else count
     last = np.searchsorted(times, stop, side="right")
-    if start is None:
-        first = np.zeros_like(last)
-    else:
+    first = np.zeros_like(last)
+    if start is not None:
         first = np.searchsorted(times, start, side="right")
     dead = np.zeros((causes, size))
     rows_dead = np.zeros((causes, size), dtype=np.int64)
@@ -383,7 +382,7 @@ class Spread:
         total = np.sum(found, axis=0)
         if len(found) > 1:
             total = np.where(total > 0, total, np.maximum(found[0], found[1]))
-        return np.maximum(total, 0.0)
+        return np.asarray(np.maximum(total, 0.0))
 
     def _signed(self) -> Iterator[tuple[float, Codes, Codes]]:
         everyone = self.everyone or tuple(np.empty(0, dtype=np.int64) for _ in self.clusters)
@@ -473,11 +472,8 @@ def _by_cluster(moves: _Moves, codes: Codes) -> tuple[Codes, Array, Array]:
     after = np.cumsum(change, axis=1)
     before = after - change
     fresh = np.append(True, who[1:] != who[:-1])[: len(who)]
-    base = before[:, fresh]
-    if base.size:
-        which = np.cumsum(fresh) - 1
-        after, before = after - base[:, which], before - base[:, which]
-    return cell[order], before, after
+    base = before[:, fresh][:, np.cumsum(fresh) - 1]
+    return cell[order], before - base, after - base
 
 
 def _linear(moves: _Moves, values: Array) -> Array:
