@@ -329,7 +329,7 @@ def test_a_weighted_comparison_says_that_its_weights_were_estimated():
 @pytest.mark.parametrize("estimand", ["ate", "att", "ato"])
 def test_stacked_errors_are_those_of_making_the_weights_anew_without_each_case(estimand):
     rng = np.random.default_rng(2)
-    age, older = rng.normal(size=160), rng.normal(size=160)
+    age, older = rng.normal(size=100), rng.normal(size=100)
     week = rng.exponential(20 * np.exp(-2 * age))
     table = pd.DataFrame({"arm": age / 2 > older, "age": age, "week": week, "arrest": week < 60})
     options = {"treated": "arm", "covariates": ["age"], "estimand": estimand}
@@ -343,7 +343,7 @@ def test_stacked_errors_are_those_of_making_the_weights_anew_without_each_case(e
     jackknife = np.sqrt(np.square(np.log(whole.estimate) - np.array(left_out)).sum())
     stacked = estimate(table, "stacked")
     assert stacked.estimate == whole.estimate
-    assert stacked.std_error == approx(jackknife, rel=0.06)
+    assert stacked.std_error == approx(jackknife, rel=0.1)
     assert abs(whole.std_error / jackknife - 1) > 0.1
     assert "stacked sandwich" in stacked.method
 
