@@ -195,10 +195,10 @@ def test_start_stop_rows_are_the_free_days_and_hold_every_event_day(world, rule,
         assert (mine["stop"] > mine["start"]).all()
         # A row ends for a reason: an event, the end, or days that are not at risk.
         for row in mine.itertuples():
-            if row.cause == "gap":
+            if row.ended_by == "gap":
                 assert row.stop + 1 not in since
                 assert row.stop < horizon
-            assert (row.cause == "reoffence") == bool(row.event)
+            assert (row.ended_by == "reoffence") == bool(row.event)
 
 
 @given(world=worlds(), rule=rules, horizon=st.integers(1, 30))
@@ -227,7 +227,7 @@ def test_what_comes_first_when_custody_competes(world, horizon):
     slow = Slow(units, events, custody, "each")
     rows = first_event(units, events, custody, horizon=horizon, custody_as="competing").rows
     assert not rows["unit_id"].duplicated().any()
-    assert not (rows["cause"] == "gap").any()
+    assert not (rows["ended_by"] == "gap").any()
     found = rows.set_index("unit_id")
     for unit in slow.units:
         zero = unit["index_date"]
@@ -254,15 +254,15 @@ def test_what_comes_first_when_custody_competes(world, horizon):
         assert (row["start"], row["stop"]) == (start, stop)
         assert row["event"] == (hit == stop)
         if hit == stop:
-            assert row["cause"] == "reoffence"
+            assert row["ended_by"] == "reoffence"
         elif enter == stop:
-            assert row["cause"] == "custody"
+            assert row["ended_by"] == "custody"
         else:
             ends = {"death": unit["death_date"], "moved": unit["moved_date"]}
             at_end = [c for c, day in ends.items() if not pd.isna(day) and day - zero == stop]
             until = unit["data_end_date"] - zero
             expected = at_end[0] if at_end and stop <= until else "end"
-            assert row["cause"] == expected
+            assert row["ended_by"] == expected
 
 
 @given(world=worlds(), rule=rules)

@@ -15,7 +15,7 @@ from drive_eval.measures.offending.counting import (
     monthly_rates,
     person_time,
 )
-from drive_eval.measures.offending.following import CAUSES, first_event, repeat_rows
+from drive_eval.measures.offending.following import CAUSES, ENDINGS, first_event, repeat_rows
 from drive_eval.measures.offending.patterns import (
     Selected,
     marac_repeats,
@@ -25,6 +25,7 @@ from drive_eval.measures.offending.patterns import (
 
 __all__ = [
     "CAUSES",
+    "ENDINGS",
     "Measured",
     "Selected",
     "event_counts",

@@ -21,7 +21,6 @@ from drive_eval.measures.offending._engine import (
     bring,
     collect,
     day_number,
-    days_of,
     ids_of,
     open_table,
 )
@@ -43,6 +42,7 @@ __all__ = [
     "Observed",
     "Window",
     "follow_up_check",
+    "length_checks",
     "observe",
     "read_custody",
     "read_units",
@@ -61,6 +61,8 @@ _RULES = {
 }
 #: Share of work begun on the index date: arms further apart than this have different clocks.
 _CLOCKS_APART = 0.5
+_ENDS = ("death_date", "moved_date")
+_DATES = ("index_date", "data_end_date", "start_date", *_ENDS, "data_start_date")
 _NOT_NAMED = "(none named)"
 _EPOCH = np.datetime64("1970-01-01", "D")
 
@@ -119,7 +121,11 @@ def read_units(units: Any, *, group: str | None) -> Cohort:
         "group": nw.lit("all") if group is None else nw.col(group).cast(nw.String),
         **{column: ids_of(frame, column, "units", whole=False) for column in optional},
     }
-    table = collect(frame.select(**select))
+    dated = [c for c in _DATES if c in schema.names()]
+    dates = {f"day of {c}": day_number(frame, c, "units") for c in dated}
+    blanks = {f"no {c}": nw.col(c).is_null() for c in dated}
+    fetched = collect(frame.select(**select, **dates, **blanks))
+    table = fetched[list(select)]
     faults = [
         f"{blank} of {len(table)} rows of units have no {column}. Fill it in, or leave the rows "
         "out; they are not dropped silently."
@@ -133,17 +139,17 @@ def read_units(units: Any, *, group: str | None) -> Cohort:
         )
     if faults:
         raise DataError(faults)
-    table = table.sort_values("unit_id", ignore_index=True)
+    fetched = fetched.sort_values("unit_id", ignore_index=True)
+    table = fetched[list(select)].copy()
     if "index_event_id" in table:
         table["index_event_id"] = table["index_event_id"].fillna(_NOT_NAMED).astype(object)
-    days = {}
-    for column in ("index_date", "data_end_date", "start_date", *_ENDS, "data_start_date"):
-        if column not in schema.names():
-            days[column] = pd.Series(np.nan, index=table.index)
-            continue
-        keyed = frame.with_columns(unit_id=select["unit_id"])
-        found = days_of(keyed, column, "units", key="unit_id")
-        days[column] = found.reindex(table["unit_id"]).reset_index(drop=True).astype(float)
+    nothing = pd.Series(np.nan, index=table.index)
+    days = {
+        c: fetched[f"day of {c}"].astype(float).mask(fetched[f"no {c}"].astype(bool))
+        if c in dated
+        else nothing
+        for c in _DATES
+    }
     _refuse_impossible_dates(days)
     index = days["index_date"].to_numpy().astype(np.int64)
     until = pd.DataFrame({c: days[c] - index for c in (*_ENDS, "data_end_date")}).fillna(FAR)
@@ -163,9 +169,6 @@ def read_units(units: Any, *, group: str | None) -> Cohort:
         ended_by=ended_by,
         checks=_clocks(table["group"], days["start_date"] - index, "start_date" in schema.names()),
     )
-
-
-_ENDS = ("death_date", "moved_date")
 
 
 def _refuse_impossible_dates(days: Mapping[str, pd.Series[float]]) -> None:
@@ -245,22 +248,25 @@ def read_custody(custody: Any | None, cohort: Cohort) -> tuple[Spells, tuple[Che
         on="perpetrator_id",
         how="semi",
     )
-    undated = collect(frame.select(n=nw.col("start_date").is_null().cast(nw.Int64).sum()))
-    if blank := int(undated["n"].fillna(0).iloc[0]):
+    spells = collect(
+        frame.select(
+            "perpetrator_id",
+            lo=day_number(frame, "start_date", "custody"),
+            hi=day_number(frame, "end_date", "custody"),
+            undated=nw.col("start_date").is_null(),
+            lasting=nw.col("end_date").is_null(),
+        )
+    )
+    if blank := int(spells["undated"].sum()):
         raise DataError(
             f"{blank} rows of custody have no start_date. Fill it in, or leave the spells out."
         )
-    lasting = frame.filter(nw.col("end_date").is_null())
-    ended = frame.filter(~nw.col("end_date").is_null())
-    start, end = (day_number(frame, column, "custody") for column in columns[1:])
-    closed = collect(ended.select("perpetrator_id", lo=start, hi=end))
-    still = collect(lasting.select("perpetrator_id", lo=start)).assign(hi=FAR)
-    if wrong := int((closed["hi"] < closed["lo"]).sum()):
+    spells["hi"] = spells["hi"].mask(spells["lasting"].astype(bool), FAR)
+    if wrong := int((spells["hi"] < spells["lo"]).sum()):
         raise DataError(
-            f"{wrong} of {len(closed) + len(still)} custody spells of these people end before "
-            "they start. Correct one of the two dates, or leave the spells out."
+            f"{wrong} of {len(spells)} custody spells of these people end before they start. "
+            "Correct one of the two dates, or leave the spells out."
         )
-    spells = pd.concat([closed, still], ignore_index=True)
     names = pd.Index(people.unique())
     of, lo, hi = names.get_indexer(spells["perpetrator_id"]), spells["lo"], spells["hi"]
     joined = merged(of.astype(np.int64), lo.to_numpy(np.int64), hi.to_numpy(np.int64))
@@ -480,6 +486,26 @@ def follow_up_check(cohort: Cohort, days: int, *, what: str) -> Check:
         )
     data_end = int((short & (cohort.ended_by == "end")).sum())
     return Check(name="follow_up", passed=data_end == 0, statistic=int(short.sum()), text=text)
+
+
+def length_checks(
+    cohort: Cohort, bounds: Sequence[Window], observed: Observed
+) -> tuple[Check, ...]:
+    """Say how many units' windows are not wholly in the extract, after or before."""
+    checks = []
+    if (latest := max(w.hi for w in bounds)) > 0:
+        what = "their windows end there (complete is False)"
+        checks.append(follow_up_check(cohort, latest, what=what))
+    if (earliest := min(w.lo for w in bounds)) < -1:
+        late = int((cohort.first > earliest).sum())
+        text = f"The extract reaches back {-earliest - 1} days for all {len(cohort)} units."
+        if late:
+            text = (
+                f"For {late} of {len(cohort)} units the extract begins later than {-earliest - 1} "
+                "days before the index date; their windows begin there (complete is False)."
+            )
+        checks.append(Check(name="history", passed=late == 0, statistic=late, text=text))
+    return tuple(checks)
 
 
 _WHY = {"end": "by the end of the data", "death": "by death", "moved": "by moving away"}

@@ -10,8 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from drive_eval.errors import DataError, did_you_mean
@@ -19,16 +17,13 @@ from drive_eval.errors import DataError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import numpy.typing as npt
-
-    Days = npt.NDArray[np.int64]
+    import pandas as pd
 
 __all__ = [
     "Frame",
     "bring",
     "collect",
     "day_number",
-    "days_of",
     "ids_of",
     "open_table",
 ]
@@ -66,21 +61,24 @@ def open_table(table: Any, name: str, columns: Iterable[str]) -> Frame:
 
 
 def day_number(frame: Frame, column: str, name: str) -> nw.Expr:
-    """Count the days from 1970-01-01 to the civil day of a column without missing values.
+    """Count the days from 1970-01-01 to the civil day of a column; a missing date becomes 0.
 
     Engines disagree on how a date turns into a number (time zones, units, types), but not on
     its year, month and day; the rest is arithmetic on whole numbers.
     """
     kind = frame.collect_schema()[column]
     if kind.is_integer():
-        return nw.col(column).cast(nw.Int64)
+        return nw.col(column).fill_null(0).cast(nw.Int64)
     if not isinstance(kind, nw.Date | nw.Datetime):
         raise DataError(
             f'the column "{column}" of {name} holds neither dates nor whole numbers of days. Turn '
             "it into dates when the table is read."
         )
-    at = nw.col(column)
-    year, month, day = (part.cast(nw.Int64) for part in (at.dt.year(), at.dt.month(), at.dt.day()))
+    at = nw.col(column).dt
+    year, month, day = (
+        part.fill_null(filler).cast(nw.Int64)
+        for part, filler in ((at.year(), 1970), (at.month(), 1), (at.day(), 1))
+    )
     # The year begins in March, so that the leap day is its last.
     late = month <= 2
     year = nw.when(late).then(year - 1).otherwise(year)
@@ -90,13 +88,6 @@ def day_number(frame: Frame, column: str, name: str) -> nw.Expr:
     of_year = (153 * month + 2) // 5 + day - 1
     leap = of_century // 4 - of_century // 100
     return century * 146_097 + of_century * 365 + leap + of_year - 719_468
-
-
-def days_of(frame: Frame, column: str, name: str, *, key: str) -> pd.Series[Any]:
-    """Return the day numbers of a small table's column by key; rows without a date are absent."""
-    dated = frame.filter(~nw.col(column).is_null())
-    found = collect(dated.select(key, day=day_number(frame, column, name)))
-    return pd.Series(found["day"].to_numpy(np.int64), index=found[key])
 
 
 def ids_of(frame: Frame, column: str, name: str, *, whole: bool) -> nw.Expr:

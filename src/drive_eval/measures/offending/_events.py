@@ -6,13 +6,16 @@ and never by event, so that millions of events pass through whatever engine hold
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
+import numpy as np
+import pandas as pd
 
 from drive_eval.errors import DataError
 from drive_eval.measures.offending._engine import bring, collect, day_number, ids_of, open_table
+from drive_eval.measures.offending._intervals import FAR
 from drive_eval.results import Check
 
 if TYPE_CHECKING:
@@ -20,11 +23,16 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from drive_eval.measures.offending._cohort import Cohort
+    from drive_eval.measures.offending._cohort import Cohort, Observed
     from drive_eval.measures.offending._engine import Frame
     from drive_eval.measures.offending._intervals import Days
 
-__all__ = ["Events", "Survey", "in_pieces", "read_events", "survey"]
+__all__ = ["Elsewhere", "Events", "read_events", "tally"]
+
+#: Labels of the days of a unit that are in no window, for what is said about their events.
+_BEFORE, _ON_INDEX, _AFTER_END = -1, -2, -3
+#: Rows of a pandas table that are joined at a time.
+_ROWS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +41,7 @@ class Events:
 
     frame: Frame
     keys: tuple[str, ...]
+    also: tuple[str, ...]
     whole: bool
     count: int
 
@@ -57,114 +66,213 @@ def read_events(events: Any, cohort: Cohort, *, also: Sequence[str] = ()) -> Eve
         ids["event_id"] = ids["event_id"].fill_null("")
     rest = [c for c in columns if c not in ids and c != "date"]
     frame = frame.select(*rest, **ids, day=day_number(frame, "date", "events"))
-    return Events(frame=frame, keys=cohort.keys, whole=whole, count=count)
-
-
-def in_pieces(
-    events: Events, cohort: Cohort, *, row: Days, lo: Days, hi: Days, **labels: npt.NDArray[Any]
-) -> Frame:
-    """Join the events to pieces (lo, hi] of units' time; one row per event and piece it is in.
-
-    The rows have ``row``, ``day`` (from the index date) and the labels of the piece. The
-    incident that a unit names as its index incident is left out for that unit.
-    """
-    columns = [c for c in cohort.table if c in (*cohort.keys, "index_event_id")]
-    table = cohort.table[columns].iloc[row].reset_index(drop=True)
-    if cohort.whole and not events.whole:
-        table["perpetrator_id"] = table["perpetrator_id"].astype(str)
-    index = cohort.index[row]
-    table = table.assign(row=row, lo=lo + index, hi=hi + index, index_day=index, **labels)
-    earliest, latest = (table["lo"].min(), table["hi"].max()) if len(table) else (0, 0)
-    near = events.frame.filter(nw.col("day") > int(earliest), nw.col("day") <= int(latest))
-    joined = near.join(bring(table, events.frame), on=list(events.keys), how="inner").filter(
-        nw.col("day") > nw.col("lo"), nw.col("day") <= nw.col("hi")
-    )
-    if "index_event_id" in table:
-        joined = joined.filter(nw.col("event_id") != nw.col("index_event_id"))
-    return joined.with_columns(day=nw.col("day") - nw.col("index_day"))
+    return Events(frame=frame, keys=cohort.keys, also=tuple(also), whole=whole, count=count)
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """How many events there are of these units, and where they lie.
+class Elsewhere:
+    """How many events of these units lie in no window, and where.
 
     An event counts once for every unit that it belongs to.
     """
 
-    matched: int
+    counted: int
     before: int
     on_index: int
-    washout: int
-    named: int
     after_end: int
+    named: int
+    linked: int
+    all_events: int
+    unnamed: int | None
 
-    def matched_check(self, events: Events) -> Check:
-        """Say how many events belong to the units; none at all is no finding but a fault."""
-        text = f"{self.matched} of {events.count} events are linked to these units."
-        if not self.matched:
-            text += " Look at the ids: zeros lost in front, or another system's numbers."
-        return Check(
-            name="events", passed=None if self.matched else False, statistic=self.matched, text=text
-        )
-
-    def before_check(self) -> Check:
-        """Say that events before the index date are no outcome."""
-        return Check(
-            name="before_index",
-            statistic=self.before + self.on_index,
-            text=f"{self.before} events before and {self.on_index} on the index date are no "
-            "outcome and are not counted.",
-        )
-
-    def after_end_check(self) -> Check:
-        """Name the events after a unit has left the extract."""
-        return Check(
-            name="after_end",
-            passed=self.after_end == 0,
-            statistic=self.after_end,
-            text=f"{self.after_end} events are dated after the unit had died, moved away or left "
-            "the extract, and are not counted.",
-        )
-
-    def index_check(self, *, washout: int, counted: bool) -> Check:
-        """Say what became of the index incident."""
-        if counted:
-            return Check(
-                name="index_incident",
-                passed=False,
-                statistic=self.on_index,
-                text=f"{self.on_index} events on the index date are counted as before it: what "
-                "led to the referral makes a fall with no programme at all.",
+    def checks(self, *, washout: int | None = None, counted: bool = False) -> tuple[Check, ...]:
+        """Say what is counted and what is not; `washout` is None if nothing before is counted."""
+        text = f"{self.counted} events lie in the time observed, of {self.all_events} in the table."
+        if not self.linked:
+            text = (
+                f"None of the {self.all_events} events belongs to these units. Look at the ids: "
+                "zeros lost in front, or another system's numbers."
             )
-        return Check(
-            name="index_incident",
-            passed=True,
-            statistic=self.on_index + self.washout + self.named,
-            text=f"Left out of the windows before: {self.on_index} events on the index date, "
-            f"{self.washout} in the {washout} days before it, and {self.named} others that units "
-            "name as their index incident.",
+        passed = None if self.linked else False
+        found = [Check(name="events", passed=passed, statistic=self.counted, text=text)]
+        left_out = self.before + self.on_index + self.named
+        if washout is None:
+            text = (
+                "Events up to the index date are no outcome and are not counted: "
+                f"{self.before} before it, {self.on_index} on it, and {self.named} that units name "
+                "as their index incident."
+            )
+            found.append(Check(name="before_index", statistic=left_out, text=text))
+        elif counted:
+            text = (
+                f"{self.on_index} events on the index date are counted as before it: what led to "
+                "the referral makes a fall with no programme at all."
+            )
+            found.append(
+                Check(name="index_incident", passed=False, statistic=self.on_index, text=text)
+            )
+        else:
+            text = (
+                f"Left out of the windows before: {self.on_index} events on the index date, "
+                f"{self.before} in the {washout} days before it, and {self.named} that units name "
+                "as their index incident."
+            )
+            found.append(Check(name="index_incident", passed=True, statistic=left_out, text=text))
+        text = (
+            f"{self.after_end} events are dated after the unit had died, moved away or left the "
+            "extract, and are not counted."
         )
+        late = self.after_end
+        found.append(Check(name="after_end", passed=late == 0, statistic=late, text=text))
+        if self.unnamed is not None:
+            text = (
+                f"{self.unnamed} events of these perpetrators do not name whom they are against, "
+                "and count for no dyad."
+            )
+            passed = self.unnamed == 0
+            found.append(Check(name="no_victim", passed=passed, statistic=self.unnamed, text=text))
+        return tuple(found)
 
 
-def survey(events: Events, cohort: Cohort, *, washout: int = 0) -> Survey:
-    """Count, in one pass, the events of these units by where they lie."""
+def tally(
+    events: Events,
+    cohort: Cohort,
+    observed: Observed,
+    *,
+    by: Sequence[str] = (),
+    label: Days | None = None,
+    before: int | None = None,
+    counted: bool = False,
+    keep: npt.NDArray[np.bool_] | None = None,
+    first: bool = False,
+) -> tuple[pd.DataFrame, Elsewhere]:
+    """Count the events of these units by label and, if asked, by day or another column.
+
+    Parameters
+    ----------
+    by : sequence of str
+        Columns that are counted apart: ``day`` (from the index date) or columns of events.
+    label : array of int, optional
+        Of each piece in `observed`; its place there if absent.
+    before : int, optional
+        How many days before the index date are looked at for events that are left out; all if
+        absent.
+    counted : bool
+        The incident that a unit names as its index incident counts.
+    keep : array of bool, optional
+        Which pieces are used.
+    first : bool
+        Only the first day of each label is wanted; ``n`` counts all of its days.
+
+    Returns
+    -------
+    DataFrame
+        ``label``, what it is counted by, and ``n``.
+    Elsewhere
+        What lies in no window.
+    """
+    pieces = observed.pieces
+    piece = np.arange(len(pieces.of)) if keep is None else np.flatnonzero(keep)
+    everyone = np.arange(len(cohort))
+    reach = -FAR if before is None else -before - 1
+    row = np.concatenate([observed.row[piece], np.tile(everyone, 3)])
+    zeros = np.zeros_like(everyone)
+    lo = np.concatenate([pieces.lo[piece], zeros + reach, zeros - 1, cohort.last])
+    hi = np.concatenate([pieces.hi[piece], zeros - 1, zeros, zeros + FAR])
+    labels = np.concatenate(
+        [
+            piece if label is None else label[piece],
+            np.repeat([_BEFORE, _ON_INDEX, _AFTER_END], len(cohort)),
+        ]
+    )
+    some = lo < hi
+    row, zero = row[some], cohort.index[row[some]]
+    linked = _linked(events, cohort)
+    table = linked.iloc[row].reset_index(drop=True)
+    table = table.assign(label=labels[some], lo=lo[some] + zero, hi=hi[some] + zero)
+    if "day" in by:
+        table = table.assign(zero=zero)
+    apart = ["label", *(c for c in by if not (first and c == "day"))]
+    sums = {"n": nw.len(), **({"day": nw.col("day").min()} if first else {})}
+    counts = []
+    for part in _parts(events.frame):
+        joined = _in_spells(replace(events, frame=part), table, counted=counted)
+        if "day" in by:
+            joined = joined.with_columns(day=nw.col("day") - nw.col("zero"))
+        counts.append(collect(joined.group_by(apart).agg(**sums)))
+    found = counts[0]
+    if len(counts) > 1:
+        totals = {"n": "sum", **({"day": "min"} if first else {})}
+        every = pd.concat(counts, ignore_index=True)
+        found = every.groupby(apart, dropna=False, as_index=False).agg(totals)
+    inside = found["label"] >= 0
+    other = found["n"].groupby(found["label"]).sum()
+    return found[inside].reset_index(drop=True), Elsewhere(
+        counted=int(found.loc[inside, "n"].sum()),
+        before=int(other.get(_BEFORE, 0)),
+        on_index=int(other.get(_ON_INDEX, 0)),
+        after_end=int(other.get(_AFTER_END, 0)),
+        named=_named(events, linked),
+        linked=len(found) or _linked_at_all(events, linked),
+        all_events=events.count,
+        unnamed=_unnamed(events, linked),
+    )
+
+
+def _parts(frame: Frame) -> list[Frame]:
+    """Cut a pandas table into parts, whose joins take little memory; other engines see to it."""
+    if not frame.implementation.is_pandas():
+        return [frame]
+    whole = frame.collect()
+    begins = range(0, max(len(whole), 1), _ROWS)
+    return [whole[begin : begin + _ROWS].lazy() for begin in begins]
+
+
+def _linked(events: Events, cohort: Cohort) -> pd.DataFrame:
+    """Return what links units to events, with ids of the type that the events have."""
     columns = [c for c in cohort.table if c in (*cohort.keys, "index_event_id")]
-    table = cohort.table[columns].copy()
+    table = cohort.table[columns]
     if cohort.whole and not events.whole:
-        table["perpetrator_id"] = table["perpetrator_id"].astype(str)
-    table = table.assign(index_day=cohort.index, last_day=cohort.index + cohort.last)
-    joined = events.frame.join(bring(table, events.frame), on=list(events.keys), how="inner")
-    day, zero = nw.col("day"), nw.col("index_day")
-    conditions = {
-        "before": day < zero,
-        "on_index": day == zero,
-        "washout": (day < zero) & (day >= zero - washout),
-        "after_end": day > nw.col("last_day"),
-    }
-    if "index_event_id" in table:
-        named = nw.col("event_id") == nw.col("index_event_id")
-        conditions["named"] = named & ((day < zero - washout) | (day > zero))
-    sums = {name: found.cast(nw.Int64).sum() for name, found in conditions.items()}
-    found = collect(joined.select(matched=nw.len(), **sums))
-    counts = {str(name): int(found[name].fillna(0).iloc[0]) for name in found}
-    return Survey(**{"named": 0, **counts})
+        table = table.astype({"perpetrator_id": str})
+    return table
+
+
+def _in_spells(events: Events, table: pd.DataFrame, *, counted: bool) -> Frame:
+    """Join the events to spells (lo, hi] of the people that they are linked to."""
+    earliest, latest = (table["lo"].min(), table["hi"].max()) if len(table) else (0, 0)
+    near = events.frame.filter(nw.col("day") > int(earliest), nw.col("day") <= int(latest))
+    joined = near.join(bring(table, events.frame), on=list(events.keys), how="inner")
+    # Texts are dropped before rows are: where rows are copied, they are what is heavy.
+    named = [] if counted or "index_event_id" not in table else ["event_id", "index_event_id"]
+    shown = ["label", "day", *events.also, *(["zero"] if "zero" in table else [])]
+    joined = joined.select(*shown, "lo", "hi", *named).filter(
+        nw.col("day") > nw.col("lo"), nw.col("day") <= nw.col("hi")
+    )
+    if named:
+        joined = joined.filter(nw.col("event_id") != nw.col("index_event_id"))
+    return joined.select(*shown)
+
+
+def _named(events: Events, linked: pd.DataFrame) -> int:
+    """Count the incidents that a unit names as its index incident."""
+    if "index_event_id" not in linked:
+        return 0
+    keys = [*events.keys, "event_id"]
+    table = linked.rename(columns={"index_event_id": "event_id"})
+    found = events.frame.join(bring(table, events.frame), on=keys, how="inner")
+    return int(collect(found.select(n=nw.len()))["n"].iloc[0])
+
+
+def _linked_at_all(events: Events, linked: pd.DataFrame, *, keys: int | None = None) -> int:
+    on = list(events.keys[:keys])
+    table = bring(linked[on].drop_duplicates(), events.frame)
+    found = events.frame.join(table, on=on, how="inner")
+    return int(collect(found.select(n=nw.len()))["n"].iloc[0])
+
+
+def _unnamed(events: Events, linked: pd.DataFrame) -> int | None:
+    """Count the events of these perpetrators that no dyad can have, for want of a name."""
+    if "victim_survivor_id" not in linked:
+        return None
+    nobody = events.frame.filter(nw.col("victim_survivor_id").is_null())
+    return _linked_at_all(replace(events, frame=nobody), linked, keys=1)

@@ -14,7 +14,7 @@ from drive_eval.measures.offending._cohort import (
     Cohort,
     IndexIncident,
     Observed,
-    follow_up_check,
+    length_checks,
     observe,
     read_custody,
     read_units,
@@ -22,14 +22,13 @@ from drive_eval.measures.offending._cohort import (
     windows_of,
 )
 from drive_eval.measures.offending._engine import collect, open_table
-from drive_eval.measures.offending._events import in_pieces, read_events, survey
+from drive_eval.measures.offending._events import read_events, tally
 from drive_eval.results import Check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from drive_eval.measures.offending._cohort import Window
-    from drive_eval.measures.offending._events import Events
 
 __all__ = ["Measured", "event_counts", "harm_counts", "monthly_rates", "person_time"]
 
@@ -157,7 +156,7 @@ def person_time(
         *cohort.checks,
         *custody_checks,
         *observed.checks,
-        *_length_checks(cohort, bounds, observed),
+        *length_checks(cohort, bounds, observed),
         *recording_checks(cohort, observed, force=force),
     )
     return Measured(_time_rows(cohort, bounds, observed), checks)
@@ -196,8 +195,8 @@ def event_counts(
         The rows of `person_time` with ``events`` (all in the window), ``events_free`` (of these,
         outside custody: the numerator that goes with ``person_years``) and ``events_in_custody``.
 
-        Checks: those of `person_time` and ``events``, ``index_incident``, ``events_in_custody``,
-        ``after_end``.
+        Checks: those of `person_time` and ``events``, ``index_incident`` (``before_index`` if no
+        window lies before), ``after_end``, ``events_in_custody``, and ``no_victim`` for dyads.
 
     Raises
     ------
@@ -227,11 +226,12 @@ def event_counts(
     read = read_events(events, cohort)
     spells, custody_checks = read_custody(custody, cohort)
     observed = observe(cohort, bounds, spells, attribution=attribution)
-    frame = _joined(read, cohort, observed)
-    found = collect(frame.group_by("row", "window", "inside").agg(n=nw.len()))
+    looked = _looked_at(bounds, washout=washout, index_incident=index_incident)
+    found, elsewhere = tally(read, cohort, observed, **looked)
+    piece, number = (found[c].to_numpy(np.int64) for c in ("label", "n"))
     counts = np.zeros((2, *observed.lo.shape), dtype=np.int64)
-    at = tuple(found[c].to_numpy(np.int64) for c in ("inside", "row", "window"))
-    np.add.at(counts, at, found["n"].to_numpy(np.int64))
+    inside = observed.pieces.inside[piece].astype(np.int64)
+    np.add.at(counts, (inside, observed.row[piece], observed.window[piece]), number)
     rows = _time_rows(
         cohort,
         bounds,
@@ -244,9 +244,9 @@ def event_counts(
         *cohort.checks,
         *custody_checks,
         *observed.checks,
-        *_event_checks(read, cohort, bounds, washout=washout, index_incident=index_incident),
+        *elsewhere.checks(washout=looked["before"], counted=looked["counted"]),
         _in_custody_check(int(counts[1].sum()), int(counts.sum())),
-        *_length_checks(cohort, bounds, observed),
+        *length_checks(cohort, bounds, observed),
         *recording_checks(cohort, observed, force=force),
     )
     return Measured(rows, checks)
@@ -320,13 +320,9 @@ def harm_counts(
     known = _read_weights(weights, weight)
     spells, custody_checks = read_custody(custody, cohort)
     observed = observe(cohort, bounds, spells, attribution=attribution)
-    frame = _joined(read, cohort, observed).with_columns(
-        offence_class=nw.col("offence_class").cast(nw.String)
-    )
-    found = collect(
-        frame.group_by("row", "window", "inside", "offence_class").agg(n=nw.len()),
-        sort=("row", "window", "inside", "offence_class"),
-    )
+    looked = _looked_at(bounds, washout=washout, index_incident=index_incident)
+    found, elsewhere = tally(read, cohort, observed, by=("offence_class",), **looked)
+    found = found.sort_values(["label", "offence_class"], ignore_index=True)
     value = found["offence_class"].map(known)
     lost = found[value.isna()]
     named = lost["offence_class"].fillna("(no class)").astype(str)
@@ -337,10 +333,9 @@ def harm_counts(
             f"{len(by_class)} offence classes of events have no weight: {listed}. Add them to the "
             'weights, or set unmatched = "missing" to leave the harm of those units empty.'
         )
-    shape = observed.lo.shape
-    at = found["row"].to_numpy(np.int64) * shape[1] + found["window"].to_numpy(np.int64)
-    count = found["n"].to_numpy(np.int64)
-    inside = found["inside"].to_numpy(np.int64) == 1
+    piece, count = (found[c].to_numpy(np.int64) for c in ("label", "n"))
+    at = observed.row[piece] * len(bounds) + observed.window[piece]
+    inside = observed.pieces.inside[piece]
 
     def total(amounts: Any) -> Any:
         return np.bincount(at, weights=amounts, minlength=observed.lo.size)
@@ -360,7 +355,7 @@ def harm_counts(
         *cohort.checks,
         *custody_checks,
         *observed.checks,
-        *_event_checks(read, cohort, bounds, washout=washout, index_incident=index_incident),
+        *elsewhere.checks(washout=looked["before"], counted=looked["counted"]),
         _in_custody_check(int(count[inside].sum()), int(count.sum())),
         Check(
             name="harm_unmatched",
@@ -368,7 +363,7 @@ def harm_counts(
             statistic=int(lost["n"].sum()),
             text="Every class of offence has a weight." if lost.empty else said,
         ),
-        *_length_checks(cohort, bounds, observed),
+        *length_checks(cohort, bounds, observed),
         *recording_checks(cohort, observed, force=force),
     )
     return Measured(rows, checks)
@@ -449,12 +444,12 @@ def monthly_rates(
     spells, custody_checks = read_custody(custody, cohort)
     observed = observe(cohort, bounds, spells, attribution=attribution)
     groups, names = pd.factorize(cohort.table["group"], sort=True)
-    frame = _joined(read, cohort, observed, group=groups)
-    found = collect(frame.group_by("group", "day", "inside").agg(n=nw.len()))
-    which, day, inside, count = (
-        found[c].to_numpy(np.int64) for c in ("group", "day", "inside", "n")
-    )
     pieces = observed.pieces
+    label = groups[observed.row] * 2 + pieces.inside
+    looked = _looked_at(bounds, washout=washout, index_incident=index_incident)
+    found, elsewhere = tally(read, cohort, observed, by=("day",), label=label, **looked)
+    day, count = (found[c].to_numpy(np.int64) for c in ("day", "n"))
+    which, inside = np.divmod(found["label"].to_numpy(np.int64), 2)
     lines = []
     for month in [m for m in range(first_month, last_month + 1) if m]:
         lo, hi = (edges[month - 1], edges[month]) if month > 0 else _month_before(edges, month)
@@ -486,9 +481,9 @@ def monthly_rates(
         *cohort.checks,
         *custody_checks,
         *observed.checks,
-        *_event_checks(read, cohort, bounds, washout=washout, index_incident=index_incident),
+        *elsewhere.checks(washout=looked["before"], counted=looked["counted"]),
         _in_custody_check(int(count[inside == 1].sum()), int(count.sum())),
-        *_length_checks(cohort, bounds, observed),
+        *length_checks(cohort, bounds, observed),
         *recording_checks(cohort, observed, force=force),
     )
     return Measured(rows, checks)
@@ -496,21 +491,6 @@ def monthly_rates(
 
 def _month_before(edges: Mapping[int, int], month: int) -> tuple[int, int]:
     return -edges[month] - 1, -edges[month + 1] - 1
-
-
-def _joined(events: Events, cohort: Cohort, observed: Observed, **labels: Any) -> Any:
-    row, pieces = observed.row, observed.pieces
-    labels = {name: values[row] for name, values in labels.items()}
-    return in_pieces(
-        events,
-        cohort,
-        row=row,
-        lo=pieces.lo,
-        hi=pieces.hi,
-        window=observed.window,
-        inside=pieces.inside.astype(np.int64),
-        **labels,
-    )
 
 
 def _time_rows(
@@ -530,17 +510,12 @@ def _time_rows(
     )
 
 
-def _event_checks(
-    events: Events, cohort: Cohort, bounds: Sequence[Window], *, washout: int, index_incident: str
-) -> tuple[Check, ...]:
-    seen = survey(events, cohort, washout=washout)
-    checks = [seen.matched_check(events)]
-    if any(w.lo < -1 for w in bounds):
-        counted = index_incident == "counted"
-        checks.append(seen.index_check(washout=washout, counted=counted))
-    else:
-        checks.append(seen.before_check())
-    return (*checks, seen.after_end_check())
+def _looked_at(bounds: Sequence[Window], *, washout: int, index_incident: str) -> dict[str, Any]:
+    """Say which events beside the windows are named: those left out, or all that came before."""
+    return {
+        "before": washout if any(w.lo < -1 for w in bounds) else None,
+        "counted": index_incident == "counted",
+    }
 
 
 def _in_custody_check(inside: int, count: int) -> Check:
@@ -551,25 +526,6 @@ def _in_custody_check(inside: int, count: int) -> Check:
         text=f"{inside} of {count} events in the windows are dated inside a custody spell. They "
         "are kept and counted apart: abuse goes on from prison, and some dates are wrong.",
     )
-
-
-def _length_checks(
-    cohort: Cohort, bounds: Sequence[Window], observed: Observed
-) -> tuple[Check, ...]:
-    checks = []
-    if (latest := max(w.hi for w in bounds)) > 0:
-        what = "their windows end there (complete is False)"
-        checks.append(follow_up_check(cohort, latest, what=what))
-    if (earliest := min(w.lo for w in bounds)) < -1:
-        late = int((cohort.first > earliest).sum())
-        text = f"The extract reaches back {-earliest - 1} days for all {len(cohort)} units."
-        if late:
-            text = (
-                f"For {late} of {len(cohort)} units the extract begins later than {-earliest - 1} "
-                "days before the index date; their windows begin there (complete is False)."
-            )
-        checks.append(Check(name="history", passed=late == 0, statistic=late, text=text))
-    return tuple(checks)
 
 
 def _read_weights(weights: Any, weight: str) -> pd.Series[float]:

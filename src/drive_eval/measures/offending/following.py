@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import narwhals as nw
 import numpy as np
 
 from drive_eval.errors import DesignError, did_you_mean
@@ -20,8 +19,7 @@ from drive_eval.measures.offending._cohort import (
     read_units,
     recording_checks,
 )
-from drive_eval.measures.offending._engine import collect
-from drive_eval.measures.offending._events import in_pieces, read_events, survey
+from drive_eval.measures.offending._events import read_events, tally
 from drive_eval.measures.offending._intervals import FAR
 from drive_eval.measures.offending.counting import Measured
 from drive_eval.results import Check
@@ -32,15 +30,19 @@ if TYPE_CHECKING:
     from drive_eval.measures.offending._events import Events
     from drive_eval.measures.offending._intervals import Days, Spells
 
-__all__ = ["CAUSES", "CustodyAs", "first_event", "repeat_rows"]
+__all__ = ["CAUSES", "ENDINGS", "CustodyAs", "first_event", "repeat_rows"]
 
 CustodyAs = Literal["gap", "competing", "ignored"]
 
-#: Why a row ends. The first three are events of their own; after the others the unit is censored.
+#: What may happen first: events of their own kind, each of which prevents or hides the others.
 CAUSES: dict[str, str] = {
     "reoffence": "a further event",
     "custody": "taken into custody (custody as a competing event)",
     "death": "died",
+}
+#: Why a row ends: a cause, or else the unit is censored.
+ENDINGS: dict[str, str] = {
+    **CAUSES,
     "moved": "moved away",
     "end": "end of the data, or of the horizon",
     "gap": "out of the risk set for a while: in custody, or the days belong to another unit",
@@ -80,8 +82,10 @@ def first_event(
     Measured
         One row per stretch of time at risk, sorted by unit and time: ``unit_id, perpetrator_id,
         group`` (and ``victim_survivor_id``), ``start`` and ``stop`` (days since the index date;
-        the days start + 1 … stop are at risk), ``event`` (1 if it ends in an event) and
-        ``cause`` (a key of `CAUSES`). Without gaps there is one row per unit.
+        the days start + 1 … stop are at risk), ``event`` (1 if it ends in an event),
+        ``cause`` (a key of `CAUSES`, empty where the unit is censored, as models of competing
+        risks read it) and ``ended_by`` (a key of `ENDINGS`). Without gaps there is one row per
+        unit.
 
         Checks: ``clocks``, the custody checks, ``custody_as``, ``attribution``, ``events``,
         ``before_index``, ``after_end``, ``events_in_custody``, ``in_custody_at_index``,
@@ -115,20 +119,16 @@ def first_event(
     >>> events = pd.DataFrame({"perpetrator_id": ["p1", "p1"], "date": [0, 180]})
     >>> custody = pd.DataFrame({"perpetrator_id": ["p1"], "start_date": [30], "end_date": [60]})
     >>> rows = first_event(units, events, custody, horizon=365).rows
-    >>> rows[["start", "stop", "event", "cause"]].values.tolist()
+    >>> rows[["start", "stop", "event", "ended_by"]].values.tolist()
     [[0, 30, 0, 'gap'], [60, 180, 1, 'reoffence']]
     >>> rows = first_event(units, events, custody, horizon=365, custody_as="competing").rows
-    >>> rows[["start", "stop", "event", "cause"]].values.tolist()
+    >>> rows[["start", "stop", "event", "ended_by"]].values.tolist()
     [[0, 30, 0, 'custody']]
     """
     risk = _at_risk(units, events, custody, horizon, custody_as, attribution, group, force)
     firsts = np.full(len(risk.cohort), FAR, dtype=np.int64)
-    found = collect(
-        risk.joined().group_by("row", "inside").agg(n=nw.len(), day=nw.col("day").min())
-    )
-    counted = found[found["inside"] == 0] if risk.cut_out else found
-    day = counted["day"].to_numpy(np.int64)
-    np.minimum.at(firsts, counted["row"].to_numpy(np.int64), day)
+    row, day, _, checks = risk.tally(first=True)
+    np.minimum.at(firsts, row, day)
     first = firsts[risk.row]
     keep = risk.lo < first
     stop = np.minimum(risk.hi, first)[keep]
@@ -137,10 +137,9 @@ def first_event(
         start=risk.lo[keep],
         stop=stop,
         event=event.astype(np.int64),
-        cause=np.where(event, "reoffence", risk.cause[keep]).astype(object),
+        **_reasons(event, risk.ended_by[keep]),
     )
-    inside = int(found.loc[found["inside"] == 1, "n"].sum())
-    return Measured(rows, risk.all_checks(inside))
+    return Measured(rows, checks)
 
 
 def repeat_rows(
@@ -196,16 +195,12 @@ def repeat_rows(
     >>> events = pd.DataFrame({"perpetrator_id": ["p1", "p1"], "date": [20, 180]})
     >>> custody = pd.DataFrame({"perpetrator_id": ["p1"], "start_date": [30], "end_date": [60]})
     >>> rows = repeat_rows(units, events, custody).rows
-    >>> rows[["start", "stop", "event", "event_number", "cause"]].values.tolist()
+    >>> rows[["start", "stop", "event", "event_number", "ended_by"]].values.tolist()
     [[0, 20, 1, 1, 'reoffence'], [20, 30, 0, 2, 'gap'], [60, 180, 1, 2, 'reoffence'],
      [180, 200, 0, 3, 'end']]
     """
     risk = _at_risk(units, events, custody, horizon, custody_as, attribution, group, force)
-    found = collect(
-        risk.joined().group_by("row", "inside", "day").agg(n=nw.len()), sort=("row", "day")
-    )
-    counted = found[found["inside"] == 0] if risk.cut_out else found
-    row, day, number = (counted[c].to_numpy(np.int64) for c in ("row", "day", "n"))
+    row, day, number, checks = risk.tally()
     # Each event lies in the last piece of its unit that begins before it.
     begins = risk.row * 10 * FAR + risk.lo
     piece = np.searchsorted(begins, row * 10 * FAR + day, "left") - 1
@@ -219,18 +214,15 @@ def repeat_rows(
     order = np.lexsort((stop, piece))
     piece, stop, number = piece[order], stop[order], number[order]
     row, event = risk.row[piece], (number > 0).astype(np.int64)
-    new_piece = np.append(True, piece[1:] != piece[:-1])[: len(piece)]
-    start = np.where(new_piece, risk.lo[piece], np.append(0, stop[:-1])[: len(piece)])
+    start = np.where(_first_of_run(piece), risk.lo[piece], np.append(0, stop[:-1])[: len(piece)])
     before = np.cumsum(event) - event
-    new_row = np.append(True, row[1:] != row[:-1])[: len(row)]
-    base = before[new_row][np.cumsum(new_row) - 1]
     rows = risk.cohort.names(row).assign(
         start=start,
         stop=stop,
         event=event,
-        event_number=before - base + 1,
+        event_number=before - _at_first_of_run(before, row) + 1,
         events_on_day=number,
-        cause=np.where(event == 1, "reoffence", risk.cause[piece]).astype(object),
+        **_reasons(event == 1, risk.ended_by[piece]),
     )
     several = int((number > 1).sum())
     same_day = Check(
@@ -239,8 +231,7 @@ def repeat_rows(
         text=f"{several} rows end on a day with several events, which count as one "
         "(events_on_day has their number).",
     )
-    inside = int(found.loc[found["inside"] == 1, "n"].sum())
-    return Measured(rows, (*risk.all_checks(inside), same_day))
+    return Measured(rows, (*checks, same_day))
 
 
 class _Risk(NamedTuple):
@@ -252,41 +243,40 @@ class _Risk(NamedTuple):
     row: Days
     lo: Days
     hi: Days
-    cause: npt.NDArray[np.object_]
+    ended_by: npt.NDArray[np.object_]
     cut_out: bool
     checks: tuple[Check, ...]
 
-    def joined(self) -> Any:
-        pieces = self.observed.pieces
+    def tally(self, *, first: bool = False) -> tuple[Days, Days, Days, tuple[Check, ...]]:
+        """Count the events at risk by unit and day, or find the first of each piece."""
+        pieces, observed = self.observed.pieces, self.observed
         keep = np.ones(len(pieces.of), dtype=bool)
         if self.cut_out:
             # With custody as a competing event, nothing counts after it.
             ends = np.zeros(len(self.cohort), dtype=np.int64)
             np.maximum.at(ends, self.row, self.hi)
-            keep = pieces.inside | (pieces.lo < ends[self.observed.row])
-        pieces = pieces.where(keep)
-        return in_pieces(
-            self.events,
-            self.cohort,
-            row=self.observed.row[keep],
-            lo=pieces.lo,
-            hi=pieces.hi,
-            inside=pieces.inside.astype(np.int64),
+            keep = pieces.inside | (pieces.lo < ends[observed.row])
+        found, elsewhere = tally(
+            self.events, self.cohort, observed, by=("day",), keep=keep, first=first
         )
-
-    def all_checks(self, inside: int) -> tuple[Check, ...]:
-        kept = (
-            "They count like any other."
-            if not self.cut_out
-            else ("Nobody is at risk there, so they are in no row; event_counts keeps them.")
-        )
+        piece, day, number = (found[c].to_numpy(np.int64) for c in ("label", "day", "n"))
+        row, inside = observed.row[piece], pieces.inside[piece]
+        use = ~inside if self.cut_out else np.ones(len(row), dtype=bool)
+        kept = "They count like any other."
+        if self.cut_out:
+            kept = "Nobody is at risk there, so they are in no row; event_counts keeps them."
         check = Check(
             name="events_in_custody",
-            passed=inside == 0,
-            statistic=inside,
-            text=f"{inside} events are dated inside a custody spell. {kept}",
+            passed=not inside.any(),
+            statistic=int(number[inside].sum()),
+            text=f"{int(number[inside].sum())} events are dated inside a custody spell. {kept}",
         )
-        return (*self.checks, check)
+        checks = (
+            *self.checks,
+            *elsewhere.checks(),
+            check,
+        )
+        return row[use], day[use], number[use], checks
 
 
 def _at_risk(
@@ -312,18 +302,14 @@ def _at_risk(
     until = horizon or max(1, int(cohort.last.max(initial=1)))
     window = Window(AFTER, 0, until)
     observed = observe(cohort, [window], spells, attribution=attribution)
-    row, lo, hi, cause = _pieces_at_risk(cohort, observed, spells, custody_as)
+    row, lo, hi, ended_by = _pieces_at_risk(cohort, observed, spells, custody_as)
     in_custody = observed.pieces.inside & (observed.pieces.lo == 0)
-    seen = survey(read, cohort)
     absent = len(cohort) - len(np.unique(row))
     checks = [
         *cohort.checks,
         *custody_checks,
         *observed.checks,
         Check(name="custody_as", text=_CUSTODY_AS[custody_as]),
-        seen.matched_check(read),
-        seen.before_check(),
-        seen.after_end_check(),
         Check(
             name="in_custody_at_index",
             statistic=int(in_custody.sum()),
@@ -340,7 +326,9 @@ def _at_risk(
     ]
     if horizon is not None:
         checks.append(follow_up_check(cohort, horizon, what="their last row ends there, censored"))
-    return _Risk(cohort, read, observed, row, lo, hi, cause, custody_as != "ignored", tuple(checks))
+    return _Risk(
+        cohort, read, observed, row, lo, hi, ended_by, custody_as != "ignored", tuple(checks)
+    )
 
 
 def _pieces_at_risk(
@@ -348,21 +336,38 @@ def _pieces_at_risk(
 ) -> tuple[Days, Days, Days, npt.NDArray[np.object_]]:
     pieces, row = observed.pieces, observed.row
     if custody_as == "ignored":
-        first = np.append(True, pieces.of[1:] != pieces.of[:-1])[: len(pieces.of)]
+        first = _first_of_run(pieces.of)
         row, lo, hi = row[first], pieces.lo[first], observed.stretch_hi[first]
     else:
         free = ~pieces.inside
         row, lo, hi = row[free], pieces.lo[free], pieces.hi[free]
     until = observed.hi[row, 0]
     ended = np.where(until == cohort.last[row], cohort.ended_by[row], "end")
-    cause = np.where(hi == until, ended, "gap").astype(object)
+    ended_by = np.where(hi == until, ended, "gap").astype(object)
     if custody_as != "competing":
-        return row, lo, hi, cause
+        return row, lo, hi, ended_by
     some = spells.hi > spells.lo
     jailed = np.isin(row * 10 * FAR + hi, spells.of[some] * 10 * FAR + spells.lo[some])
-    cause[jailed] = "custody"
+    ended_by[jailed] = "custody"
     # Nothing follows the first custody.
     seen: Days = np.cumsum(jailed) - jailed
-    new = np.append(True, row[1:] != row[:-1])[: len(row)]
-    keep = seen == seen[new][np.cumsum(new) - 1] if len(row) else jailed
-    return row[keep], lo[keep], hi[keep], cause[keep]
+    keep = seen == _at_first_of_run(seen, row)
+    return row[keep], lo[keep], hi[keep], ended_by[keep]
+
+
+def _reasons(
+    event: npt.NDArray[np.bool_], ended_by: npt.NDArray[np.object_]
+) -> dict[str, npt.NDArray[np.object_]]:
+    why = np.where(event, "reoffence", ended_by).astype(object)
+    return {"cause": np.where(np.isin(why, list(CAUSES)), why, "").astype(object), "ended_by": why}
+
+
+def _first_of_run(values: Days) -> npt.NDArray[np.bool_]:
+    return np.append(True, values[1:] != values[:-1])[: len(values)]
+
+
+def _at_first_of_run(values: Days, runs: Days) -> Days:
+    """Return, for every place, the value where its run of equal numbers begins."""
+    first = _first_of_run(runs)
+    found: Days = values[first][np.cumsum(first) - 1]
+    return found

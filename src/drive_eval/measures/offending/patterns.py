@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import narwhals as nw
@@ -10,12 +11,13 @@ import numpy as np
 from drive_eval.errors import DataError, DesignError, did_you_mean
 from drive_eval.measures.offending._cohort import (
     IndexIncident,
+    length_checks,
     observe,
     read_units,
     windows_of,
 )
 from drive_eval.measures.offending._engine import collect, day_number, open_table
-from drive_eval.measures.offending._events import in_pieces, read_events, survey
+from drive_eval.measures.offending._events import read_events, tally
 from drive_eval.measures.offending._intervals import Spells
 from drive_eval.measures.offending.counting import Measured
 from drive_eval.results import Check
@@ -24,7 +26,6 @@ from drive_eval.vocabulary import ABUSE_TYPES, EVENT_SOURCES, OUTCOME_STAGES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from drive_eval.measures.offending._engine import Frame
     from drive_eval.vocabulary import CodeList
 
 __all__ = ["Selected", "marac_repeats", "select_events", "serial_and_repeat"]
@@ -328,7 +329,8 @@ def serial_and_repeat(
         ones), ``serial`` (bool), ``repeat`` (bool: events on two days or more against one
         victim) and ``complete`` (the whole window is in the extract).
 
-        Checks: ``clocks``, ``serial_definition``, ``no_victim``.
+        Checks: ``clocks``, ``events``, ``index_incident``, ``after_end``, ``serial_definition``,
+        ``no_victim``, ``history`` and ``follow_up``.
 
     Raises
     ------
@@ -369,42 +371,47 @@ def serial_and_repeat(
     read = read_events(events, cohort, also=also)
     none = np.array([], dtype=np.int64)
     observed = observe(cohort, bounds, Spells(none, none, none), attribution="each")
-    frame: Frame = in_pieces(
-        read, cohort, row=observed.row, lo=observed.pieces.lo, hi=observed.pieces.hi
-    )
     if not count_non_crime:
-        frame = frame.filter(~nw.col("offence_class").is_null())
+        crimes = read.frame.filter(~nw.col("offence_class").is_null())
         if non_crime:
-            frame = frame.filter(~nw.col("offence_class").cast(nw.String).is_in(list(non_crime)))
-    found = collect(
-        frame.group_by("row", "victim_survivor_id").agg(
-            n=nw.len(), first=nw.col("day").min(), last=nw.col("day").max()
-        )
+            code = nw.col("offence_class").cast(nw.String)
+            crimes = crimes.filter(~code.is_in(list(non_crime)))
+        read = replace(read, frame=crimes)
+    before = washout if bounds[0].lo < -1 else None
+    found, elsewhere = tally(
+        read,
+        cohort,
+        observed,
+        by=("victim_survivor_id", "day"),
+        before=before,
+        counted=index_incident == "counted",
     )
-    row, number = found["row"].to_numpy(np.int64), found["n"].to_numpy(np.int64)
+    row, number = observed.row[found["label"]], found["n"].to_numpy(np.int64)
     named = found["victim_survivor_id"].notna().to_numpy()
-    again = named & (found["last"] > found["first"]).to_numpy()
+    # A row of `found` is a day on which there were events against one victim.
+    days = found[named].groupby(["label", "victim_survivor_id"])["n"].size()
+    whose = observed.row[days.index.get_level_values("label")]
     size = len(cohort)
-    victims = np.bincount(row[named], minlength=size).astype(np.int64)
+    victims = np.bincount(whose, minlength=size).astype(np.int64)
     length = bounds[0].hi - bounds[0].lo
     rows = cohort.names().assign(
         events=np.bincount(row, weights=number, minlength=size).astype(np.int64),
         victims=victims,
         serial=victims >= minimum_victims,
-        repeat=np.bincount(row[again], minlength=size) > 0,
+        repeat=np.bincount(whose[days.to_numpy() > 1], minlength=size) > 0,
         complete=(observed.hi - observed.lo == length)[:, 0],
     )
     unnamed, total = int(number[~named].sum()), int(number.sum())
-    crimes = "crimes and other incidents" if count_non_crime else "crimes only"
+    what = "crimes and other incidents" if count_non_crime else "crimes only"
     checks = (
         *cohort.checks,
-        survey(read, cohort, washout=washout).matched_check(read),
+        *elsewhere.checks(washout=before, counted=index_incident == "counted"),
         Check(
             name="serial_definition",
             statistic=int(rows["serial"].sum()),
             threshold=minimum_victims,
             text=f"Serial: {minimum_victims} or more victims in the days {bounds[0].lo + 1} to "
-            f"{bounds[0].hi} from the index date ({crimes}). Repeat: events on two days or more "
+            f"{bounds[0].hi} from the index date ({what}). Repeat: events on two days or more "
             "against one of them.",
         ),
         Check(
@@ -413,6 +420,7 @@ def serial_and_repeat(
             statistic=unnamed,
             text=f"{unnamed} of {total} events in the window name no victim and cannot be judged.",
         ),
+        *length_checks(cohort, bounds, observed),
     )
     return Measured(rows, checks)
 
