@@ -557,14 +557,16 @@ def recording_checks(cohort: Cohort, observed: Observed, *, force: str | None) -
             across = (begin + 1 <= until) & (end >= day)
         if not (count := int(across.sum())):
             continue
-        verb = "have days in a gap of" if until is not None else "have days before and after"
+        gap = "have days in a gap of police recording"
+        split = "have days before and after a change in police recording"
+        verb = split if until is None else gap
         checks.append(
             Check(
                 name="recording_change",
                 passed=False,
                 statistic=count,
                 group=str(change.code),
-                text=f"{count} of {len(cohort)} units {verb} a change in police recording "
+                text=f"{count} of {len(cohort)} units {verb} "
                 f"({change.from_date}: {change.label}). Part of a change in recorded incidents may "
                 "be this; compare arms over the same dates.",
             )

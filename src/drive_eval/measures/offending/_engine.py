@@ -70,6 +70,11 @@ def day_number(frame: Frame, column: str, name: str) -> nw.Expr:
     if kind.is_integer():
         return nw.col(column).fill_null(0).cast(nw.Int64)
     if not isinstance(kind, nw.Date | nw.Datetime):
+        if _holds(frame, nw.col(column).is_null()):
+            return nw.lit(0, nw.Int64)  # nobody has died, say, and the column has no type
+        number = nw.col(column).fill_null(0)
+        if kind.is_float() and _holds(frame, number % 1 == 0):
+            return number.cast(nw.Int64)
         raise DataError(
             f'the column "{column}" of {name} holds neither dates nor whole numbers of days. Turn '
             "it into dates when the table is read."
@@ -88,6 +93,11 @@ def day_number(frame: Frame, column: str, name: str) -> nw.Expr:
     of_year = (153 * month + 2) // 5 + day - 1
     leap = of_century // 4 - of_century // 100
     return century * 146_097 + of_century * 365 + leap + of_year - 719_468
+
+
+def _holds(frame: Frame, condition: nw.Expr) -> bool:
+    failing = collect(frame.select(n=(~condition).cast(nw.Int64).sum()))["n"].fillna(0)
+    return int(failing.iloc[0]) == 0
 
 
 def ids_of(frame: Frame, column: str, name: str, *, whole: bool) -> nw.Expr:
