@@ -10,14 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
+import pandas as pd
 import pyarrow as pa
 
 from drive_eval.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    import pandas as pd
 
 __all__ = [
     "Frame",
@@ -103,6 +102,8 @@ def _holds(frame: Frame, condition: nw.Expr) -> bool:
 def ids_of(frame: Frame, column: str, name: str, *, whole: bool) -> nw.Expr:
     """Give ids one type: whole numbers if both tables have them, or else text."""
     kind = frame.collect_schema()[column]
+    if kind.is_float() and _holds(frame, nw.col(column).is_null()):
+        return nw.lit(None, nw.String)
     if kind.is_float():
         raise DataError(
             f'the column "{column}" of {name} holds decimal numbers, as ids become when one is '
@@ -132,6 +133,22 @@ def bring(table: pd.DataFrame, like: Frame) -> Frame:
 
 
 def collect(frame: Frame, sort: Sequence[str] = ()) -> pd.DataFrame:
-    """Fetch a result as a pandas table; engines give rows in any order, so sort by key."""
+    """Fetch a result as a pandas table of plain types; engines give rows in any order, so sort."""
     found = frame.collect().to_pandas()
+    found = pd.DataFrame({str(name): _plain(column) for name, column in found.items()})
     return found.sort_values(list(sort), ignore_index=True) if sort else found
+
+
+def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Turn the types of all engines into those of NumPy, and what is missing in texts into None."""
+    missing = column.isna()
+    if pd.api.types.is_bool_dtype(column) and not missing.any():
+        return column.astype(bool)
+    if pd.api.types.is_integer_dtype(column) and not missing.any():
+        return column.astype("int64")
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        return column.astype("float64")
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return column.dt.tz_localize(None).astype("datetime64[ns]")
+    texts: pd.Series[Any] = column.astype(object).mask(missing, None)
+    return texts

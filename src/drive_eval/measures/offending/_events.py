@@ -31,6 +31,7 @@ __all__ = ["Elsewhere", "Events", "read_events", "tally"]
 
 #: Labels of the days of a unit that are in no window, for what is said about their events.
 _BEFORE, _ON_INDEX, _AFTER_END = -1, -2, -3
+_TEXTS = ("victim_survivor_id", "offence_class")
 #: Rows of a pandas table that are joined at a time.
 _ROWS = 1_000_000
 
@@ -60,7 +61,7 @@ def read_events(events: Any, cohort: Cohort, *, also: Sequence[str] = ()) -> Eve
             "they are not dropped silently."
         )
     ids = {key: ids_of(frame, key, "events", whole=whole) for key in cohort.keys[:1]}
-    texts = [c for c in (*cohort.keys[1:], *named, "victim_survivor_id") if c in columns]
+    texts = [c for c in (*cohort.keys[1:], *named, *_TEXTS) if c in columns]
     ids |= {column: ids_of(frame, column, "events", whole=False) for column in texts}
     if named:
         ids["event_id"] = ids["event_id"].fill_null("")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import narwhals as nw
 import numpy as np
+import pandas as pd
 
 from drive_eval.errors import DataError, DesignError, did_you_mean
 from drive_eval.measures.offending._cohort import (
@@ -268,6 +269,8 @@ def marac_repeats(
     last = near.group_by("event_id").agg(days_since_referral=nw.col("since").min())
     shown = [c for c in _SHOWN if c in known]
     rows = collect(frame.select(*shown).join(last, on="event_id", how="inner"), sort=("event_id",))
+    if not frame.collect_schema()["date"].is_integer():
+        rows["date"] = pd.to_datetime(rows["date"]).astype("datetime64[ns]")
     rows["days_since_referral"] = rows["days_since_referral"].astype(np.int64)
     days = f"1 to {within} days after the last referral"
     whom = "of the same two people" if same_victim else "of the same perpetrator"
@@ -374,8 +377,7 @@ def serial_and_repeat(
     if not count_non_crime:
         crimes = read.frame.filter(~nw.col("offence_class").is_null())
         if non_crime:
-            code = nw.col("offence_class").cast(nw.String)
-            crimes = crimes.filter(~code.is_in(list(non_crime)))
+            crimes = crimes.filter(~nw.col("offence_class").is_in(list(non_crime)))
         read = replace(read, frame=crimes)
     before = washout if bounds[0].lo < -1 else None
     found, elsewhere = tally(
