@@ -148,6 +148,7 @@ def draw(
     own: Array,
     other: Array | None = None,
     final: bool = False,
+    repeated: bool = False,
 ) -> Line:
     """Return one group's curve at its event times, at the times asked for and to its end.
 
@@ -158,6 +159,10 @@ def draw(
     other : array, optional
         Numbers of events by cell after which the event cannot happen any more; given where
         an exact limit may stand in while there was no event.
+    final : bool
+        Whether the last value holds for ever, because nobody was left.
+    repeated : bool
+        Whether people are followed on after an event.
     """
     critical = followed.effects[g].critical(said.labels["conf_level"])
     low, high = limits(estimate, variance, critical, said.kind, said.top)
@@ -193,7 +198,7 @@ def draw(
         conf_high=_plain(upper),
         at_risk=_counts(at_risk, followed),
         events=_counts(happened, followed),
-        censored=_counts(_lost(steps, grid), followed),
+        censored=_counts(_lost(steps, grid, repeated=repeated), followed),
         time_unit=followed.unit,
         outcome=said.labels["outcome"],
         group=followed.levels[g],
@@ -226,24 +231,24 @@ def _counts(values: Array, followed: Followed) -> tuple[float, ...]:
     return tuple(values.tolist())
 
 
-def _lost(steps: Steps, grid: Array) -> Array:
-    """Return the weight that left without event since the grid time before.
+def _lost(steps: Steps, grid: Array, *, repeated: bool) -> Array:
+    """Return the weight that left between the grid time before and just before each grid time.
 
-    A row that stops where another starts is followed on, as far as numbers can tell.
+    So at risk is what was at risk at the time before, less its events (unless they may be
+    `repeated`, and do not end the following) and less these; and more, where people come in
+    late. A row that stops where another starts is followed on, as far as numbers can tell.
     """
-    size = len(grid)
-    gone = steps.cause == 0
-    if steps.start is None:
-        where = np.searchsorted(grid, steps.stop[gone], side="left")
-        found = np.bincount(where, weights=steps.weights[gone], minlength=size)
-        return np.asarray(found, dtype=float)
-    later = steps.start > steps.begin
-    times = np.concatenate([steps.stop[gone], steps.start[later]])
-    change = np.concatenate([steps.weights[gone], -steps.weights[later]])
-    known, which = np.unique(times, return_inverse=True)
-    net = np.maximum(np.bincount(which, weights=change, minlength=len(known)), 0.0)
-    where = np.searchsorted(grid, known, side="left")
-    return np.asarray(np.bincount(where, weights=net, minlength=size), dtype=float)
+    size = len(grid) + 1  # who is there to the end is lost to nothing
+    gone = np.ones(len(steps.stop), dtype=bool) if repeated else steps.cause == 0
+    times, change = steps.stop[gone], steps.weights[gone]
+    if steps.start is not None:
+        later = steps.start > steps.begin
+        times = np.concatenate([times, steps.start[later]])
+        change = np.concatenate([change, -steps.weights[later]])
+        times, which = np.unique(times, return_inverse=True)
+        change = np.maximum(np.bincount(which, weights=change, minlength=len(times)), 0.0)
+    where = np.searchsorted(grid, times, side="right")
+    return np.asarray(np.bincount(where, weights=change, minlength=size)[:-1], dtype=float)
 
 
 # Values at fixed times
@@ -382,17 +387,17 @@ def _contrasts(
             carried = contrast_labels(followed, g, r, said, events, time)
             estimates.append(found.named(f"{said.measure}_{word}", carried))
             between = f"{followed.who(g)} and {followed.who(r)} at {followed.when(time)}"
-            checks += why_open(found, f"{word} of {between}", own[r], said)
+            checks += why_open(found, f"{word} of {between}", (own[g], own[r]), said)
     return estimates, checks
 
 
-def why_open(found: Number, what: str, second: Number, said: Said) -> list[Check]:
+def why_open(found: Number, what: str, points: tuple[Number, Number], said: Said) -> list[Check]:
     """Say why a contrast has no value or no interval, if so."""
     if found.low is not None:
         return []
     if found.estimate is not None:
         name, text = "no_interval", "has no interval, because the two show too little spread"
-    elif second.estimate == 0:
+    elif points[0].estimate is not None and points[1].estimate == 0:
         name, text = "no_estimate", "does not exist, because the second is 0"
     else:
         name, text = "no_estimate", "does not exist, because one of the two does not"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,7 @@ Array: TypeAlias = NDArray[np.float64]
 Codes: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
 Data: TypeAlias = "pd.DataFrame | Matched | Weighted"
+Covariance: TypeAlias = Literal["sandwich", "stacked"]
 
 _ARMS = ("programme", "comparison")
 _ONE = {"days": "day", "weeks": "week", "months": "month"}
@@ -174,6 +175,7 @@ def follow(
     weights: str | None = None,
     cluster: str | None = None,
     person: str | None = None,
+    cov: Covariance | None = None,
     reference: object = None,
     time_unit: TimeUnit = "days",
     min_clusters: int = 40,
@@ -181,9 +183,14 @@ def follow(
 ) -> Followed:
     """Read who is followed from when to when, in which group, and who belongs together.
 
-    With `robust` squares are summed over persons also where nothing asks for it.
+    With `robust` squares are summed over persons also where nothing asks for it. `cov` says
+    whether the weights of a `Weighted` are taken as known or, by default, as estimated.
     """
     rows.known(time_unit, get_args(TimeUnit), "time_unit")
+    if cov is not None:
+        rows.known(cov, get_args(Covariance), "cov")
+    if cov == "stacked" and not isinstance(data, Weighted):
+        raise DesignError('cov="stacked" is for a Weighted, whose weights know how they were made.')
     design = isinstance(data, (Matched, Weighted))
     sample = rows.read(data, treated=group if design else None, weights=weights, cluster=cluster)
     table = sample.table
@@ -201,7 +208,7 @@ def follow(
     spread = None
     if sample.clusters or robust:
         spread = kernel.Spread(clusters=clusters)
-    if isinstance(data, Weighted):
+    if isinstance(data, Weighted) and cov != "sandwich":
         spread = _stacked(data, cluster)
     followed = Followed(
         table=table,
@@ -223,8 +230,8 @@ def follow(
         unit=time_unit,
         checks=_design_checks(data),
     )
-    if isinstance(data, Weighted):
-        followed = replace(followed, text=f"{followed.text}, weights estimated")
+    if spread is not None and spread.stage is not None:
+        followed = replace(followed, text=f"stacked {followed.text}")
     return _with_laws(followed, sample, min_clusters) if named else followed
 
 
@@ -275,7 +282,7 @@ def _groups(
         values = sorted(pd.unique(found), key=lambda v: (isinstance(v, str), v))
         baseline = None
         if set(values) <= {0, 1}:  # also False and True
-            baseline = 0
+            baseline = values[0] if values[0] == 0 else None
         elif set(values) <= set(_ARMS):
             baseline = "comparison"
     labels = [str(value) for value in values]
@@ -421,6 +428,11 @@ def independence(followed: Followed, unit: str) -> tuple[str, ...]:
     """Say what is taken to be independent."""
     if followed.independent:
         return (f"People ({unit or 'rows'}) are independent of each other.",)
+    if followed.spread is not None and followed.spread.stage is not None:
+        return (
+            "Cases are independent of each other but for what clusters say; that the weights "
+            "were estimated is in the standard errors.",
+        )
     if followed.text == "sandwich by person":
         return ("People are independent of each other, and their weights are as good as known.",)
     return ("Clusters are independent of each other; people within one need not be.",)

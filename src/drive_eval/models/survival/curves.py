@@ -50,6 +50,7 @@ def kaplan_meier(
     weights: str | None = None,
     cluster: str | None = None,
     person: str | None = None,
+    cov: rows.Covariance | None = None,
     times: float | Sequence[float] = (),
     time_unit: TimeUnit = "days",
     conf_type: Limits = "log-log",
@@ -88,6 +89,9 @@ def kaplan_meier(
         Column of clusters (matched set, perpetrator of several enrolments, area).
     person : str, optional
         Column that tells people apart, where they have several rows; `n` then counts people.
+    cov : {'stacked', 'sandwich'}, optional
+        Of a `Weighted`: whether weights are taken as estimated (the default, as in
+        `comparison.risk_contrast`), or as known (R's way).
     times : float or sequence of float
         At which times the share is an Estimate, and groups are subtracted.
     time_unit : {'days', 'weeks', 'months'}
@@ -179,6 +183,7 @@ def kaplan_meier(
         weights=weights,
         cluster=cluster,
         person=person,
+        cov=cov,
         reference=reference,
         time_unit=time_unit,
         min_clusters=min_clusters,
@@ -336,6 +341,7 @@ def restricted_mean(
     weights: str | None = None,
     cluster: str | None = None,
     person: str | None = None,
+    cov: rows.Covariance | None = None,
     time_unit: TimeUnit = "days",
     conf_level: float = 0.95,
     reference: object = None,
@@ -354,7 +360,7 @@ def restricted_mean(
 
     Parameters
     ----------
-    table, stop, event, start, weights, cluster, person, time_unit, conf_level, reference
+    table, stop, event, start, weights, cluster, person, cov, time_unit, conf_level, reference
         As in `kaplan_meier`.
     group : str, optional
         Column of groups; a `Matched` or `Weighted` comparison knows its own.
@@ -428,6 +434,7 @@ def restricted_mean(
         weights=weights,
         cluster=cluster,
         person=person,
+        cov=cov,
         reference=reference,
         time_unit=time_unit,
         min_clusters=min_clusters,
@@ -490,7 +497,7 @@ def restricted_mean(
             found = number(pair, part, effect, conf_level, how)
             estimates.append(found.named(measure, labels))
             what = f"{measure.replace('_', ' ')} of {followed.who(g)} and {followed.who(r)}"
-            checks += results.why_open(found, what, pair[1], said)
+            checks += results.why_open(found, what, pair, said)
     checks += rows.follow_up_checks(followed, steps, said.labels["outcome"])
     return ResultSet(
         estimates=tuple(estimates),
@@ -600,6 +607,7 @@ def log_rank(
     weights: str | None = None,
     cluster: str | None = None,
     person: str | None = None,
+    cov: rows.Covariance | None = None,
     min_clusters: int = 40,
     outcome_name: str = "",
     unit: str = "",
@@ -611,7 +619,7 @@ def log_rank(
 
     Parameters
     ----------
-    table, stop, event, start, weights, cluster, person, min_clusters
+    table, stop, event, start, weights, cluster, person, cov, min_clusters
         As in `kaplan_meier`.
     group : str, optional
         Column of two or more groups; a `Matched` or `Weighted` comparison knows its own.
@@ -683,6 +691,7 @@ def log_rank(
         weights=weights,
         cluster=cluster,
         person=person,
+        cov=cov,
         min_clusters=min_clusters,
     )
     if len(followed.levels) < 2:

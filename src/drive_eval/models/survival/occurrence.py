@@ -45,6 +45,7 @@ def cumulative_incidence(
     weights: str | None = None,
     cluster: str | None = None,
     person: str | None = None,
+    cov: rows.Covariance | None = None,
     times: float | Sequence[float] = (),
     time_unit: TimeUnit = "days",
     variance: Variance = "influence",
@@ -66,7 +67,7 @@ def cumulative_incidence(
 
     Parameters
     ----------
-    table, stop, start, group, weights, cluster, person, times, time_unit, reference
+    table, stop, start, group, weights, cluster, person, cov, times, time_unit, reference
         As in `kaplan_meier`.
     cause : str
         Column of the event that a row ended with, as words or whole numbers; missing, 0, empty
@@ -149,6 +150,7 @@ def cumulative_incidence(
         weights=weights,
         cluster=cluster,
         person=person,
+        cov=cov,
         reference=reference,
         time_unit=time_unit,
         min_clusters=min_clusters,
@@ -378,7 +380,8 @@ def mean_cumulative_count(
         ``mean_cumulative_count`` by ``group`` and ``time``;
         ``mean_cumulative_count_difference`` and ``mean_cumulative_count_ratio`` by ``time``.
         ``n`` counts people and ``n_events`` events up to the time. One Curve
-        ``mean_cumulative_count`` a group, in which `at_risk` counts people. Checks
+        ``mean_cumulative_count`` a group, in which `at_risk` counts people and `censored` those
+        who are not followed on. Checks
         ``equal_mean_counts`` (the test of all groups over the whole follow-up), and those of
         `kaplan_meier`.
 
@@ -486,6 +489,7 @@ def mean_cumulative_count(
                 said,
                 [followed.near(t) for t in asked],
                 own=own.dead[0],
+                repeated=True,
             )
         )
     numbers, estimates, checks = results.values(followed, lines, asked, said, count)
