@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Array: TypeAlias = NDArray[np.float64]
 Limits: TypeAlias = Literal["log-log", "log", "plain"]
 
-NOTHING = 1e-10  # a standard error this small is rounding
+NOTHING = 1e-7  # a standard error this small, beside 1 or the estimate, is the root of rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,7 @@ def limits(
     ``"log-log"`` is symmetric for log(−log p), ``"log"`` for log p, ``"plain"`` for p.
     """
     p, error = np.asarray(estimate, dtype=float), np.sqrt(np.asarray(variance, dtype=float))
-    there = (p > 0) & (p < top) & (error > NOTHING)
+    there = (p > 0) & (p < top) & (error > NOTHING * np.maximum(p, 1.0))
     if critical is None:
         there &= False
     reach = (critical or 0.0) * np.where(there, error, 0.0)
@@ -123,6 +123,10 @@ def limits(
     else:
         low, high = np.maximum(some - reach, 0.0), np.minimum(some + reach, top)
     return np.where(there, low, np.nan), np.where(there, high, np.nan)
+
+
+def _varies(variance: float, estimate: float) -> bool:
+    return variance > (NOTHING * max(abs(estimate), 1.0)) ** 2
 
 
 def rarest(followers: Array | float, conf_level: float) -> Array:
@@ -307,7 +311,7 @@ def _value(followed: Followed, g: int, line: Line, time: float, said: Said) -> t
     low, high = line.curve.conf_low[place], line.curve.conf_high[place]
     number = Number(
         estimate=point,
-        std_error=float(np.sqrt(variance)) if variance > NOTHING**2 else None,
+        std_error=float(np.sqrt(variance)) if _varies(variance, point) else None,
         low=low,
         high=high,
         method=said.method,
@@ -419,6 +423,8 @@ def difference(
     point = a.estimate - b.estimate
     if a.std_error is not None and b.std_error is not None:
         variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
+        if not _varies(variance, max(a.estimate, b.estimate)):
+            return Number(estimate=point, method=method)
         return wald(point, float(np.sqrt(max(variance, 0.0))), effect, conf_level, method=method)
     if a.low is None or a.high is None or b.low is None or b.high is None:
         return Number(estimate=point, method=method)
@@ -441,6 +447,8 @@ def ratio(
         return Number(estimate=a.estimate / b.estimate, method=method)
     slope = np.array([1 / a.estimate, -1 / b.estimate])
     error = float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
+    if not _varies(error**2, 1.0):
+        return Number(estimate=a.estimate / b.estimate, method=method)
     point = float(np.log(a.estimate / b.estimate))
     return wald(point, error, effect, conf_level, log=True, method=method)
 
@@ -469,7 +477,11 @@ def test_check(name: str, text: str, found: Comparison, effect: Effect, outcome:
     """Return a test of one curve for all groups; with few clusters P is that of F."""
     p = found.p_value
     if found.statistic is not None and effect.df is not None:
-        p = float(special.fdtrc(found.df, effect.df, found.statistic / found.df))
+        p = None
+        if effect.df >= 1:
+            p = float(special.fdtrc(found.df, effect.df, found.statistic / found.df))
+        else:
+            text += " No P value: a group is one cluster."
     return Check(
         name=name,
         statistic=found.statistic,
