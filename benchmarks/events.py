@@ -1,14 +1,14 @@
 """Eight million events to analysis rows: how long, in how much memory, and are the rows the same?
 
 Each engine works in a process of its own, so that its peak memory is its own. The tables are
-Parquet files; they are made here (nobody in them exists) or read from a folder that has
-units.parquet, events.parquet and custody.parquet.
+Parquet files of the synthetic preset `national` (nobody in them exists), made here or read from
+a folder that has cases.parquet, events.parquet and custody.parquet.
 
 Examples
 --------
   python benchmarks/events.py                              all engines, the size of a nation
   python benchmarks/events.py --engines duckdb polars      two of them
-  python benchmarks/events.py --programme 500 --comparison 5000 --events 150000
+  python benchmarks/events.py --programme 500 --comparison 5000
   python benchmarks/events.py --folder tables              make them there once, and reuse them
 """
 
@@ -22,14 +22,17 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
+import narwhals as nw
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from drive_eval.data.synthetic import write_national
+from drive_eval.measures import offending
+
 ENGINES = ("duckdb", "polars", "pandas", "spark")
-FIRST_DAY, DAYS = np.datetime64("2014-01-01"), 3652
-TABLES = ("units", "events", "custody")
+TABLES = ("cases", "events", "custody")
+#: Columns that pandas would hold in memory for nothing.
+NOT_READ = ("event_id", "victim_survivor_id", "offence_class", "abuse_type", "outcome_stage")
 MEASURES = {
     "person_time": {},
     "event_counts": {"washout": 28},
@@ -39,79 +42,21 @@ MEASURES = {
 }
 
 
-def make_tables(folder: Path, programme: int, comparison: int, events: int, seed: int) -> None:
-    """Write a cohort, its events over ten years and its custody; no effect of anything."""
-    rng = np.random.default_rng(seed)
-    people = programme + comparison
-    names = np.char.add("P", np.char.zfill(np.arange(people).astype(str), 7))
-    index = rng.integers(1096, 2922, people)
-    treated = np.zeros(people, dtype=bool)
-    treated[rng.choice(people, programme, replace=False)] = True
-    frailty = rng.gamma(0.8, size=people)
-    count = rng.multinomial(max(events - people, 0), frailty / frailty.sum())
-    who = np.concatenate([np.arange(people), np.repeat(np.arange(people), count)])
-    when = np.concatenate([index, rng.integers(0, DAYS, int(count.sum()))])
-    victim = who * 3 + rng.integers(0, 3, len(who))
-    order = np.argsort(when, kind="stable")
-    who, when, victim = who[order], when[order], victim[order]
-    dead = rng.random(people) < 0.01
-    death = np.where(dead, np.minimum(index + rng.integers(1, 2000, people), DAYS - 1), -1)
-    units = pa.table(
-        {
-            "unit_id": names,
-            "perpetrator_id": names,
-            "group": np.where(treated, "programme", "comparison"),
-            "index_date": dates(index),
-            "data_end_date": dates(np.full(people, DAYS - 1)),
-            "death_date": dates(death, missing=death < 0),
-        }
-    )
-    stages = rng.choice(["recorded", "charged", "convicted"], len(who), p=[0.7, 0.2, 0.1])
-    table = pa.table(
-        {
-            "event_id": pa.array(np.arange(len(who))).cast(pa.string()),
-            "perpetrator_id": pa.array(names).take(pa.array(who)),
-            "date": dates(when),
-            "source": rng.choice(["police", "marac"], len(who), p=[0.95, 0.05]),
-            "victim_survivor_id": pa.array(victim).cast(pa.string()),
-            "offence_class": rng.choice(["8N", "105A", "8L", "58D"], len(who)),
-            "outcome_stage": stages,
-        }
-    )
-    inside = rng.poisson(0.4 * frailty / frailty.mean())
-    jailed = np.repeat(np.arange(people), inside)
-    start = rng.integers(0, DAYS, len(jailed))
-    end = start + rng.exponential(90, len(jailed)).astype(int)
-    custody = pa.table(
-        {
-            "perpetrator_id": names[jailed],
-            "start_date": dates(start),
-            "end_date": dates(end, missing=end >= DAYS),
-        }
-    )
-    for name, made in zip(TABLES, (units, table, custody), strict=True):
-        pq.write_table(made, folder / f"{name}.parquet", row_group_size=500_000)
-
-
-def dates(days: np.ndarray, missing: np.ndarray | None = None) -> pa.Array:
-    """Turn days since the first day into Arrow dates."""
-    return pa.array(FIRST_DAY + days, mask=missing, type=pa.date32())
-
-
 def open_tables(engine: str, folder: Path) -> tuple[list[object], object]:
     """Open the files the way the engine does; nothing but pandas reads them whole."""
     files = [str(folder / f"{name}.parquet") for name in TABLES]
+    session = None
     if engine == "duckdb":
         import duckdb
 
-        connection = duckdb.connect()
-        connection.sql("SET memory_limit = '3GB'")
-        return [connection.read_parquet(file) for file in files], connection
-    if engine == "polars":
+        session = duckdb.connect()
+        session.sql("SET memory_limit = '3GB'")
+        tables = [session.read_parquet(file) for file in files]
+    elif engine == "polars":
         import polars as pl
 
-        return [pl.scan_parquet(file) for file in files], None
-    if engine == "spark":
+        tables = [pl.scan_parquet(file) for file in files]
+    elif engine == "spark":
         from pyspark.sql import SparkSession
 
         session = (
@@ -122,22 +67,21 @@ def open_tables(engine: str, folder: Path) -> tuple[list[object], object]:
             .getOrCreate()
         )
         session.sparkContext.setLogLevel("ERROR")
-        return [session.read.parquet(file) for file in files], session
-    needed = ["perpetrator_id", "date"]
-    units, events, custody = (
-        pd.read_parquet(file, columns=needed if name == "events" else None)
-        for name, file in zip(TABLES, files, strict=True)
-    )
-    for table in (units, events, custody):
-        for column in [c for c in table if c.endswith("date")]:
-            table[column] = pd.to_datetime(table[column])
-    return [units, events, custody], None
+        tables = [session.read.parquet(file) for file in files]
+    else:
+        tables = [as_pandas(file) for file in files]
+    cases = nw.from_native(tables[0])
+    return [cases.rename({"case_id": "unit_id"}).to_native(), *tables[1:]], session
+
+
+def as_pandas(file: str) -> pd.DataFrame:
+    """Read what the measures need, with days as pandas has them."""
+    columns = [c for c in pq.read_schema(file).names if c not in NOT_READ]
+    return pq.read_table(file, columns=columns).to_pandas(date_as_object=False)
 
 
 def work(engine: str, folder: Path) -> dict[str, object]:
     """Run every measure with one engine and say what it took."""
-    from drive_eval.measures import offending
-
     begin = time.perf_counter()
     (units, events, custody), session = open_tables(engine, folder)
     took = {"open": time.perf_counter() - begin}
@@ -146,7 +90,7 @@ def work(engine: str, folder: Path) -> dict[str, object]:
         begin = time.perf_counter()
         measure = getattr(offending, name)
         given = (units, custody) if name == "person_time" else (units, events, custody)
-        found = measure(*given, **options)
+        found = measure(*given, group="arm", **options)
         took[name] = time.perf_counter() - begin
         rows[name] = len(found.rows)
         marks[name] = int(pd.util.hash_pandas_object(found.rows, index=False).sum())
@@ -174,7 +118,6 @@ def main() -> int:
     )
     parser.add_argument("--programme", type=int, default=10_000, help="people in the programme")
     parser.add_argument("--comparison", type=int, default=300_000, help="people compared with")
-    parser.add_argument("--events", type=int, default=8_000_000, help="events of all of them")
     parser.add_argument("--folder", type=Path, help="where the tables are, or are made and kept")
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES)
     parser.add_argument("--seed", type=int, default=1)
@@ -184,10 +127,10 @@ def main() -> int:
         print(json.dumps(work(given.worker, given.folder)))
         return 0
     with tempfile.TemporaryDirectory() as temporary:
-        folder = given.folder or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        if not all((folder / f"{name}.parquet").is_file() for name in TABLES):
-            make_tables(folder, given.programme, given.comparison, given.events, given.seed)
+        folder = given.folder or Path(temporary) / "national"
+        if not folder.is_dir():
+            sizes = {"programme": given.programme, "comparison": given.comparison}
+            write_national(folder, given.seed, **sizes)
         sizes = {n: pq.read_metadata(folder / f"{n}.parquet").num_rows for n in TABLES}
         print(", ".join(f"{count:,} {name}" for name, count in sizes.items()))
         return compare({engine: run(engine, folder) for engine in given.engines})

@@ -123,13 +123,31 @@ def bring(table: pd.DataFrame, like: Frame) -> Frame:
         return nw.from_arrow(arrow, backend="polars").lazy()
     native = like.to_native()
     if like.implementation.is_duckdb():
-        # A relation only joins relations of its own connection; it is reached through itself,
-        # and DuckDB finds the table by the name of the variable.
-        brought = native.query("relation_of_events", "SELECT * FROM arrow")
+        brought = _beside_relation(arrow, native)
     else:
         brought = native.sparkSession.createDataFrame(arrow)
     there: Frame = nw.from_native(brought)
     return there
+
+
+def _beside_relation(arrow: pa.Table, relation: Any) -> Any:
+    """Make a relation of the same connection: DuckDB joins no others, and hides the connection.
+
+    DuckDB finds the table by the name of the variable.
+    """
+    from duckdb import InvalidInputException
+
+    try:
+        beside = relation.query("drive_eval_relation", "SELECT * FROM arrow")
+        # Before 2.0 the first argument stays behind as a view in the user's database.
+        relation.query("drive_eval_relation", "DROP VIEW IF EXISTS drive_eval_relation")
+    except InvalidInputException as error:
+        raise DataError(
+            "a DuckDB relation comes from a database that is open for reading only, which DuckDB "
+            "before 2.0 cannot join to a table. Connect to no file, ATTACH the database "
+            "(READ_ONLY), and take the relation from there; or use DuckDB 2.0."
+        ) from error
+    return beside
 
 
 def collect(frame: Frame, sort: Sequence[str] = ()) -> pd.DataFrame:
@@ -149,6 +167,7 @@ def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         return column.astype("float64")
     if pd.api.types.is_datetime64_any_dtype(column):
-        return column.dt.tz_localize(None).astype("datetime64[ns]")
+        times: pd.Series[Any] = column.dt.tz_localize(None).astype("datetime64[ns]")
+        return times
     texts: pd.Series[Any] = column.astype(object).mask(missing, None)
     return texts
