@@ -195,6 +195,11 @@ def test_every_engine_gives_the_same_rows(engine, extract, expected):
     assert_same(measure_everything(*ENGINES[engine](extract)), expected)
 
 
+def test_a_large_pandas_table_is_joined_in_parts(extract, expected, monkeypatch):
+    monkeypatch.setattr("drive_eval.measures.offending._events._ROWS", 100)
+    assert_same(measure_everything(*extract.values()), expected)
+
+
 def test_parquet_files_give_the_same_rows(extract, expected, tmp_path):
     assert_same(measure_everything(*to_duckdb(extract, tmp_path)), expected)
 

@@ -21,7 +21,7 @@ from drive_eval.measures.offending import (
 from drive_eval.measures.offending._intervals import Spells, cut, merged
 
 WINDOWS = {"before": (-12, 0), "after": (0, 15), "late": (6, 20)}
-SLOW = settings(deadline=None, max_examples=120)
+SLOW = settings(deadline=None, max_examples=80)
 days = st.integers(0, 45)
 persons = st.sampled_from(["p1", "p2"])
 rules = st.sampled_from(["first", "last", "each"])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drive_eval.errors import DataError, DesignError
+from drive_eval.errors import DataError, DesignError, DesignWarning
 from drive_eval.measures import offending
 from drive_eval.measures.offending import (
     event_counts,
@@ -20,6 +20,7 @@ from drive_eval.measures.offending import (
     select_events,
     serial_and_repeat,
 )
+from drive_eval.models import survival
 from drive_eval.vocabulary import codelist
 
 
@@ -92,6 +93,31 @@ def test_free_days_of_the_toy_are_the_lengths_of_its_rows():
         (rows["stop"] - rows["start"]).groupby(rows["unit_id"]).sum().tolist()
     )
     assert time["person_years"].sum() == pytest.approx((845 + 1070) / 365.25)
+
+
+def test_the_rows_of_the_toy_give_the_hazard_ratio_of_r():
+    # coxph(Surv(start, stop, event) ~ trt, cluster = id), with and without the gaps
+    for custody, expected in ((TOY_CUSTODY, -1.636347), (None, -1.792876)):
+        rows = repeat_rows(TOY_UNITS, TOY_EVENTS, custody).rows
+        rows = rows.assign(trt=(rows["group"] == "programme").astype(int))
+        columns = {"start": "start", "stop": "stop", "event": "event", "covariates": ["trt"]}
+        with pytest.warns(DesignWarning):
+            found = survival.cox(rows, cluster="unit_id", **columns).one(term="trt")
+        assert np.log(found.estimate) == pytest.approx(expected, abs=1e-6)
+        if custody is not None:
+            assert found.std_error == pytest.approx(1.141912, abs=1e-6)
+
+
+def test_competing_causes_are_what_cumulative_incidence_reads():
+    units = units_of(*((f"u{n}", f"p{n}", 0, 100) for n in range(10)))
+    units["death_date"] = pd.array([None] * 9 + [40], dtype="Int64")
+    custody = spells_of(("p0", 10, 20), ("p1", 30, 50))
+    events = pd.DataFrame({"perpetrator_id": ["p2", "p3", "p4"], "date": [20, 60, 70]})
+    found = first_event(units, events, custody, horizon=90, custody_as="competing")
+    shares = survival.cumulative_incidence(found.rows, stop="stop", cause="cause", times=90)
+    by_cause = {e.term: e.estimate for e in shares.estimates}
+    for cause, share in (("reoffence", 0.3), ("custody", 0.2), ("death", 0.1)):
+        assert by_cause[cause] == pytest.approx(share), cause
 
 
 # Windows
