@@ -544,6 +544,24 @@ def test_options_that_do_not_exist_are_refused(options, message):
         kaplan_meier(TEN, **{**KM, **options})
 
 
+def test_a_median_of_a_curve_without_spread_has_no_interval():
+    table = pd.DataFrame(
+        {"day": [1, 1, 1, 1, 1, 2, 3], "arrest": [False] * 5 + [True] * 2,
+         "arm": [False] * 4 + [True] * 3, "area": [0, 0, 0, 0, 0, 1, 1]}
+    )  # fmt: skip
+    with pytest.warns(DesignWarning):
+        found = same(kaplan_meier(table, **KM, cluster="area", times=2))
+    median = found.one(measure="median_event_free_time", group="True")
+    assert (median.estimate, median.conf_low, median.conf_high) == (2.5, None, None)
+    texts = " ".join(c.text for c in found.checks if c.name == "no_interval")
+    assert 'The value of "True" at day 2 has no interval: its clusters show no spread.' in texts
+    assert 'The median of "True" has no interval, as its curve has none.' in texts
+    with pytest.warns(DesignWarning):
+        test = log_rank(table.assign(day=1), **KM, cluster="area").check("log_rank")
+    assert test.p_value is None
+    assert "No P value: a group is one cluster." in test.text
+
+
 def test_one_cluster_is_refused():
     with pytest.raises(DesignError, match="all 10 rows belong to one cluster"):
         kaplan_meier(TEN.assign(area=1), **KM, cluster="area")

@@ -275,11 +275,12 @@ def _groups(
             raise DesignError("reference names one of several groups, but no group= is given.")
         return ("",), np.zeros(len(table), dtype=np.int64), None
     found = column(table, group, "group")
+    which, given = pd.factorize(found)
     if isinstance(found.dtype, pd.CategoricalDtype):
         values = list(found.cat.remove_unused_categories().cat.categories)
         baseline = values[0]
     else:
-        values = sorted(pd.unique(found), key=lambda v: (isinstance(v, str), v))
+        values = sorted(given, key=lambda v: (isinstance(v, str), v))
         baseline = None
         if set(values) <= {0, 1}:  # also False and True
             baseline = values[0] if values[0] == 0 else None
@@ -297,7 +298,7 @@ def _groups(
         values.remove(baseline)
         values.append(baseline)
     place = {value: position for position, value in enumerate(values)}
-    codes = found.map(place).to_numpy(dtype=np.int64)
+    codes = np.array([place[value] for value in given], dtype=np.int64)[which]
     known = len(values) - 1 if len(values) > 1 and baseline in values else None
     return tuple(str(value) for value in values), codes, known
 

@@ -249,11 +249,11 @@ def _median(
     followed: Followed, g: int, line: Line, said: results.Said, events: np.ndarray[Any, Any]
 ) -> tuple[Estimate, list[Check]]:
     """Return the time by which half had the event, and what of it does not exist."""
-    fallen = np.where(line.estimate == 0, 0.0, np.nan)  # limits of a curve that has ended
-    low = np.where(np.isnan(line.low), np.where(np.isnan(fallen), 1.0, 0.0), line.low)
+    inside = (line.estimate > 0) & (line.estimate < 1)
+    low = np.where(np.isnan(line.low), line.estimate, line.low)  # at 1 and at 0 it is known
     high = np.where(np.isnan(line.high), 1.0, line.high)
     point, first, last = (_falls_to_half(line, values) for values in (line.estimate, low, high))
-    if followed.effects[g].critical(said.labels["conf_level"]) is None:
+    if np.isnan(line.low[inside]).any():
         first = last = None
     number = Number(estimate=point, low=first, high=last, method=said.method)
     estimate = number.named(

@@ -236,23 +236,21 @@ def _causes(table: pd.DataFrame, name: str) -> tuple[Codes, list[str]]:
     if name not in table.columns or len(table) == 0:
         column(table, name, "cause")  # says what is wrong with it
     given = table[name]
-    plain = given.astype(object).where(given.notna(), 0)
-    levels = [v for v in pd.unique(plain) if v not in NO_CAUSE]
+    found, values = pd.factorize(given)
+    levels = [v for v in values if v not in NO_CAUSE]
     if not levels:
         raise UndefinedResultError(
             f'no row of column "{name}" (cause) ended with an event, so there is no incidence. '
             "Follow for longer."
         )
-    fractions = sum(isinstance(v, float) and v != int(v) for v in levels)
-    if fractions:
+    if any(isinstance(v, float) and v != int(v) for v in levels):
         raise DataError(f'column "{name}" (cause) must hold words or whole numbers.')
     if isinstance(given.dtype, pd.CategoricalDtype):
-        order = list(given.cat.categories)
-        levels.sort(key=order.index)
+        levels.sort(key=list(given.cat.categories).index)
     else:
         levels.sort(key=lambda v: (isinstance(v, str), v))
     place = {value: position + 1 for position, value in enumerate(levels)}
-    codes = plain.map(lambda v: place.get(v, 0)).to_numpy(dtype=np.int64)
+    codes = np.array([*(place.get(v, 0) for v in values), 0])[found]  # a missing cause is -1
     return codes, [str(int(v)) if isinstance(v, float) else str(v) for v in levels]
 
 
