@@ -557,7 +557,9 @@ def test_a_median_of_a_curve_without_spread_has_no_interval():
     assert 'The value of "True" at day 2 has no interval: its clusters show no spread.' in texts
     assert 'The median of "True" has no interval, as its curve has none.' in texts
     with pytest.warns(DesignWarning):
-        test = log_rank(table.assign(day=1), **KM, cluster="area").check("log_rank")
+        test = log_rank(table.assign(day=1, area=table["arm"]), **KM, cluster="area").check(
+            "log_rank"
+        )
     assert test.p_value is None
     assert "No P value: a group is one cluster." in test.text
 
