@@ -21,7 +21,8 @@ from drive_eval.errors import DesignWarning
 from drive_eval.measures import offending
 from drive_eval.models import survival
 
-DRAWS = 2000 if os.environ.get("DRIVE_EVAL_FULL_RECOVERY") == "1" else 60
+FULL = os.environ.get("DRIVE_EVAL_FULL_RECOVERY") == "1"
+DRAWS = 2000 if FULL else 60
 PEOPLE = 500
 YEAR = 365
 BETWEEN = "programme v comparison"
@@ -58,7 +59,7 @@ def ratio_of_rates(rows, numerator: str, *, within: str | None = None) -> tuple[
     return math.log(one / other), math.sqrt(spread)
 
 
-def one_draw(rng, truth) -> dict[str, bool]:
+def one_draw(rng, truth, wider: list[float]) -> dict[str, bool]:
     drawn = draw_events(rng=rng, people=PEOPLE)
     events = police(drawn)
     given = (drawn.units, events, drawn.custody)
@@ -111,6 +112,7 @@ def one_draw(rng, truth) -> dict[str, bool]:
     naive = math.sqrt(every.native.model_covariance[0, 0])
     off = abs(every.native.coefficients[0] - math.log(value))
     found["hazard_ratio_every_event, events taken as independent"] = off <= Z * naive
+    wider.append(every.check("robust_v_model").statistic)
 
     after = counts[counts["window"] == "after"].sort_values("group", ascending=False)
     log_ratio, error = ratio_of_rates(after, "group")
@@ -134,10 +136,11 @@ WRONG = (
 def test_intervals_hold_the_stated_limits(truth, record_property):
     rng = np.random.default_rng(20261122)
     hits: dict[str, int] = {}
+    wider: list[float] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DesignWarning)
         for _ in range(DRAWS):
-            for name, hit in one_draw(rng, truth).items():
+            for name, hit in one_draw(rng, truth, wider).items():
                 hits[name] = hits.get(name, 0) + hit
     for name, count in hits.items():
         share = count / DRAWS
@@ -146,9 +149,12 @@ def test_intervals_hold_the_stated_limits(truth, record_property):
         if name in WRONG:
             continue
         assert share >= 0.93 - 3 * math.sqrt(0.93 * 0.07 / DRAWS), (name, share)
-    naive = hits[WRONG[0]] / DRAWS
-    assert naive < 0.90, naive
-    assert naive < hits["hazard_ratio_every_event"] / DRAWS - 0.02
+    # A few draws show that the variance without clusters is too small, many what that costs.
+    assert 1.15 < np.mean(wider) < 1.4
+    if FULL:
+        naive, clustered = (hits[name] / DRAWS for name in (WRONG[0], "hazard_ratio_every_event"))
+        assert naive < 0.90
+        assert naive < clustered - 0.04
 
 
 @pytest.mark.slow
