@@ -714,3 +714,58 @@ def test_contributions_of_plain_rows_make_greenwood():
     rows = np.arange(len(table))
     along = _curves.Spread(clusters=(rows,)).along(steps, free.functional, rows)
     assert along == approx(free.greenwood, rel=1e-9, abs=1e-18)
+
+
+def test_persons_of_one_row_are_plain_people():
+    found = kaplan_meier(TEN, **KM, times=8, person="who")
+    assert found.to_frame().equals(kaplan_meier(TEN, **KM, times=8).to_frame())
+
+
+def test_gray_sees_split_rows_as_one_person():
+    whole = cumulative_incidence(TEN, stop="day", cause="first", group="arm")
+    late = TEN[TEN["day"] > 6]
+    split = pd.concat(
+        [
+            TEN[TEN["day"] <= 6].assign(start=0),
+            late.assign(start=0, day=6, first=None),
+            late.assign(start=6),
+        ]
+    )
+    found = cumulative_incidence(
+        split, stop="day", start="start", cause="first", group="arm", person="who"
+    )
+    for cause in ("arrest", "prison"):
+        one, other = (r.check(f"gray: {cause}") for r in (whole, found))
+        assert one.statistic == approx(other.statistic)
+
+
+def test_two_clusterings_add_up_and_never_fall_below_one_alone_at_nothing():
+    rng = np.random.default_rng(2)
+    parts, ones = rng.normal(size=(40, 2)), np.ones(40)
+    a, b = np.arange(40) // 4, np.arange(40) % 5
+
+    def of(*codes):
+        return _curves.Spread(clusters=codes).covariance(parts, ones)
+
+    expected = of(a) + of(b) - of(np.arange(40))  # a and b share single rows only
+    assert of(a, b) == approx(expected if np.linalg.eigvalsh(expected)[0] > 0 else of(b))
+    # Rows that cancel within either clustering leave a negative sum: one of the two stands.
+    parts = np.array([[1.0], [-1.0], [-1.0], [1.0]])
+    ones = np.ones(4)
+    clusters = (np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))
+    assert _curves.Spread(clusters=clusters).covariance(parts, ones) == approx(np.zeros((1, 1)))
+
+
+def test_arms_that_move_together_show_no_difference_to_make_an_interval_of():
+    # Each pair is two people with one history: the curves are one.
+    half = cohort(80).assign(pair=range(80))
+    table = pd.concat([half.assign(arm=True), half.assign(arm=False)])
+    columns = {"stop": "stop", "event": "event", "group": "arm", "cluster": "pair"}
+    found = same(kaplan_meier(table, **columns, times=15))
+    difference = found.one(measure="event_free_difference")
+    assert (difference.estimate, difference.conf_low) == (0, None)
+    assert "the two show too little spread" in found.check("no_interval").text
+    assert found.one(measure="event_free", group="True").std_error > 0
+    found = same(restricted_mean(table, **columns, horizon=15))
+    assert found.one(measure="restricted_mean_ratio").estimate == 1
+    assert found.one(measure="restricted_mean_ratio").conf_low is None
