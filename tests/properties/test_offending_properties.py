@@ -272,16 +272,17 @@ def test_months_add_up_to_the_windows_they_are_made_of(world, rule):
     rows = monthly_rates(*world, first_month=-1, last_month=1, attribution=rule).rows
     windows = {-1: (-30, 0), 1: (0, 30)}
     for row in rows.itertuples():
-        free = inside = time = 0
+        free = inside = time = followed = 0
         for unit in slow.units:
             if unit["group"] != row.group:
                 continue
+            followed += bool(slow.days(unit, windows[row.month]))
             for day in slow.days(unit, windows[row.month]):
                 jailed = slow.jailed(unit, day)
                 time += not jailed
                 free += slow.number_on(unit, day) * (not jailed)
                 inside += slow.number_on(unit, day) * jailed
-        assert (row.events_free, row.events_in_custody) == (free, inside)
+        assert (row.units, row.events_free, row.events_in_custody) == (followed, free, inside)
         assert row.person_years * 365.25 == pytest.approx(time)
         assert pd.isna(row.rate) if time == 0 else row.rate == pytest.approx(free * 365.25 / time)
 

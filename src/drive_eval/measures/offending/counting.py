@@ -455,24 +455,30 @@ def monthly_rates(
         lo, hi = (edges[month - 1], edges[month]) if month > 0 else _month_before(edges, month)
         if month == -1 and index_incident == "counted":
             hi = 0
-        length = np.minimum(pieces.hi, hi) - np.maximum(pieces.lo, lo)
-        in_month = (day > lo) & (day <= hi)
+        here = np.flatnonzero((pieces.lo < hi) & (pieces.hi > lo))
+        of, arm = observed.row[here], groups[observed.row[here]]
+        length = np.minimum(pieces.hi[here], hi) - np.maximum(pieces.lo[here], lo)
+        # Pieces are in the order of units: each unit counts where its first one is.
+        some = arm[np.append(True, of[1:] != of[:-1])[: len(of)]]
+        followed = np.bincount(some, minlength=len(names))
+        free_days = np.bincount(arm, weights=length * ~pieces.inside[here], minlength=len(names))
+        now = (day > lo) & (day <= hi)
+        events_in = np.bincount(
+            which[now] * 2 + inside[now], weights=count[now], minlength=2 * len(names)
+        )
         for code, name in enumerate(names):
-            here = (length > 0) & (groups[observed.row] == code)
-            free_days = int(length[here & ~pieces.inside].sum())
-            mine = in_month & (which == code)
-            free = int(count[mine & (inside == 0)].sum())
+            free, jailed = (int(n) for n in events_in[2 * code : 2 * code + 2])
             lines.append(
                 {
                     "group": name,
                     "month": month,
                     "first_day": lo + 1,
                     "last_day": hi,
-                    "units": len(np.unique(observed.row[here])),
+                    "units": int(followed[code]),
                     "events_free": free,
-                    "events_in_custody": int(count[mine & (inside == 1)].sum()),
-                    "person_years": free_days / _YEAR,
-                    "rate": free * _YEAR / free_days if free_days else None,
+                    "events_in_custody": jailed,
+                    "person_years": free_days[code] / _YEAR,
+                    "rate": free * _YEAR / free_days[code] if free_days[code] else None,
                 }
             )
     rows = pd.DataFrame(lines).astype({"rate": "Float64"})
