@@ -798,5 +798,8 @@ def _table_from_json(data: Mapping[str, Any]) -> CountTable:
 
 
 def _curve_from_json(data: Mapping[str, Any]) -> Curve:
-    plain = _from_json(data)
-    return Curve(**{n: tuple(v) if isinstance(v, list) else v for n, v in plain.items()})
+    plain: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in _from_json(data).items()
+    }
+    return Curve(**plain)
