@@ -1,8 +1,8 @@
 """Write the committed synthetic study again: ``python data/synthetic/regenerate.py [--truth]``.
 
 Without ``--truth`` the true values are copied from the package; with it they are computed
-anew (about a minute) and written to the package first, those of the preset ``confounded``
-too, whose tables are small enough to be drawn where they are needed.
+anew (about five minutes) and written to the package first, those of the presets ``confounded``
+and ``national`` too, whose tables are drawn where they are needed.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     if "--truth" in sys.argv[1:]:
         package = ROOT / "src" / "drive_eval" / "data" / "synthetic"
+        pilot = {**synthetic.population_truth(), "offending": synthetic.offending_truth()}
         for name, truth in (
-            ("truth.json", synthetic.population_truth),
-            ("confounded_truth.json", synthetic.confounded_truth),
+            ("truth.json", pilot),
+            ("confounded_truth.json", synthetic.confounded_truth()),
+            ("national_truth.json", synthetic.offending_truth("national", people=4_000_000)),
         ):
-            text = synthetic.truth_text(truth())
+            text = synthetic.truth_text(truth)
             (package / name).write_text(text, encoding="utf-8", newline="\n")
     study = drive_eval.synthetic_study("drive_pilot", seed=1)
     folder = ROOT / "data" / "synthetic" / "drive_pilot"

@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -168,7 +169,11 @@ def simulate(
     ],
     preset: Annotated[
         str,
-        typer.Option("--preset", help="Which synthetic world: drive_pilot, site or confounded."),
+        typer.Option(
+            "--preset",
+            help="Which synthetic world: drive_pilot, site, confounded, or national (8 million "
+            "events, as Parquet files).",
+        ),
     ] = "drive_pilot",
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed, the same tables.")] = 1,
     overwrite: OverwriteOption = False,
@@ -180,13 +185,26 @@ def simulate(
     """
     from drive_eval.data.folders import check_writable, sweep
     from drive_eval.data.study import check_folder, save_tables
-    from drive_eval.data.synthetic import companion_files, synthetic_study
+    from drive_eval.data.synthetic import companion_files, synthetic_study, write_national
 
     with _progress(quiet) as (step, say):
         sweep(folder)
         check_folder(folder, overwrite=overwrite)
         check_writable(folder, error=DataError)
         advance = step("Drawing cases")
+        if preset == "national":
+            begin = time.perf_counter()
+            rows = write_national(
+                folder,
+                seed,
+                other_files=companion_files(preset, seed),
+                overwrite=overwrite,
+                progress=lambda done, of: advance(done, of, ""),
+            )
+            counts = ", ".join(f"{count:,} {name}" for name, count in rows.items())
+            took = time.perf_counter() - begin
+            say(f"{counts} of the preset {preset}, seed {seed}, in {took:.0f} s: {_shown(folder)}")
+            return
         study = synthetic_study(preset, seed, progress=lambda done, of: advance(done, of, ""))
         save_tables(
             study.tables, folder, other_files=companion_files(preset, seed), overwrite=overwrite

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import itertools
 import json
 import math
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ __all__ = [
     "CellStatus",
     "Check",
     "CountTable",
+    "Curve",
     "Estimate",
     "Evaluation",
     "Provenance",
@@ -411,6 +413,82 @@ class CountTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """A quantity over time, with who was still being followed beneath it.
+
+    The estimate is a step function: it holds from one time up to the next.
+
+    Attributes
+    ----------
+    name, title : str
+        Stable name, and a heading for a reader.
+    outcome, measure, group, unit : str
+        As in `Estimate`; the measure is ``"event_free"``, ``"cumulative_incidence"``,
+        ``"mean_cumulative_count"`` or ``"monthly_rate"``.
+    term : str
+        The cause, where there are several.
+    times : tuple of float
+        In rising order, in ``time_unit``; the first is where following began.
+    estimate, conf_low, conf_high : tuple of float or None
+        One value a time.
+    at_risk, events, censored : tuple of int or float or None
+        Followed just before each time; events at it; lost to following since the time before.
+        Weighted curves have weighted numbers. None where a number may not be shown.
+    time_unit : {'days', 'weeks', 'months'}
+    conf_level : float, between 0 and 1
+    policy : str
+        The disclosure policy that made it; empty for exact steps.
+    method, note : str
+        How it was made, and a sentence beneath it.
+
+    Raises
+    ------
+    ResultError
+        If the lengths differ, or the times do not rise.
+    """
+
+    name: str
+    title: str
+    measure: str
+    times: tuple[float, ...]
+    estimate: tuple[float | None, ...]
+    conf_low: tuple[float | None, ...]
+    conf_high: tuple[float | None, ...]
+    at_risk: tuple[float | None, ...]
+    events: tuple[float | None, ...]
+    censored: tuple[float | None, ...]
+    time_unit: str
+    outcome: str = ""
+    group: str = ""
+    term: str = ""
+    unit: str = ""
+    conf_level: float = 0.95
+    policy: str = ""
+    method: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for name in _CURVE_COLUMNS[1:]:
+            if len(getattr(self, name)) != len(self.times):
+                raise ResultError(
+                    f"curve {self.name}: {name} has {len(getattr(self, name))} values for "
+                    f"{len(self.times)} times."
+                )
+        if any(b <= a for a, b in itertools.pairwise(self.times)):
+            raise ResultError(f"curve {self.name}: the times do not rise.")
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per time."""
+        import pandas as pd
+
+        rows = {name: list(getattr(self, name)) for name in _CURVE_COLUMNS}
+        return pd.DataFrame({"group": self.group, "term": self.term, **rows})
+
+
+_CURVE_COLUMNS = ("times", "estimate", "conf_low", "conf_high", "at_risk", "events", "censored")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """Where a result came from: the call, the inputs' hashes, the versions, the seed."""
 
@@ -441,6 +519,7 @@ class ResultSet:
     estimates : tuple of Estimate
     checks : tuple of Check
     tables : tuple of CountTable
+    curves : tuple of Curve
     assumptions : tuple of str
         Sentences for a reader.
     provenance : Provenance
@@ -451,6 +530,7 @@ class ResultSet:
     estimates: tuple[Estimate, ...] = ()
     checks: tuple[Check, ...] = ()
     tables: tuple[CountTable, ...] = ()
+    curves: tuple[Curve, ...] = ()
     assumptions: tuple[str, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
     native: Any = field(default=None, compare=False, repr=False)
@@ -538,6 +618,21 @@ class ResultSet:
             f'no table is called "{name}".{did_you_mean(name, [t.name for t in self.tables])}'
         )
 
+    def curve(self, name: str, *, group: str = "", term: str = "") -> Curve:
+        """Return the one curve of this name, group and term.
+
+        Raises
+        ------
+        ResultError
+            If none has them; the message lists the curves.
+        """
+        known = [(c.name, c.group, c.term) for c in self.curves]
+        for curve in self.curves:
+            if (curve.name, curve.group, curve.term) == (name, group, term):
+                return curve
+        said = "; ".join(" / ".join(part for part in parts if part) for parts in known)
+        raise ResultError(f"no curve {name} {group} {term}. Choices: {said or 'none'}.")
+
     def summary(self) -> str:
         """Return a plain-text table of the estimates, then the checks, one line each."""
         lines = []
@@ -556,6 +651,7 @@ class ResultSet:
             "estimates": [_to_json(e) for e in self.estimates],
             "checks": [_to_json(c) for c in self.checks],
             "tables": [_to_json(t) for t in self.tables],
+            "curves": [_to_json(c) for c in self.curves],
             "assumptions": list(self.assumptions),
             "provenance": _to_json(self.provenance),
         }
@@ -567,6 +663,7 @@ class ResultSet:
             estimates=tuple(Estimate(**_from_json(e)) for e in data["estimates"]),
             checks=tuple(Check(**_from_json(c)) for c in data["checks"]),
             tables=tuple(_table_from_json(t) for t in data["tables"]),
+            curves=tuple(_curve_from_json(c) for c in data.get("curves", ())),
             assumptions=tuple(data["assumptions"]),
             provenance=Provenance(**data["provenance"]),
         )
@@ -698,3 +795,11 @@ def _table_from_json(data: Mapping[str, Any]) -> CountTable:
     )
     plain = {**data, "cells": cells, "dimensions": tuple(data["dimensions"])}
     return CountTable(**plain)
+
+
+def _curve_from_json(data: Mapping[str, Any]) -> Curve:
+    plain: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in _from_json(data).items()
+    }
+    return Curve(**plain)

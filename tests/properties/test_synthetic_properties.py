@@ -7,14 +7,18 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import poisson
 
 from drive_eval.data.synthetic import (
     confounded_tables,
     draw_confounded,
+    draw_events,
     draw_severity,
     generate,
+    load_world,
     population_truth,
 )
+from drive_eval.data.synthetic.process import _counts, draw_candidates, draw_people, live
 from drive_eval.data.synthetic.truth import _between, _within
 from drive_eval.vocabulary import ABUSE_TYPES
 
@@ -130,6 +134,71 @@ def test_shares_of_judgements_sum_to_one(seed):
         ]
         assert len(here) == 4
         assert sum(here) == pytest.approx(1, abs=1e-4)
+
+
+@few
+@given(seed=seeds, n=sizes, rows=st.integers(1, 3))
+def test_what_is_recorded_lies_in_the_extract_and_in_a_life(seed, n, rows):
+    tables = generate("site", seed, n=n, rows_per_person=rows)
+    cases = tables["cases"].sort_values("index_date").drop_duplicates("perpetrator_id")
+    ends = cases.set_index("perpetrator_id")[["data_end_date", "death_date", "moved_date"]]
+    last = ends.min(axis=1)
+    events, custody = tables["events"], tables["custody"]
+    assert set(events["perpetrator_id"]) == set(cases["perpetrator_id"])
+    assert (events["date"] <= events["perpetrator_id"].map(last)).all()
+    assert (events["date"] >= pd.Timestamp("2015-04-01")).all()
+    assert (custody["start_date"] <= custody["perpetrator_id"].map(last)).all()
+    spells = custody.sort_values(["perpetrator_id", "start_date"])
+    until = spells["end_date"].fillna(pd.Timestamp("2100-12-31"))
+    dead = spells["perpetrator_id"].map(ends["death_date"])
+    assert ((until > spells["start_date"]) | (until == dead)).all()
+    assert (until[dead.notna()] <= dead[dead.notna()]).all()
+    same = spells["perpetrator_id"].eq(spells["perpetrator_id"].shift(-1))
+    assert (until[same] < spells["start_date"].shift(-1)[same]).all()
+
+
+@few
+@given(seed=seeds, ratio=st.floats(0, 3), years=st.integers(1, 4))
+def test_people_in_custody_are_recorded_as_such(seed, ratio, years):
+    world = load_world("drive_pilot")
+    rng = np.random.default_rng(seed)
+    who, _, _, _ = draw_people(world, rng, 25, follow_up=365 * years)
+    candidates = draw_candidates(world, rng, who, cap=max(1.0, ratio))
+    record = live(world, who, candidates, np.full(25, ratio))
+    for at in range(len(record.who)):
+        mine = record.jailed == record.who[at]
+        held = mine & (record.lo < record.day[at]) & (record.day[at] <= record.hi)
+        assert held.any() == record.inside[at]
+    # Events are in order, and an incident happens only where it was a candidate.
+    order = np.lexsort((record.marac, record.day, record.who))
+    assert (order == np.arange(len(order))).all()
+    police = list(zip(record.who[~record.marac], record.day[~record.marac], strict=True))
+    assert set(police) <= set(zip(candidates.who, candidates.day, strict=True))
+    if ratio == 0:
+        assert (record.day[~record.marac] <= 0).all()
+
+
+@few
+@given(seed=seeds, people=st.integers(2, 40), effect=st.floats(0, 2))
+def test_the_past_does_not_depend_on_the_programme(seed, people, effect):
+    drawn = [
+        draw_events(rng=np.random.default_rng(seed), people=people, programme_effect=by)
+        for by in (0.0, effect)
+    ]
+    past = []
+    for units, events, _ in drawn:
+        index = events["perpetrator_id"].map(units.set_index("perpetrator_id")["index_date"])
+        past.append(events[events["date"] <= index].drop(columns="event_id"))
+    pd.testing.assert_frame_equal(past[0].reset_index(drop=True), past[1].reset_index(drop=True))
+
+
+@few
+@given(mean=st.floats(0, 300), uniforms=st.lists(st.floats(0, 1, exclude_max=True), min_size=1))
+def test_counts_are_quantiles_of_the_poisson_distribution(mean, uniforms):
+    found = _counts(np.array(uniforms), np.full(len(uniforms), mean))
+    below, upto = (poisson.cdf(count, mean) for count in (found - 1, found))
+    assert (below <= np.array(uniforms) + 1e-9).all()
+    assert (upto >= np.array(uniforms) - 1e-9).all()
 
 
 @few

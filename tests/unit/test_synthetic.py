@@ -491,7 +491,7 @@ def test_dash_scores_and_incidents_follow_severity(large):
 def test_progress_is_reported_and_changes_nothing():
     calls: list[tuple[int, int]] = []
     told = generate("site", seed=5, progress=lambda *step: calls.append(step))
-    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert calls == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
     silent = generate("site", seed=5)
     for name, table in silent.items():
         pd.testing.assert_frame_equal(told[name], table)
@@ -515,7 +515,8 @@ def test_four_enrolments_a_person_are_valid_tables():
 
 
 def test_a_study_in_which_nobody_was_assessed_has_no_such_table():
-    assert set(generate(n=1, seed=1)) == {"cases", "victim_survivors"}
+    tables = generate(n=1, seed=1)
+    assert set(tables) == {"cases", "victim_survivors", "events", "custody"}
 
 
 def test_calibration_finds_the_committed_constants():

@@ -156,6 +156,9 @@ _CASES = Table("cases", "one enrolment of one perpetrator", ("case_id",), (
     Column("exit_reason", "category", "Why the case closed.", codes=EXIT_REASONS),
     Column("data_end_date", "date", "The last day on which an event of this person would be in "
            "the extract."),
+    Column("death_date", "date", "When this person died; the same in every enrolment."),
+    Column("moved_date", "date", "When this person moved out of the area of the extract, for "
+           "good; the same in every enrolment."),
     Column("age", "integer", "Age at index_date.", unit="completed years", low=10, high=110),
     Column("sex", "text", "As recorded at baseline."),
     Column("ethnicity", "text", "As recorded at baseline."),
@@ -314,6 +317,8 @@ RULES: tuple[Rule, ...] = (
            "exit_date is before index_date (exit before intake)"),
     _order("cases", "start_date", "exit_date"),
     _order("cases", "index_date", "data_end_date"),
+    _order("cases", "index_date", "death_date"),
+    _order("cases", "index_date", "moved_date"),
     Rule(kind="never", table="cases", when=(("exit_reason", "still_open"), ("exit_date", "")),
          holds="A case that is still open has no exit_date.",
          fault="exit_reason is still_open although there is an exit_date",

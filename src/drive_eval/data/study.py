@@ -287,7 +287,8 @@ def check_folder(folder: str | Path, *, overwrite: bool) -> None:
             f"the folder {target} is not empty. Choose another, or allow replacing synthetic "
             "tables with --overwrite (overwrite=True in Python)."
         )
-    others = set(names) - {f"{name}.csv" for name in TABLES} - {_TRUTH, _CODEBOOK}
+    tables = {f"{name}{ending}" for name in TABLES for ending in (".csv", ".parquet")}
+    others = set(names) - tables - {_TRUTH, _CODEBOOK}
     if others:
         raise DataError(
             f"the folder {target} holds {len(others)} other files, which overwriting would lose. "
@@ -310,7 +311,7 @@ def _is_synthetic(folder: Path) -> bool:
     if _NOBODY not in codebook.read_text(encoding="utf-8", errors="replace"):
         return False
     written = codebook.stat().st_mtime
-    tables = [folder / f"{name}.csv" for name in TABLES]
+    tables = [folder / f"{name}{ending}" for name in TABLES for ending in (".csv", ".parquet")]
     return all(
         abs(path.stat().st_mtime - written) <= _WRITTEN_TOGETHER
         for path in tables

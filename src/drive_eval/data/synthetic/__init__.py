@@ -2,9 +2,11 @@
 
 `synthetic_study` draws a study of a preset, `generate` its tables with the assumptions
 changed, `draw_severity` thousands of small samples for studies of coverage.
-`population_truth` gives what the estimates tend to, and `calibrate` finds the constants. The
-preset `confounded`, for matched and weighted comparisons, has `confounded_tables`,
-`draw_confounded` and `confounded_truth` instead.
+`population_truth` gives what the estimates tend to, and `calibrate` finds the constants.
+`draw_events` draws small samples of police events and custody, and `offending_truth` gives what
+estimates of re-offending tend to. The preset `confounded`, for matched and weighted comparisons,
+has `confounded_tables`, `draw_confounded` and `confounded_truth` instead; `write_national` writes
+the preset `national` to files.
 No real person is described here.
 """
 
@@ -24,8 +26,11 @@ from drive_eval.data.synthetic.confounded import (
     confounded_truth,
     draw_confounded,
 )
+from drive_eval.data.synthetic.events import Draw, draw_events
+from drive_eval.data.synthetic.limits import offending_truth
+from drive_eval.data.synthetic.national import write_national
 from drive_eval.data.synthetic.truth import population_truth, true_value, truth_text
-from drive_eval.data.synthetic.world import PRESETS, World, load_world
+from drive_eval.data.synthetic.world import PRESETS, TOO_LARGE, World, load_world
 from drive_eval.errors import PlanError, did_you_mean
 
 if TYPE_CHECKING:
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PRESETS",
     "TARGETS",
+    "Draw",
     "Targets",
     "World",
     "calibrate",
@@ -41,13 +47,16 @@ __all__ = [
     "confounded_tables",
     "confounded_truth",
     "draw_confounded",
+    "draw_events",
     "draw_severity",
     "generate",
     "load_world",
+    "offending_truth",
     "population_truth",
     "synthetic_study",
     "true_value",
     "truth_text",
+    "write_national",
 ]
 
 
@@ -62,8 +71,9 @@ def synthetic_study(
     Parameters
     ----------
     preset : str
-        ``"drive_pilot"`` (2,627 people allocated, fewer than half of them assessed) or
-        ``"site"`` (100 people in one site, all assessed).
+        ``"drive_pilot"`` (2,627 people allocated, fewer than half of them assessed),
+        ``"site"`` (100 people in one site, all assessed) or ``"confounded"`` (2,300 people, not
+        allocated).
     seed : int
         The same seed gives the same study on every machine; ``drive_pilot`` with seed 1 is
         the study in ``data/synthetic/drive_pilot``.
@@ -78,7 +88,7 @@ def synthetic_study(
     Raises
     ------
     PlanError
-        If there is no such preset.
+        If there is no such preset, or it is ``"national"``, which is too large to be held.
 
     Notes
     -----
@@ -91,12 +101,17 @@ def synthetic_study(
     True
     >>> round(true_value(study.truth, outcome="physical", measure="percent_reduction"))
     82
+    >>> first = {"outcome": "police", "contrast": "programme v comparison"}
+    >>> round(true_value(study.truth, measure="hazard_ratio", **first), 2)
+    0.66
     >>> study = synthetic_study("confounded", seed=1)
     >>> effect = {"outcome": "repeat_12m", "measure": "risk_difference"}
     >>> [round(true_value(study.truth, **effect, estimand=who), 2) for who in ("att", "naive")]
     [-0.15, 0.03]
     """
     files = _files_of(preset)
+    if preset == "national":
+        raise PlanError(TOO_LARGE)
     if preset == "confounded":
         tables = confounded_tables(seed, progress=progress)
     else:
@@ -130,6 +145,8 @@ def _files_of(preset: str) -> tuple[str, str, str]:
         raise PlanError(f'no synthetic preset "{preset}".{did_you_mean(preset, PRESETS)}')
     if preset == "confounded":
         return "confounded.toml", "confounded_truth.json", "confounded.md"
+    if preset == "national":
+        return "national.toml", "national_truth.json", "national.md"
     return "drive_pilot.toml", "truth.json", "codebook.md"
 
 

@@ -17,8 +17,9 @@ from drive_eval.data.synthetic.behaviour import (
     draw_behaviour,
     rereferred,
 )
-from drive_eval.data.synthetic.world import TIMES, World, load_world
-from drive_eval.errors import DesignError, did_you_mean
+from drive_eval.data.synthetic.events import events_of_cases
+from drive_eval.data.synthetic.world import TIMES, TOO_LARGE, World, load_world
+from drive_eval.errors import DesignError, PlanError, did_you_mean
 from drive_eval.vocabulary import ABUSE_TYPES, PERCEIVED_CHANGES, SEVERITY
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ def generate(
     n : int, optional
         Perpetrators allocated; as the preset says if None.
     programme_effect, usual_care_effect : float
-        Multipliers of the calibrated effects; 0 for none.
+        Multipliers of the calibrated effects, and powers of the rate ratios of incidents; 0
+        for none.
     complete_exits : bool
         Whether every assessed case is measured at exit.
     rows_per_person : int
@@ -152,13 +154,15 @@ def generate(
     Returns
     -------
     dict of DataFrame
-        ``cases``, ``victim_survivors``, ``assessments`` and ``risk_reviews``, as
-        `drive_eval.data.schema.validate` returns them.
+        ``cases``, ``victim_survivors``, ``assessments``, ``risk_reviews``, ``events`` and
+        ``custody``, as `drive_eval.data.schema.validate` returns them.
 
     Raises
     ------
     DesignError
         If a number makes no sense.
+    PlanError
+        If the preset is not drawn here.
 
     Examples
     --------
@@ -169,6 +173,8 @@ def generate(
     world = load_world(preset).with_effects(
         programme=programme_effect, usual_care=usual_care_effect
     )
+    if world.name == "national":
+        raise PlanError(TOO_LARGE)
     people = int(world.cohort["people"]) if n is None else n
     _check_size(people, rows_per_person, within_person_correlation)
     if rows_per_person > _MOST_ROWS:
@@ -177,9 +183,9 @@ def generate(
             "fit between the first referral and the end of the data. Use draw_severity for more."
         )
     # One stream a subject: a change to the dates leaves the behaviour as it was.
-    streams = [np.random.default_rng(part) for part in np.random.SeedSequence(seed).spawn(4)]
-    behaviour_rng, people_rng, cases_rng, missing_rng = streams
-    steps = 4
+    streams = [np.random.default_rng(part) for part in np.random.SeedSequence(seed).spawn(5)]
+    behaviour_rng, people_rng, cases_rng, missing_rng, events_rng = streams
+    steps = 5
 
     def done(step: int) -> None:
         if progress is not None:
@@ -222,15 +228,35 @@ def generate(
         for batch, ids in zip(batches, links.ids, strict=True)
     ]
     done(3)
-    tables = {
-        "cases": pd.concat([batch.cases for batch in batches]),
-        "victim_survivors": links.table,
-        "assessments": pd.concat([report[0] for report in reports]),
-        "risk_reviews": pd.concat([report[1] for report in reports]),
-    }
-    # Where nobody was assessed there is no such table, as in a real extract.
-    trusted = validate({name: table for name, table in tables.items() if len(table)})
+    cases = pd.concat([batch.cases for batch in batches], ignore_index=True)
+    assessments = pd.concat([report[0] for report in reports])
+    rated = assessments.groupby("case_id")["date"].max().reindex(cases["case_id"])
+    first_rows = np.arange(people) * rows_per_person
+    events, custody, endings = events_of_cases(
+        world,
+        events_rng,
+        cases=cases,
+        person=np.concatenate([batch.rows for batch in batches]),
+        trait=batches[0].drawn.trait[first_rows].sum(axis=1),
+        victims=np.bincount(batches[0].drawn.owner, minlength=len(rows))[first_rows],
+        treated=who.treated,
+        last_rated=rated.to_numpy().astype("datetime64[D]"),
+    )
     done(4)
+    tables = {
+        "cases": pd.concat([cases, endings], axis=1),
+        "victim_survivors": links.table,
+        "assessments": assessments,
+        "risk_reviews": pd.concat([report[1] for report in reports]),
+        "events": events,
+        "custody": custody,
+    }
+    # Where nobody was assessed there is no such table, as in a real extract; that nobody was in
+    # custody is known, and said by a table without rows.
+    trusted = validate(
+        {name: table for name, table in tables.items() if len(table) or name == "custody"}
+    )
+    done(5)
     return trusted
 
 

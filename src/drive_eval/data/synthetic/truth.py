@@ -140,7 +140,11 @@ def true_value(truth: Mapping[str, Any], **labels: str) -> float:
         From `population_truth` or `confounded_truth`, or ``study.truth``.
     **labels : str
         For the preset ``confounded``: ``outcome``, ``measure``, ``estimand`` and, if it is not
-        ``"person"``, ``unit``. For the others: ``measure`` and, where they differ from the
+        ``"person"``, ``unit``. For re-offending (`offending_truth`, whose outcomes begin with
+        ``police`` and ``marac``): ``outcome``, ``measure`` and, where they differ from the
+        defaults, ``group`` (``"programme"``), ``contrast``, ``custody`` (``"gap"``), ``horizon``
+        (``"12 months"``), ``index_incident`` (``"left_out"``) and ``arm_column`` (``"arm"``).
+        For the others: ``measure`` and, where they differ from the
         defaults, ``outcome``, ``group``
         (``"programme"``), ``contrast`` (``"exit v intake"``), ``reporter`` (``"idva"``),
         ``unit`` (``"person"``), ``threshold`` (``"standard"``), ``arm_column`` (``"arm"``),
@@ -157,6 +161,9 @@ def true_value(truth: Mapping[str, Any], **labels: str) -> float:
     UndefinedResultError
         If there is no such value, or more than one.
     """
+    offending = truth.get("offending")
+    if offending and any(row["outcome"] == labels.get("outcome") for row in offending["values"]):
+        truth = offending
     wanted = dict(truth.get("defaults", _DEFAULTS))
     if "group" in wanted and labels.get("contrast") == "programme v comparison":
         wanted["group"] = ""
@@ -183,8 +190,10 @@ def truth_text(truth: Mapping[str, Any]) -> str:
             rows = ",\n".join("    " + json.dumps(row) for row in content)
             parts.append(f'  "values": [\n{rows}\n  ]')
         else:
-            body = json.dumps(content, indent=2).replace("\n", "\n  ")
-            parts.append(f"  {json.dumps(name)}: {body}")
+            nested = isinstance(content, dict) and "values" in content
+            body = truth_text(content).rstrip() if nested else json.dumps(content, indent=2)
+            indented = body.replace("\n", "\n  ")
+            parts.append(f"  {json.dumps(name)}: {indented}")
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 

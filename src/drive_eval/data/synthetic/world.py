@@ -22,14 +22,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["PRESETS", "TIMES", "World", "load_world"]
+__all__ = ["PRESETS", "TIMES", "TOO_LARGE", "World", "load_world"]
 
 #: Presets that can be drawn. A site is a hundred people of the same world; `confounded` is a
-#: world of another kind, in a module of its own.
-PRESETS = ("drive_pilot", "site", "confounded")
+#: world of another kind, in a module of its own; `national` is the size of a country and goes
+#: straight to files.
+PRESETS = ("drive_pilot", "site", "confounded", "national")
 
 #: Time points at which a synthetic case may be assessed, in order.
 TIMES = ("intake", "midpoint", "exit", "follow_up_12m")
+
+#: What is said where a study of the preset `national` is asked for.
+TOO_LARGE = (
+    'the preset "national" has 8 million events and is never held as a study. Write it to Parquet '
+    "files with drive-eval simulate FOLDER --preset national (write_national in Python), and read "
+    "these with DuckDB, Polars or Spark."
+)
 
 _SITE = {"people": 100, "sites": {"site_a": 1.0}, "assessed": {"programme": 1.0, "comparison": 1.0}}
 
@@ -42,7 +50,8 @@ class World:
     ----------
     name : str
         The preset.
-    cohort, people, latent, severity, effect, reporters, perceived_change, cases, missing : mapping
+    cohort, people, latent, severity, effect, reporters, perceived_change, cases, missing, \
+    events : mapping
         The tables of the preset's TOML file, where each entry is explained.
     """
 
@@ -56,6 +65,7 @@ class World:
     perceived_change: Mapping[str, Any]
     cases: Mapping[str, Any]
     missing: Mapping[str, Any]
+    events: Mapping[str, Any]
 
     @property
     def data_end_date(self) -> dt.date:
@@ -86,6 +96,8 @@ class World:
     def with_effects(self, *, programme: float = 1.0, usual_care: float = 1.0) -> World:
         """Return the same world with its effects multiplied: 0 for none, 1 for as calibrated.
 
+        Effects on severity are multiplied, rate ratios of incidents raised to the power.
+
         Examples
         --------
         >>> nothing_works = load_world("drive_pilot").with_effects(programme=0, usual_care=0)
@@ -94,7 +106,10 @@ class World:
         """
         scale = {"programme": programme, "usual_care": usual_care}
         scaled = {arm: [by * value for value in self.effect[arm]] for arm, by in scale.items()}
-        return dataclasses.replace(self, effect={**self.effect, **scaled})
+        ratios = {arm: float(self.events[arm]) ** by for arm, by in scale.items()}
+        return dataclasses.replace(
+            self, effect={**self.effect, **scaled}, events={**self.events, **ratios}
+        )
 
 
 def load_world(preset: str | World) -> World:
@@ -104,8 +119,8 @@ def load_world(preset: str | World) -> World:
     ----------
     preset : str or World
         ``"drive_pilot"`` (2,627 people allocated in three sites, fewer than half of them
-        assessed) or ``"site"`` (100 people in one site, all assessed). A World is returned
-        as it is.
+        assessed), ``"site"`` (100 people in one site, all assessed) or ``"national"`` (310,000
+        people, more incidents, no assessment). A World is returned as it is.
 
     Returns
     -------
@@ -132,10 +147,16 @@ def load_world(preset: str | World) -> World:
             "synthetic_study, confounded_tables or draw_confounded; its true values are made by "
             "confounded_truth."
         )
-    source = resources.files(__package__ or "").joinpath("drive_pilot.toml")
-    values = tomllib.loads(source.read_text(encoding="utf-8"))
+    values = tomllib.loads(_text("drive_pilot.toml"))
     if tuple(values.pop("abuse_types")) != ABUSE_TYPES.codes:
         raise PlanError("drive_pilot.toml lists other abuse types than the code list abuse_types.")
     if preset == "site":
         values["cohort"] = {**values["cohort"], **_SITE}
+    if preset == "national":
+        larger = tomllib.loads(_text("national.toml"))
+        values |= {part: {**values[part], **changed} for part, changed in larger.items()}
     return World(name=preset, **values)
+
+
+def _text(name: str) -> str:
+    return resources.files(__package__ or "").joinpath(name).read_text(encoding="utf-8")
