@@ -404,6 +404,15 @@ class TestRefusals:
                 door(plan, study)
             assert said in str(refusal.value)
 
+    @pytest.mark.parametrize("name", ["weight", "group", "outcome", "matched_set"])
+    def test_a_column_of_ours_as_a_covariate_of_the_outcome_model(self, study, name):
+        cases = study.tables["cases"]
+        study = Study(tables={"cases": cases.assign(**{name: cases["age"]})}, source="by hand")
+        plan = plan_of(comparison={"covariates": [name]})
+        for door in (check, run):
+            with pytest.raises(DesignError, match=f'"{name}" is what the evaluation calls a col'):
+                door(plan, study)
+
     def test_a_covariate_dated_after_the_index_date(self, tmp_path):
         cases = cases_of()
         cases.loc[cases.index % 7 == 0, "counted_on"] = "2024-03-02"

@@ -17,9 +17,10 @@ from drive_eval.data.study import Study, load_study
 from drive_eval.data.synthetic import synthetic_study
 from drive_eval.disclosure import POLICIES
 from drive_eval.evaluation import run, write_report
-from drive_eval.evaluation.designs import CONTRAST
+from drive_eval.evaluation.designs import CONTRAST, make_designs
 from drive_eval.evaluation.release import hidden_reasons, release_evaluation
 from drive_eval.evaluation.released_arms import kept_of, released_arm
+from drive_eval.measures.case_table import cohort_units
 from drive_eval.plan import Plan
 from drive_eval.results import Evaluation
 
@@ -365,6 +366,29 @@ def test_nothing_but_how_many_tells_few_dropped_cases_from_nobody(policy):
             )
             seen.add((arm.events, arm.n, kept_of(sum(kept), yes + no, rules)))
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("policy", HIDING)
+def test_the_outcome_of_a_dropped_case_changes_nothing_that_is_released_of_pairs(sites, policy):
+    study, whole = sites[200]
+    plan = plan_of(PAIRS, outcomes=OUTCOMES[:1])
+    before = release_evaluation(run(plan, study), policy)
+    matched = whole.results["balance:pairs"].tables[0]["programme", "matched"]
+    cases = study.tables["cases"]
+    units = cohort_units(cases, unit="person")
+    kept = set(units.loc[make_designs(plan, units)["pairs"].table.index, "case_id"])
+    programme = cases.loc[cases["arm"] == "programme", "case_id"]
+    dropped = [case for case in programme if case not in kept]
+    assert len(dropped) == 200 - matched <= 7
+    alike = 0
+    for case in dropped:
+        flipped = cases["hit"].mask(cases["case_id"] == case, ~cases["hit"])
+        tables = {**study.tables, "cases": cases.assign(hit=flipped)}
+        after = release_evaluation(run(plan, Study(tables=tables, source="by hand")), policy)
+        if after.results["hit"].tables == before.results["hit"].tables:
+            alike += 1
+            assert after.results == before.results
+    assert alike
 
 
 @pytest.mark.parametrize("policy", HIDING)

@@ -187,6 +187,7 @@ def _arm_faults(plan: Plan, study: Study) -> list[str]:
 
 def _covariate_faults(plan: Plan, study: Study) -> list[str]:
     """Name the covariates that the comparison would stumble over."""
+    from drive_eval.evaluation.designs import OWN_COLUMNS
     from drive_eval.plan import NO_COVARIATES
 
     cases = study.tables["cases"]
@@ -197,6 +198,11 @@ def _covariate_faults(plan: Plan, study: Study) -> list[str]:
             faults.append(
                 f'the covariate "{name}" is no column of cases.{did_you_mean(name, usable)} '
                 "Mend [comparison] covariates, or add the column."
+            )
+        elif name in OWN_COLUMNS:
+            faults.append(
+                f'the covariate "{name}" is what the evaluation calls a column of its own. Rename '
+                "the column of cases, and [comparison] covariates with it."
             )
         elif blank := int(cases[name].isna().sum()):
             rows = "every row" if blank == len(cases) else f"{blank} of {len(cases)} rows"

@@ -54,7 +54,7 @@ _BINS = 10
 #: With so few kinds of cases, or classes, an effect could be solved for the outcomes of each.
 _FEW_KINDS = 4
 #: What the evaluation calls its own columns; a covariate of that name would be written over.
-_OWN = (
+OWN_COLUMNS = (
     *("group", "unit_id", "person", "weight", "matched_set"),
     *("outcome", "used_before", "used_after", "reduced"),
 )
@@ -62,6 +62,7 @@ _OWN = (
 __all__ = [
     "CONTRAST",
     "CRUDE",
+    "OWN_COLUMNS",
     "adjusted_for",
     "balance_result",
     "balancing_faults",
@@ -97,7 +98,7 @@ def balancing_faults(plan: Plan, cases: pd.DataFrame) -> list[str]:
             if name not in cases:
                 near = did_you_mean(name, known)
                 faults.append(f'{where}: "{name}" is no column of cases.{near}')
-            elif name in _OWN:
+            elif name in OWN_COLUMNS:
                 faults.append(
                     f'{where}: "{name}" is what the evaluation calls a column of its own. Rename '
                     "the column of cases."
