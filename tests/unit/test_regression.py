@@ -303,9 +303,11 @@ def test_complete_separation_is_detected(table):
         kernel.logistic(x, y, names)
 
 
-def test_an_outcome_that_nobody_has_is_separated_by_the_intercept(table):
-    with pytest.raises(DesignError, match=r"\(separation\) by: Intercept"):
-        kernel.logistic(np.ones((120, 1)), np.zeros(120), ("Intercept",))
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_an_outcome_that_is_the_same_for_everybody_has_no_logistic_model(value):
+    message = "the outcome is the same for everybody, so no logistic model fits. Compare without"
+    with pytest.raises(DesignError, match=message):
+        kernel.logistic(np.ones((120, 1)), np.full(120, value), ("Intercept",))
 
 
 def test_a_rare_outcome_without_separation_is_fitted():

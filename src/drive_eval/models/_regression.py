@@ -508,6 +508,11 @@ def refuse_separation(
     about: Literal["outcome", "programme"] = "outcome",
 ) -> None:
     """Refuse data in which some direction of the columns tells the outcomes apart."""
+    if about == "outcome" and len(np.unique(outcome)) == 1:
+        raise DesignError(
+            "the outcome is the same for everybody, so no logistic model fits. Compare without "
+            "covariates."
+        )
     if not _separates(matrix, outcome):
         return
     guilty = list(range(len(names)))
