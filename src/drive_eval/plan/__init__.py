@@ -4,6 +4,15 @@ A plan is a TOML file. Every key is listed in ``docs/reference/plan.md``, which 
 from `sections`; `reading` turns a file into a plan. Paths are relative to the plan's folder.
 """
 
+from drive_eval.plan.outcomes import (
+    BehaviourOutcome,
+    BinaryOutcome,
+    Outcome,
+    PerceivedChangeOutcome,
+    ReoffendingOutcome,
+    TimeToEventOutcome,
+    outcome_names,
+)
 from drive_eval.plan.reading import load_plan
 from drive_eval.plan.reference import plan_reference
 from drive_eval.plan.sections import (
@@ -11,20 +20,15 @@ from drive_eval.plan.sections import (
     DESIGN_KINDS,
     NO_COVARIATES,
     BalancingBlock,
-    BehaviourOutcome,
-    BinaryOutcome,
     CohortSection,
     ComparisonSection,
     DataSection,
     DesignSection,
     EvaluationSection,
-    Outcome,
-    PerceivedChangeOutcome,
     Plan,
     PublishedFigure,
     ReleaseSection,
     ReportSection,
-    outcome_names,
 )
 
 __all__ = [
@@ -44,7 +48,9 @@ __all__ = [
     "Plan",
     "PublishedFigure",
     "ReleaseSection",
+    "ReoffendingOutcome",
     "ReportSection",
+    "TimeToEventOutcome",
     "load_plan",
     "outcome_names",
     "plan_reference",

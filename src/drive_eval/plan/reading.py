@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import ValidationError
 
 from drive_eval.errors import PlanError, did_you_mean
-from drive_eval.plan.sections import (
-    BalancingBlock,
+from drive_eval.plan.outcomes import (
     BehaviourOutcome,
     BinaryOutcome,
     PerceivedChangeOutcome,
-    Plan,
-    PublishedFigure,
+    ReoffendingOutcome,
+    TimeToEventOutcome,
 )
+from drive_eval.plan.sections import BalancingBlock, Plan, PublishedFigure
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -192,6 +192,8 @@ def _model_at(place: list[Any], kinds: list[Any]) -> type[BaseModel]:
     outcomes: dict[str, type[BaseModel]] = {
         "behaviour": BehaviourOutcome,
         "perceived_change": PerceivedChangeOutcome,
+        "time_to_event": TimeToEventOutcome,
+        "reoffending": ReoffendingOutcome,
     }
     for part in place:
         if isinstance(part, int):

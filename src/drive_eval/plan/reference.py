@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from drive_eval.plan.outcomes import (
+    BehaviourOutcome,
+    BinaryOutcome,
+    PerceivedChangeOutcome,
+    ReoffendingOutcome,
+    TimeToEventOutcome,
+)
 from drive_eval.plan.sections import (
     BALANCING_METHODS,
     DESIGN_KINDS,
     BalancingBlock,
-    BehaviourOutcome,
-    BinaryOutcome,
-    PerceivedChangeOutcome,
     Plan,
     PublishedFigure,
 )
@@ -50,6 +54,8 @@ def plan_reference() -> str:
         ('[[outcomes]] kind = "behaviour"', BehaviourOutcome),
         ('[[outcomes]] kind = "perceived_change"', PerceivedChangeOutcome),
         ('[[outcomes]] kind = "binary"', BinaryOutcome),
+        ('[[outcomes]] kind = "time_to_event"', TimeToEventOutcome),
+        ('[[outcomes]] kind = "reoffending"', ReoffendingOutcome),
         ("[[published]]", PublishedFigure),
     ]
     for heading, model in blocks:

@@ -4,49 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, model_validator
 
 from drive_eval.errors import did_you_mean
-from drive_eval.vocabulary import (
-    ABUSE_TYPES,
-    REPORTERS,
-    SEVERITY,
-    TIME_POINTS,
-    CodeList,
-    Unit,
+from drive_eval.plan._fields import Count, Day, Flag, Number, Section
+from drive_eval.plan.outcomes import (
+    BinaryOutcome,
+    Outcome,
+    ReoffendingOutcome,
+    TimeToEventOutcome,
+    outcome_names,
 )
+from drive_eval.vocabulary import Unit  # noqa: TC001  (pydantic reads it)
 
 __all__ = [
     "BALANCING_METHODS",
     "DESIGN_KINDS",
     "NO_COVARIATES",
     "BalancingBlock",
-    "BehaviourOutcome",
-    "BinaryOutcome",
     "CohortSection",
     "ComparisonSection",
     "DataSection",
     "DesignSection",
     "EvaluationSection",
-    "Outcome",
-    "PerceivedChangeOutcome",
     "Plan",
     "PublishedFigure",
     "ReleaseSection",
     "ReportSection",
-    "outcome_names",
 ]
 
 DesignKind = Literal["randomised", "matched", "weighted", "comparison_group", "before_after"]
@@ -91,36 +78,14 @@ NO_COVARIATES: dict[str, str] = {
     **dict.fromkeys(("case_id", "perpetrator_id", "victim_survivor_id"), "an id"),
     **dict.fromkeys(("arm", "allocated_arm"), "the arm itself"),
     **dict.fromkeys(
-        ("index_date", "referral_date", "start_date", "exit_date", "data_end_date"), "a date"
+        (
+            *("index_date", "referral_date", "start_date", "exit_date", "data_end_date"),
+            *("death_date", "moved_date"),
+        ),
+        "a date",
     ),
     "exit_reason": "known only at the end",
 }
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _listed(codes: CodeList) -> Any:
-    def check(value: str) -> str:
-        if value not in codes.codes:
-            raise ValueError(f"is not in the code list.{did_you_mean(value, codes.codes)}")
-        return value
-
-    return check
-
-
-def _day(value: Any) -> Any:
-    """Let a date of TOML or of a results file pass, and nothing that holds a time."""
-    if isinstance(value, str):
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            value = None
-    if not isinstance(value, date) or isinstance(value, datetime):
-        # pydantic collects a ValueError and lets a TypeError through
-        raise ValueError("must be a date without a time, such as 2026-11-21.")  # noqa: TRY004
-    return value
 
 
 def _covariate(value: str) -> str:
@@ -132,13 +97,7 @@ def _covariate(value: str) -> str:
     return value
 
 
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Flag = Annotated[bool, Field(strict=True)]
-Count = Annotated[int, Field(strict=True)]
-Day = Annotated[date, BeforeValidator(_day)]
-
-
-class EvaluationSection(_Section):
+class EvaluationSection(Section):
     """What is evaluated, by whom, and how far the work has come."""
 
     title: str = Field(description="Title of the report.", min_length=1)
@@ -154,7 +113,7 @@ class EvaluationSection(_Section):
     data_cut: Day | None = Field(None, description="Last date up to which data are complete.")
 
 
-class DataSection(_Section):
+class DataSection(Section):
     """Where the tables are and what they hold beside the data dictionary."""
 
     folder: Path = Field(description="Folder of the tables, relative to the plan.")
@@ -173,7 +132,7 @@ class DataSection(_Section):
     )
 
 
-class DesignSection(_Section):
+class DesignSection(Section):
     """How the arms came about and what is counted."""
 
     kind: DesignKind = Field(description="How the two arms came about.")
@@ -192,13 +151,13 @@ class DesignSection(_Section):
     )
 
 
-class CohortSection(_Section):
+class CohortSection(Section):
     """Who is left out, knowingly."""
 
     exclude: tuple[str, ...] = Field((), description="case_ids to leave out; counted in the flow.")
 
 
-class ComparisonSection(_Section):
+class ComparisonSection(Section):
     """How programme and comparison arm are set against each other."""
 
     tolerance_days: Number = Field(
@@ -211,7 +170,7 @@ class ComparisonSection(_Section):
     )
 
 
-class BalancingBlock(_Section):
+class BalancingBlock(Section):
     """How the arms are made alike before any outcome is read; the first block is the main one."""
 
     name: str = Field(
@@ -315,90 +274,7 @@ class BalancingBlock(_Section):
         }[self.method]
 
 
-class BehaviourOutcome(_Section):
-    """Severity by abuse type at two time points, as one reporter rated it."""
-
-    kind: Literal["behaviour"] = Field("behaviour", description="Kind of outcome.")
-    abuse_types: tuple[Annotated[str, AfterValidator(_listed(ABUSE_TYPES))], ...] = Field(
-        ABUSE_TYPES.codes, description="Which abuse types.", min_length=1
-    )
-    reporter: str = Field(description="Whose ratings; reporters are never pooled.")
-    before: str = Field("intake", description="First time point.")
-    after: str = Field("exit", description="Second time point.")
-    threshold: str = Field("standard", description="Severity from which a behaviour counts.")
-    primary: Flag = Field(True, description="Whether these outcomes were declared primary.")
-
-    _reporter = field_validator("reporter")(_listed(REPORTERS))
-    _before = field_validator("before", "after")(_listed(TIME_POINTS))
-
-    @field_validator("threshold")
-    @classmethod
-    def _threshold(cls, value: str) -> str:
-        _listed(SEVERITY)(value)
-        if SEVERITY.rank(value) == 0:
-            raise ValueError("is the lowest level, which everybody reaches. Use standard or above.")
-        return value
-
-    @model_validator(mode="after")
-    def _order(self) -> BehaviourOutcome:
-        if TIME_POINTS.rank(self.before) >= TIME_POINTS.rank(self.after):
-            raise ValueError(f"before ({self.before}) must come earlier than after ({self.after})")
-        return self
-
-
-class PerceivedChangeOutcome(_Section):
-    """A practitioner's judgement of whether risk changed."""
-
-    kind: Literal["perceived_change"] = Field("perceived_change", description="Kind of outcome.")
-    reporter: str = Field("idva", description="Whose judgement.")
-    time_point: str = Field("exit", description="When it was made.")
-    primary: Flag = Field(False, description="Whether it was declared primary.")
-
-    _reporter = field_validator("reporter")(_listed(REPORTERS))
-    _time = field_validator("time_point")(_listed(TIME_POINTS))
-
-
-class BinaryOutcome(_Section):
-    """A yes/no outcome that stands in a column of cases, compared between arms."""
-
-    kind: Literal["binary"] = Field("binary", description="Kind of outcome.")
-    name: str = Field(description="Short name, used in results.", pattern=r"^[a-z][a-z0-9_]*$")
-    label: str = Field("", description="The outcome in plain words.")
-    column: str = Field(description="Boolean column of cases.")
-    reporter: str = Field("", description="Whose record it is.")
-    horizon: str = Field("", description="Within what time, in words.")
-    primary: Flag = Field(True, description="Whether it was declared primary.")
-    negative: Flag = Field(
-        False,
-        description="Whether the programme cannot change it, so that a difference would show that "
-        "the arms are not alike.",
-    )
-    margin: Number = Field(
-        0.05,
-        gt=0,
-        lt=1,
-        description="negative outcomes: difference in risk from which the arms would not be alike.",
-    )
-
-    @field_validator("reporter")
-    @classmethod
-    def _reporter(cls, value: str) -> str:
-        return _listed(REPORTERS)(value) if value else value
-
-    @model_validator(mode="after")
-    def _margin(self) -> BinaryOutcome:
-        # A plan that was read back names every key; only a value of its own is a choice.
-        if not self.negative and self.margin != type(self).model_fields["margin"].default:
-            raise ValueError("holds margin, which belongs to an outcome with negative = true")
-        return self
-
-
-Outcome = Annotated[
-    BehaviourOutcome | PerceivedChangeOutcome | BinaryOutcome, Field(discriminator="kind")
-]
-
-
-class PublishedFigure(_Section):
+class PublishedFigure(Section):
     """A number that others printed, shown beside ours."""
 
     outcome: str = Field(description="Name of the outcome.")
@@ -413,7 +289,7 @@ class PublishedFigure(_Section):
     source: str = Field(description="Citation.")
 
 
-class ReleaseSection(_Section):
+class ReleaseSection(Section):
     """What may leave the room."""
 
     policy: Literal["opensafely", "ons_acro", "internal", "public_data"] = Field(
@@ -421,7 +297,7 @@ class ReleaseSection(_Section):
     )
 
 
-class ReportSection(_Section):
+class ReportSection(Section):
     """Words that only the evaluator can supply."""
 
     limits: tuple[str, ...] = Field((), description="Limits to print beside the generated ones.")
@@ -431,7 +307,7 @@ class ReportSection(_Section):
     comparison_label: str = Field("Comparison", description="Name of the comparison arm in charts.")
 
 
-class Plan(_Section):
+class Plan(Section):
     """One evaluation, declared in advance.
 
     Attributes
@@ -476,18 +352,26 @@ class Plan(_Section):
                     f"[[outcomes]] block declares.{did_you_mean(figure.outcome, names)}"
                 )
         for outcome in self.outcomes:
-            if not isinstance(outcome, BinaryOutcome):
+            if isinstance(outcome, ReoffendingOutcome) and self.data.index_date == "not_public":
+                faults.append(
+                    f'the outcome "{outcome.name}" follows people from their index date, but '
+                    'data.index_date is not_public. Use kind = "time_to_event" if times are known.'
+                )
+            columns = _columns_of(outcome)
+            if not columns:
                 continue
+            name = outcome_names(outcome)[0]
             if self.design.unit == "dyad":
                 faults.append(
-                    f'the outcome "{outcome.name}" stands in cases, one value a case, so it cannot '
+                    f'the outcome "{name}" stands in cases, one value a case, so it cannot '
                     'be counted by dyad. Use unit = "person" or "enrolment".'
                 )
-            if outcome.column in self.comparison.covariates:
-                faults.append(
-                    f'the column "{outcome.column}" is an outcome, so it cannot be a covariate of '
-                    "the comparison as well."
-                )
+            faults += [
+                f'the column "{column}" is an outcome, so it cannot be a covariate of '
+                "the comparison as well."
+                for column in columns
+                if column in self.comparison.covariates
+            ]
         if all(
             isinstance(outcome, BinaryOutcome) and outcome.negative for outcome in self.outcomes
         ):
@@ -534,7 +418,7 @@ class Plan(_Section):
             for name in dict.fromkeys(names)
             if names.count(name) > 1
         ]
-        outcomes = {o.column: o.name for o in self.outcomes if isinstance(o, BinaryOutcome)}
+        outcomes = {c: outcome_names(o)[0] for o in self.outcomes for c in _columns_of(o)}
         faults += [
             f'the column "{column}" is the outcome "{outcomes[column]}", so [[balancing]] '
             f'"{block.name}" must not use it: nothing is matched on what came after.'
@@ -561,19 +445,10 @@ class Plan(_Section):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def outcome_names(outcome: BehaviourOutcome | PerceivedChangeOutcome | BinaryOutcome) -> list[str]:
-    """Return the names under which an outcome's results are filed.
-
-    Examples
-    --------
-    >>> outcome_names(BehaviourOutcome(reporter="idva", abuse_types=("physical",)))
-    ['physical:idva:intake-exit']
-    """
-    if isinstance(outcome, BehaviourOutcome):
-        suffix = f"{outcome.reporter}:{outcome.before}-{outcome.after}"
-        if outcome.threshold != "standard":
-            suffix += f":{outcome.threshold}"
-        return [f"{abuse_type}:{suffix}" for abuse_type in outcome.abuse_types]
-    if isinstance(outcome, PerceivedChangeOutcome):
-        return [f"perceived_change:{outcome.reporter}:{outcome.time_point}"]
-    return [outcome.name]
+def _columns_of(outcome: Outcome) -> tuple[str, ...]:
+    """Return the columns of cases that hold an outcome."""
+    if isinstance(outcome, BinaryOutcome):
+        return (outcome.column,)
+    if isinstance(outcome, TimeToEventOutcome):
+        return (outcome.stop, outcome.event)
+    return ()
