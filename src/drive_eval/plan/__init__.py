@@ -29,6 +29,7 @@ from drive_eval.plan.sections import (
     PublishedFigure,
     ReleaseSection,
     ReportSection,
+    SensitivitySection,
 )
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "ReleaseSection",
     "ReoffendingOutcome",
     "ReportSection",
+    "SensitivitySection",
     "TimeToEventOutcome",
     "load_plan",
     "outcome_names",

@@ -164,6 +164,20 @@ class ReoffendingOutcome(Section):
         description="Days before the index date whose events, with the incident that led to "
         "referral, are left out of every rate before it.",
     )
+    days_before: Count = Field(
+        365,
+        ge=0,
+        description="Days before the index date whose rate is set against that of the horizon; 0 "
+        "for no comparison with the time before.",
+    )
+    rates: Literal["negative_binomial", "poisson", "exact"] = Field(
+        "negative_binomial", description="Model of the rates before and after."
+    )
+    harm_weights: str = Field(
+        "",
+        description="CSV file of offence_class and harm_days beside the plan, to count harm as "
+        "well as events.",
+    )
     months_before: Count = Field(
         12, ge=0, le=120, description="Months before the index date in the monthly rates."
     )
@@ -179,6 +193,11 @@ class ReoffendingOutcome(Section):
     @model_validator(mode="after")
     def _fits(self) -> ReoffendingOutcome:
         _within(self.times, self.horizon)
+        if 0 < self.days_before <= self.washout:
+            raise ValueError(
+                f"days_before ({self.days_before}) must be more than washout ({self.washout}), "
+                "which is left out of it"
+            )
         return self
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "PublishedFigure",
     "ReleaseSection",
     "ReportSection",
+    "SensitivitySection",
 ]
 
 DesignKind = Literal["randomised", "matched", "weighted", "comparison_group", "before_after"]
@@ -274,6 +275,44 @@ class BalancingBlock(Section):
         }[self.method]
 
 
+class SensitivitySection(Section):
+    """Which rival explanations are given a number, and how."""
+
+    smallest_worthwhile: Number = Field(
+        5.0,
+        gt=0,
+        le=100,
+        description="Smallest fall in users per 100, or gap between the arms, that would matter.",
+    )
+    power: Number = Field(
+        0.8, gt=0.5, lt=1, description="Power at which the change this sample could show is given."
+    )
+    imputations: Count = Field(
+        20, ge=0, le=500, description="Imputed copies of the missing outcomes; 0 for none."
+    )
+    seed: Count = Field(1, ge=0, description="Seed of everything drawn by chance.")
+    missing_covariates: tuple[Annotated[str, AfterValidator(_covariate)], ...] = Field(
+        (), description="Columns of cases that say who has no outcome, besides the arm and before."
+    )
+    delta: tuple[Annotated[Number, Field(gt=0)], ...] = Field(
+        (1.0, 2.0),
+        description="Odds of use among those without an outcome, against those measured alike: "
+        "each is tried, as odds ratios.",
+    )
+    detection_ratio: tuple[Annotated[Number, Field(gt=0)], ...] = Field(
+        (1.25, 1.5),
+        description="How many times as likely an event is to be recorded afterwards, through "
+        "closer contact; each is tried.",
+    )
+    leave_one_out: str = Field(
+        "site",
+        description="Column of cases left out value by value; nothing where there is no site.",
+    )
+    subgroups: tuple[Annotated[str, AfterValidator(_covariate)], ...] = Field(
+        (), description="Columns of cases by which the effect may differ; interactions are given."
+    )
+
+
 class PublishedFigure(Section):
     """A number that others printed, shown beside ours."""
 
@@ -327,6 +366,7 @@ class Plan(Section):
         (), description="How the arms are made alike; for matched and weighted designs."
     )
     outcomes: tuple[Outcome, ...] = Field(description="One block per outcome.", min_length=1)
+    sensitivity: SensitivitySection = Field(SensitivitySection(), description="Rival explanations.")
     published: tuple[PublishedFigure, ...] = Field((), description="Figures to show beside ours.")
     release: ReleaseSection = Field(ReleaseSection(), description="Disclosure policy.")
     report: ReportSection = Field(ReportSection(), description="Words for the report.")
