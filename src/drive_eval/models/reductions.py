@@ -8,13 +8,14 @@ stopped the other. Here the people themselves are drawn again.
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from drive_eval.errors import DataError, DesignError, UndefinedResultError
+from drive_eval.errors import DataError, DesignError, DesignWarning, UndefinedResultError
 from drive_eval.models import _arguments, _clusters, _paired, _regression, _resample
 from drive_eval.results import Check, Estimate, Provenance, ResultSet
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from drive_eval.models._resample import Array, Limits, Method
+    from drive_eval.models._resample import Array, Codes, Limits, Method
 
 __all__ = ["compare"]
 
@@ -90,9 +91,9 @@ def compare(
     ResultSet
         ``percent_reduction`` of each outcome (percent, at most 100, positive means less), and
         for each two outcomes ``reduction_difference`` (the first minus the second, in
-        percentage points; ``contrast`` names them). The Check ``comparisons`` counts them;
-        ``undefined_resamples`` says in how many resamples a number did not exist,
-        ``interval`` why it has no limits.
+        percentage points; ``term`` names them, ``"physical v sexual"``). The Check
+        ``comparisons`` counts the differences, ``undefined_resamples`` says in how many
+        resamples a number did not exist, ``interval`` why it has no limits.
 
     Raises
     ------
@@ -117,8 +118,8 @@ def compare(
     With x after and y before, a reduction is 100(1 − x/y). A resample is G of the G clusters,
     with replacement; all outcomes of a cluster are drawn together, so that the differences
     keep their correlation. The interval of a single reduction from `prepost.paired_change`
-    (score) holds its level in smaller samples; the one here is printed so that it can be set
-    beside it. Intervals are not adjusted for the number of differences.
+    (score) holds its level in smaller samples; the one here is printed to stand beside it.
+    Intervals are not adjusted for the number of differences.
 
     References
     ----------
@@ -133,7 +134,7 @@ def compare(
     >>> found = compare(table, rng=np.random.default_rng(1), outcomes={
     ...     "hitting": ("hit", "hit_later"), "shouting": ("shout", "shout_later")})
     >>> gap = found.one(measure="reduction_difference")
-    >>> print(f"{gap.contrast}: {gap.estimate:.0f} points")
+    >>> print(f"{gap.term}: {gap.estimate:.0f} points")
     hitting v shouting: 33 points
     >>> print(f"{gap.conf_low:.0f} to {gap.conf_high:.0f}")
     24 to 44
@@ -149,8 +150,8 @@ def compare(
     labels |= {"threshold": threshold, "subgroup": subgroup}
     groups, checks = None, []
     if cluster is not None:
-        groups, few = _clusters.read(table, cluster, min_clusters, labels)
-        checks.append(few)
+        groups = _regression.clusters(table, cluster)
+        checks.append(_few(groups, cluster, min_clusters, group))
     rule = _Reductions(len(names))
     sums, copies = _resample.kinds(flags, groups)
     found = _resample.resample(
@@ -176,7 +177,7 @@ def compare(
             about |= {"n_events": events[2 * first + 1], "n_events_reference": events[2 * first]}
         else:
             said = f"{names[first]} v {names[second]}"
-            about |= {"measure": "reduction_difference", "contrast": said}
+            about |= {"measure": "reduction_difference", "term": said, "contrast": contrast}
         point, limit = float(found.point[position]), limits[position]
         estimates.append(
             Estimate(
@@ -209,6 +210,24 @@ def compare(
             _paired.NO_COMPARISON,
         ),
         provenance=Provenance(call="reductions.compare"),
+    )
+
+
+def _few(groups: Codes, cluster: str, fewest: int, group: str) -> Check:
+    """Say whether there are enough clusters for resamples to be like samples."""
+    sizes = np.bincount(groups)
+    worth = _clusters.equal_clusters(sizes)
+    said = _clusters.number(len(sizes), worth)
+    said = f"{said}; with fewer than {fewest} equal ones bootstrap intervals are too narrow."
+    if worth < fewest:
+        warnings.warn(f'"{cluster}" has {said}', DesignWarning, stacklevel=3)
+    return Check(
+        name="clusters",
+        passed=worth >= fewest,
+        statistic=worth,
+        threshold=fewest,
+        group=group,
+        text=said,
     )
 
 
