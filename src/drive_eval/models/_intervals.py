@@ -373,15 +373,16 @@ def mover_ratio(
     estimate_0: ArrayLike,
     low_0: ArrayLike,
     high_0: ArrayLike,
+    correlation: ArrayLike = 0.0,
 ) -> Limits:
-    """Donner and Zou 2012: limits of a ratio of two independent positive quantities.
+    """Donner and Zou 2012: limits of a ratio of two positive quantities.
 
     Both come with their own limits; `estimate_1` may be 0. With `low_0` 0 the upper limit is
-    infinite.
+    infinite. `correlation` is that of the two estimates.
     """
     one = _floats(estimate_1), _floats(low_1), _floats(high_1)
     reference = _floats(estimate_0), _floats(low_0), _floats(high_0)
-    return _limits(*_mover_ratio(*one, *reference, np.zeros(())))
+    return _limits(*_mover_ratio(*one, *reference, _floats(correlation)))
 
 
 # What the functions above share
