@@ -257,19 +257,27 @@ def _spread(
     fit: _count_fit.CountFit, x: Array, rows: Rows, arm: Flags, how: str, gradient: Array
 ) -> tuple[Array, Effect, str]:
     """Return the covariance of the coefficients, the law of a contrast, and their name."""
+    spare = float(len(rows.y) - x.shape[1])
     if how == "model":
-        return fit.bread, Effect(), "model errors"
+        # A spread that was estimated, as that of normal errors is, calls for t; Poisson's was not.
+        known = fit.alpha == 0
+        return fit.bread, Effect(df=None if known else spare), _with_t("model errors", spare, known)
     if how == "quasi":
-        of = Effect(df=float(len(rows.y) - x.shape[1]))
-        return fit.bread * _count_fit.pearson(fit, rows.y), of, "quasi-Poisson errors"
+        return (
+            fit.bread * _count_fit.pearson(fit, rows.y),
+            Effect(df=spare),
+            _with_t("quasi-Poisson errors", spare),
+        )
     reduced = _reduced(rows.groups, arm, len(rows.y))
     covariance = _count_fit.sandwich(fit, x, rows.groups, reduced=reduced)
     law = _count_fit.law(fit, x, rows.groups, gradient, arm)
     name = "robust errors" if rows.groups is None else "cluster-robust errors"
     name += " (Mancl–DeRouen)" if reduced else ""
-    if law.df is not None and law.df > 0:
-        name += f", t with {round(law.df, 1):g} df"
-    return covariance, law, name
+    return covariance, law, _with_t(name, law.df or 0.0)
+
+
+def _with_t(name: str, df: float, normal: bool = False) -> str:
+    return name if normal or df <= 0 else f"{name}, t with {round(df, 1):g} df"
 
 
 def modelled(

@@ -527,7 +527,11 @@ def rate_ratio(
     labels = _labels(outcome_name or count, unit, reporter, threshold, subgroup, conf_level)
     checks = _count_rows.person_years(rows, dict(zip(names, (arm, ~arm), strict=True)), labels)
     parts = (_put.part_of(rows, arm), _put.part_of(rows, ~arm))
-    ends = [_put.one_rate(part, _put.interval_of_end(rows, how), conf_level)[0] for part in parts]
+    plain = _put.interval_of_end(rows, how)
+    ends = (
+        _put.one_rate(parts[0], plain, conf_level)[0],
+        _put.one_rate(parts[1], plain, conf_level)[0],
+    )
     people = {**_put.sizes(parts[0]), **_put.sizes(parts[1], "_reference")}
     totals = (float(rows.y[arm].sum()), float(rows.y[~arm].sum()))
 
