@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from drive_eval.errors import DriveEvalError
     from drive_eval.evaluation import load_results, run, write_report
     from drive_eval.plan import Plan, load_plan
+    from drive_eval.published.record import claims, recompute
     from drive_eval.results import Check, CountTable, Estimate, Evaluation, ResultSet
 
 __version__ = "0.1.0"
@@ -29,9 +30,11 @@ _HOME = {
     "Plan": "drive_eval.plan",
     "ResultSet": "drive_eval.results",
     "Study": "drive_eval.data.study",
+    "claims": "drive_eval.published.record",
     "load_plan": "drive_eval.plan",
     "load_results": "drive_eval.evaluation",
     "load_study": "drive_eval.data.study",
+    "recompute": "drive_eval.published.record",
     "run": "drive_eval.evaluation",
     "synthetic_study": "drive_eval.data.synthetic",
     "write_report": "drive_eval.evaluation",
@@ -47,9 +50,11 @@ __all__ = [
     "ResultSet",
     "Study",
     "__version__",
+    "claims",
     "load_plan",
     "load_results",
     "load_study",
+    "recompute",
     "run",
     "synthetic_study",
     "write_report",
