@@ -199,12 +199,13 @@ def lee(*, yes1: int, no1: int, n1: int, yes0: int, no0: int, n0: int) -> Lee | 
     """
     if yes1 + no1 == 0 or yes0 + no0 == 0:
         return None
-    swap = (yes1 + no1) / n1 < (yes0 + no0) / n0
+    surplus = (yes1 + no1) * n0 - (yes0 + no0) * n1  # whole numbers, so that equal is equal
+    swap = surplus < 0
     if swap:
         yes1, no1, n1, yes0, no0, n0 = yes0, no0, n0, yes1, no1, n1
     q1, q0 = (yes1 + no1) / n1, (yes0 + no0) / n0
     s1, f1, s0 = yes1 / n1, no1 / n1, yes0 / n0
-    trim = 1 - q0 / q1
+    trim = 1 - q0 / q1 if surplus else 0.0
     base = s0 / q0
     base_variance = base * (1 - base) / (q0 * n0)
     # A bound that trimming pushes past 0 or 1 stays there, and has the base's error alone.
