@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _SETTLED = 1e-9  # of the linear predictor; the step itself is still taken
 _ROUNDS, _STEPS, _HALVINGS = 100, 60, 30
 _SMALL = 0.02  # below it, series: the closed forms lose their figures
-_LARGEST_ALPHA = 1e6
+_LARGEST_ALPHA = 1e4  # rates that differ by a coefficient of variation of 100
 _SERIES = np.array([(-1) ** k * (k + 1) / (k + 2) for k in range(9)])
 _SLOPES = np.array([(-1) ** (k + 1) * (k + 1) * (k + 2) / (k + 3) for k in range(9)])
 

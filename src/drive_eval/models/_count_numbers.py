@@ -212,6 +212,8 @@ def within_without(y1: Array, t1: Array, y0: Array, t0: Array, point: float) -> 
     spread = total * chance * (1 - chance)
     # One Newton step from the whole towards the score without each person.
     step = -(y1 - total * chance) / np.maximum(spread.sum() - spread, 1e-300)
+    if total.max() == total.sum():  # one person has all events
+        return 0.0, math.inf
     ends = [
         _count_exact.conditional_point(y1[kept], total[kept], (t1 / t0)[kept])
         for kept in (np.arange(len(step)) != who for who in _extreme(step))

@@ -268,9 +268,10 @@ def _spread(
             Effect(df=spare),
             _with_t("quasi-Poisson errors", spare),
         )
-    reduced = _reduced(rows.groups, arm, len(rows.y))
-    covariance = _count_fit.sandwich(fit, x, rows.groups, reduced=reduced)
     law = _count_fit.law(fit, x, rows.groups, gradient, arm)
+    # An arm of one cluster has no degrees of freedom, and no leverage to correct.
+    reduced = bool(law.df) and _reduced(rows.groups, arm, len(rows.y))
+    covariance = _count_fit.sandwich(fit, x, rows.groups, reduced=reduced)
     name = "robust errors" if rows.groups is None else "cluster-robust errors"
     name += " (Mancl–DeRouen)" if reduced else ""
     return covariance, law, _with_t(name, law.df or 0.0)

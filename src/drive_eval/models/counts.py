@@ -25,7 +25,7 @@ from drive_eval.models._count_numbers import ONE_SOURCE
 from drive_eval.models._count_results import PER_TIME, Interval
 from drive_eval.models._regression import column, refuse_among
 from drive_eval.models._sample import count_clusters
-from drive_eval.results import Check, Provenance, ResultSet
+from drive_eval.results import Check, Estimate, Provenance, ResultSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -225,13 +225,19 @@ def rate(
     labels = _labels(outcome_name or count, unit, reporter, threshold, subgroup, conf_level)
     held = {"": np.ones(len(rows.y), dtype=bool)}
     if group is not None:
-        column(table, group, "group")
-        values = rows.table[group]
-        held = {str(v): (values == v).to_numpy(dtype=bool) for v in pd.unique(values)}
+        every = column(table, group, "group").unique()
+        held = {str(v): (rows.table[group] == v).to_numpy(dtype=bool) for v in every}
     estimates, checks = [], _count_rows.person_years(rows, held, labels)
     for name, inside in held.items():
-        part = _put.part_of(rows, inside)
         own = {**labels, "group": name}
+        if not inside.any():
+            estimates.append(Estimate(measure="rate", estimate=None, method=PER_TIME, **own))
+            text = "nobody has any time at risk, so there is no rate."
+            checks.append(
+                Check(name="rate_undefined", outcome=labels["outcome"], group=name, text=text)
+            )
+            continue
+        part = _put.part_of(rows, inside)
         found, of = _put.one_rate(part, chosen, conf_level)
         estimates.append(found.named("rate", {**own, **_put.sizes(part)}))
         checks += _put.rate_checks(part, found, of, own, chosen, max_share)
@@ -519,9 +525,9 @@ def rate_ratio(
     )
     _refuse_one_sided(arm, contrast, names)
     adjusted = _arguments.named(covariates)
-    how = _variance(rows, method, cov, adjusted=adjusted, within=within, cluster=cluster)
     if method != "poisson":
         _refuse_not_counts(rows, count, f'method="{method}"', 'method="poisson"')
+    how = _variance(rows, method, cov, adjusted=adjusted, within=within, cluster=cluster)
     if cluster is not None and rows.groups is not None:
         count_clusters(arm, rows.groups)
     labels = _labels(outcome_name or count, unit, reporter, threshold, subgroup, conf_level)
