@@ -25,6 +25,8 @@ from drive_eval.models.sensitivity.reporting import (
     misreporting,
 )
 from drive_eval.models.sensitivity.robustness import leave_one_out, subgroup_interaction
+from drive_eval.models.sensitivity.selected_counts import expected_fall_of_counts
+from drive_eval.models.sensitivity.selection import expected_fall, regression_to_the_mean
 from drive_eval.models.sensitivity.tipping import tipping_point
 from drive_eval.models.sensitivity.weighting import weighted_change
 
@@ -34,12 +36,15 @@ __all__ = [
     "detection",
     "differential_misreporting",
     "e_value",
+    "expected_fall",
+    "expected_fall_of_counts",
     "imputed_change",
     "leave_one_out",
     "lee_bounds",
     "misreporting",
     "missing_exit_bounds",
     "negative_outcome",
+    "regression_to_the_mean",
     "rosenbaum_bounds",
     "subgroup_interaction",
     "tipping_point",
