@@ -49,6 +49,7 @@ app = typer.Typer(
         "  drive-eval check analyses/drive_pilot          would it run? writes nothing\n\n"
         "  drive-eval init my_evaluation                  a folder that runs as it stands\n\n"
         "  drive-eval simulate --preset site my_data      synthetic tables with known truth\n\n"
+        "  drive-eval reproduce drive_physical            a published figure, recomputed\n\n"
         "Exit codes: 0 done; 2 the plan, the data, a folder or an option was refused (the message "
         "says why); 130 stopped with Ctrl-C (143 by the system), and nothing was changed; "
         "1 anything else."
@@ -231,6 +232,60 @@ def init(
         typer.echo(f"Made {_shown(folder)}: evaluation.toml, protocol.md, run.py, data/.")
         typer.echo(f"Next: drive-eval run {_typed(folder)}")
         typer.echo("Then put your own tables in data/ and write your own protocol.")
+
+
+@app.command()
+def reproduce(
+    claim: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CLAIM",
+            help="The name of a published claim. Without it all are listed.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print estimates and checks as JSON.")
+    ] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print the list, or the estimates, as CSV.")
+    ] = False,
+) -> None:
+    """Recompute published figures, and set the printed ones beside ours.
+
+    Example: drive-eval reproduce
+
+    Example: drive-eval reproduce drive_physical
+
+    Example: drive-eval reproduce scott_second_responder --json
+    """
+    from drive_eval.published import claims as files
+    from drive_eval.published import record
+
+    if as_json and as_csv:
+        raise typer.BadParameter("--json and --csv cannot be had together. Choose one.")
+    names = files.claim_ids() if claim is None else (files.claim(claim).id,)
+    found = {}
+    with _progress(claim is not None) as (step, _):
+        for done, name in enumerate(names, start=1):
+            found[name] = record.recompute(name)
+            step("Recomputing")(done, len(names), "")
+    if as_json:
+        typer.echo(record.to_json(found), nl=False)
+    elif claim is not None and as_csv:
+        typer.echo(found[claim].to_frame().to_csv(index=False, lineterminator="\n"), nl=False)
+    elif claim is not None:
+        typer.echo(record.told(files.claim(claim), found[claim]))
+    elif as_csv:
+        typer.echo(record.overview(found).to_csv(index=False, lineterminator="\n"), nl=False)
+    else:
+        width = max(map(len, names))
+        for row in record.overview(found).itertuples():
+            typer.echo(f"{row.claim:<{width}}  {row.grade}  {row.verdict}")
+        typer.echo("\nGrades:")
+        for grade, meaning in files.GRADES.items():
+            typer.echo(f"{grade}  {meaning}")
+        typer.echo("\nOne of them in full: drive-eval reproduce drive_physical")
 
 
 def _version(wanted: bool) -> None:

@@ -1,9 +1,10 @@
 """The pages are true: links lead somewhere, commands print what is printed, snippets run.
 
-In the pages of ``docs/tutorials`` and ``docs/how-to`` the blocks of one page run in order in one
-empty folder. What stands after the three backticks decides: ``console`` runs ``drive-eval`` and
-compares what it prints; ``python`` runs as a doctest or, without prompts, is compiled; ``toml
-file=NAME`` is written to that file; ``report`` must be found in the report that the page has made.
+In the pages of ``docs/tutorials`` and ``docs/how-to``, and in the one on the published record, the
+blocks of one page run in order in one empty folder. What stands after the three backticks decides:
+``console`` runs ``drive-eval`` and compares what it prints; ``python`` runs as a doctest or, without
+prompts, is compiled; ``toml file=NAME`` is written to that file; ``report`` must be found in the
+report that the page has made.
 In ``how-to/errors.md`` every ``message`` is provoked here.
 """
 
@@ -28,7 +29,11 @@ from drive_eval.evaluation.starter import make_starter
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
-GUIDES = [page for page in PAGES if page.parent.name in ("tutorials", "how-to")]
+GUIDES = [
+    page
+    for page in PAGES
+    if page.parent.name in ("tutorials", "how-to") or page.name == "published-record.md"
+]
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 BLOCK = re.compile(r"^```(\w*(?: file=[\w.]+)?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

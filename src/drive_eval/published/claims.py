@@ -106,6 +106,7 @@ class Fall(_Part):
     percent: Percent
     decimals: int = 0
     sizes: Sizes = SIZES
+    showed: str = "used it at intake"
     at_least: bool = False
     points_or_relative: bool = False
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
-from drive_eval.published.claims import claim, claim_ids
+from drive_eval.published.claims import GRADES, claim, claim_ids
 from drive_eval.published.ways import LEAST, MOST, WAYS
 from drive_eval.results import Check, Provenance, ResultSet, library_versions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
     from drive_eval.published.claims import Claim, Printed
     from drive_eval.results import Estimate
 
-__all__ = ["claims", "recompute", "verdict"]
+__all__ = ["claims", "overview", "pages", "recompute", "to_json", "told", "verdict"]
 
 _START = "it is what the source gives, not a result."
 
@@ -74,9 +79,9 @@ def recompute(claim_id: str) -> ResultSet:
     >>> found = recompute("drive_physical")
     >>> for e in found.estimates:
     ...     print(f"{e.subgroup}: {e.estimate:.0f} % ({e.conf_low:.0f} to {e.conf_high:.0f})")
-    if 50 used it before: 82 % (64 to 91)
-    if 100 used it before: 82 % (70 to 89)
-    if 300 used it before: 82 % (76 to 87)
+    if 50 used it at intake: 82 % (64 to 91)
+    if 100 used it at intake: 82 % (70 to 89)
+    if 300 used it at intake: 82 % (76 to 87)
     """
     found = claim(claim_id)
     parts = [WAYS[type(way)](found, way) for way in found.recompute]
@@ -127,6 +132,80 @@ def verdict(result: ResultSet) -> str:
     if any(c.name == "printed" and c.text.endswith(_START) for c in result.checks):
         return "a count: nothing to recompute"
     return "cannot be recomputed: no counts are public"
+
+
+def overview(results: Mapping[str, ResultSet]) -> pd.DataFrame:
+    """Return one row a claim: claim, grade, study, title, verdict, url."""
+    import pandas as pd
+
+    rows = [
+        {
+            "claim": name,
+            "grade": claim(name).grade,
+            "study": claim(name).study,
+            "title": claim(name).title,
+            "verdict": verdict(result),
+            "url": claim(name).source.url,
+        }
+        for name, result in results.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def pages() -> tuple[dict[str, Any], ...]:
+    """Return every claim with its verdict and its result, as plain data for the report."""
+    found = ((known, recompute(known.id)) for known in claims())
+    return tuple(
+        {"claim": known.model_dump(), "verdict": verdict(result), "result": result}
+        for known, result in found
+    )
+
+
+def to_json(results: Mapping[str, ResultSet]) -> str:
+    """Return claims and what they come to as JSON text, by the name of the claim."""
+    body = {
+        name: {
+            "claim": claim(name).model_dump(),
+            "verdict": verdict(result),
+            "result": result.to_json_dict(),
+        }
+        for name, result in results.items()
+    }
+    return json.dumps(body, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def told(found: Claim, result: ResultSet) -> str:
+    """Return one claim as text: what it is, printed against ours, intervals, what is unknown."""
+    source, counted = found.source, found.counts
+    lines = [
+        f"{found.study}: {found.title}",
+        f"Grade {found.grade}: {GRADES[found.grade]}",
+        f"Verdict: {verdict(result)}",
+        "",
+        f"Source:     {source.citation}{f' ({source.page})' if source.page else ''}",
+        f"            {source.url}",
+        *([f"            {source.note}"] if source.note else []),
+        f"Counts:     {counted.measure}",
+        f"Unit:       {counted.unit}; reporter: {counted.reporter}",
+        f"Time:       {counted.time}",
+        f"Comparison: {counted.comparison}",
+    ]
+    for heading, names in (
+        ("Printed, and ours", ("printed",)),
+        ("Denominators", ("denominator",)),
+        ("What it comes to", ("sentence", "clustered", "nobody_after")),
+        ("In words", ("in_words",)),
+        ("What is not public", ("unknown",)),
+        ("Besides", ("note",)),
+    ):
+        said = [c for c in result.checks if c.name in names]
+        if said:
+            lines += ["", heading]
+            lines += [f"  {_MARKS[c.passed]} {c.text}" for c in said]
+    return "\n".join(lines)
+
+
+_MARKS = {True: "+", False: "x", None: "-"}
 
 
 def _beside(found: Claim, printed: Printed, estimates: tuple[Estimate, ...]) -> Check:

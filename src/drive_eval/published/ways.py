@@ -131,7 +131,7 @@ def _fall(claim: Claim, given: kinds.Fall) -> ResultSet:
             measure="percent_reduction",
             term="users",
             contrast="after v before",
-            subgroup=f"if {n} used it before",
+            subgroup=f"if {n} {given.showed}",
             estimate=100 * nearest / n,
             conf_low=100 * (1 - ratio.high),
             conf_high=100 * (1 - ratio.low),
@@ -146,7 +146,7 @@ def _fall(claim: Claim, given: kinds.Fall) -> ResultSet:
         checks += moved
         checks.append(
             _sentence(
-                f"If {n} {unit} had used it before, a fall of {least}{_percent(given.percent)} "
+                f"If {n} {unit} had {given.showed}, a fall of {least}{_percent(given.percent)} "
                 f"would have a 95 % interval from {_range(found)}, at its widest over who stopped "
                 f"and who began. {_NARROW} it would be from {100 * (1 - ratio.narrow_high):.0f} "
                 f"to {100 * (1 - ratio.narrow_low):.0f} %."
@@ -670,7 +670,8 @@ def _reported(claim: Claim, given: kinds.Reported) -> ResultSet:
             )
         checks.append(
             _sentence(
-                f"{row.outcome}: the printed limits {_signed(row.low, 'g')} to {_signed(row.high, 'g')} have their middle at "
+                f"{row.outcome}: the printed limits {_signed(row.low, 'g')} to "
+                f"{_signed(row.high, 'g')} have their middle at "
                 f"{_signed(middle, '.3g')} and imply a standard error of {error:.3g}"
                 f"{' on the log scale' if given.log else ''} and p {_about(estimates[-3])}.",
                 outcome=row.outcome,
