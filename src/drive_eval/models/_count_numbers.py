@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from drive_eval.models import _count_exact, _count_fit
-from drive_eval.models._clusters import Effect, equal_clusters
+from drive_eval.models._clusters import Effect
 from drive_eval.models._count_rows import PER
 from drive_eval.models._intervals import mover_ratio
 from drive_eval.models._risks import Number, wald
@@ -61,7 +61,7 @@ def effect(y: Array, time: Array, groups: Codes | None, *, whole: bool) -> Effec
         return Effect(size=total, df=0.0, clusters=1, worth=1.0, bound=True)
     apart = np.bincount(codes, weights=y) - total / float(time.sum()) * exposed
     size = count / (count - 1) * float((apart**2).sum()) / total
-    worth = equal_clusters(exposed)
+    worth = float(exposed.sum() ** 2 / (exposed**2).sum())
     least = 1.0 if whole else float((y**2).sum() / total) * 1e-9
     return Effect(
         size=max(size, least), df=max(worth - 1, 1.0), clusters=count, worth=worth, raised=size < 1
