@@ -2,9 +2,9 @@
 
 In the pages of ``docs/tutorials`` and ``docs/how-to``, and in the one on the published record, the
 blocks of one page run in order in one empty folder. What stands after the three backticks decides:
-``console`` runs ``drive-eval`` and compares what it prints; ``python`` runs as a doctest or, without
-prompts, is compiled; ``toml file=NAME`` is written to that file; ``report`` must be found in the
-report that the page has made.
+``console`` runs ``drive-eval`` and compares what it prints; ``python`` runs as a doctest or,
+without prompts, is compiled; ``toml file=NAME`` is written to that file; ``report`` must be found
+in the report that the page has made.
 In ``how-to/errors.md`` every ``message`` is provoked here.
 """
 
