@@ -53,6 +53,7 @@ TO_HORIZON = (
 )
 _CONTRAST = "programme v comparison"
 _PERSON = "perpetrator_id"
+_PROPORTIONAL = "proportional_hazards"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,8 +315,17 @@ def _only_treated(found: ResultSet) -> ResultSet:
         for e in found.estimates
         if e.term == "group" and e.measure == "hazard_ratio"
     )
-    checks = tuple(c for c in found.checks if ": " not in c.name and c.name != "reference_levels")
-    return dataclasses.replace(found, estimates=ratios, checks=checks)
+    several = sum(c.name.startswith(f"{_PROPORTIONAL}: ") for c in found.checks) > 1
+    checks = []
+    for c in found.checks:
+        text = c.text.replace(" of group", " of the programme")
+        if c.name == f"{_PROPORTIONAL}: group" and several:
+            checks.append(dataclasses.replace(c, name=_PROPORTIONAL, text=text))
+        elif c.name == _PROPORTIONAL and several:
+            checks.append(dataclasses.replace(c, name=f"{_PROPORTIONAL} of all"))
+        elif ": " not in c.name and c.name != "reference_levels":
+            checks.append(dataclasses.replace(c, text=text))
+    return dataclasses.replace(found, estimates=ratios, checks=tuple(checks))
 
 
 def _named(found: ResultSet, word: str) -> ResultSet:
