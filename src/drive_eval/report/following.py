@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.ticker import MultipleLocator
 
 from drive_eval.report.designs import made_by, source_words
 from drive_eval.report.drawing import (
@@ -75,6 +76,9 @@ ARM_LINES: dict[str, Any] = {"programme": "-", "comparison": (0, (5, 2))}
 BEGINNINGS = (90.0, 75.0, 50.0)
 #: Height of a line of small words, in inches.
 LINE = 0.165
+_CUSTODY_NOTE = "Who was in custody at the time is not among them."
+#: Why a month next to the washout has no point.
+TOO_SHORT = "Where less than half of a month is left beside the days left out,"
 #: Days of a month, as the monthly rates count them.
 MONTH = 30.4375
 
@@ -140,6 +144,7 @@ def event_free_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
             for part in (
                 "Each step holds until the next. Band: interval of that group alone, not of the "
                 "difference. Beneath: how many were still followed.",
+                _CUSTODY_NOTE if found.plan.get("custody_as") == "gap" else "",
                 f"The axis begins at {begin:g}, not at 0." if begin else "",
                 _hidden_words(found, curves, labels),
                 _notes(curves.values()),
@@ -175,7 +180,8 @@ def cumulative_incidence_chart(
         f"People of 100 for whom each came first, with {_level(evaluation)} intervals of each "
         "group; all panels have one scale"
     )
-    room = max(1.6 / max(tops.values()), 0.0)
+    room = 1.6 / max(tops.values())
+    step = next(s for s in (1, 2, 5, 10, 20) if max(tops.values()) / s <= 6 or s == 20)
     heights = [max(room * top, 0.75) + 0.3 for top in tops.values()]
     with mpl.rc_context(STYLE):
         figure, title = new_figure(headline, subtitle, sum(heights) + 0.55)
@@ -189,12 +195,13 @@ def cumulative_incidence_chart(
             _time_axis(axes, found)
             words = _capital(CAUSE_WORDS[cause].format(event=found.event))
             _heading(axes, f"{words}, of 100", fontweight="bold")
-            axes.yaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=4, integer=True))
+            axes.yaxis.set_major_locator(MultipleLocator(step))
             ends = {}
             for arm, curve in of.items():
                 _draw(axes, curve, found, 100)
                 e = value_at(found, "cumulative_incidence", group=arm, term=cause)
-                ends[arm] = _share_words(e, last_value(curve, found))
+                words = _share_words(e, last_value(curve, found))
+                ends[arm] = words.replace(" of 100", "")
             _name_ends(axes, of, found, labels, ends, 100, tall - 0.3, short=True)
             if not of:
                 _say(axes, TOO_FEW)
@@ -220,10 +227,10 @@ def cumulative_incidence_chart(
         caption=" ".join(
             part
             for part in (
-                "Whoever is taken into custody or dies first has no more chance of a first "
-                f"{found.event}, so each is counted as an end of its own. One minus the share "
-                f"free of {found.event} is another figure, and larger: it takes those in custody "
-                "and the dead as if they would have gone on like the rest.",
+                f"Whoever is taken into custody or dies before any {found.event} is counted "
+                "there, and in no other panel. One minus the share still free of it is another "
+                "figure, and larger: it takes those in custody and the dead as if they would have "
+                "gone on like the rest.",
                 *_not_made_alike(evaluation),
                 _notes(every),
                 source_words(evaluation),
@@ -299,6 +306,7 @@ def mean_count_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
             for part in (
                 "Events for every 100 people at liberty: a person may have several, and a few "
                 "people may have many. Band: interval of that group alone, not of the difference.",
+                _CUSTODY_NOTE if found.plan.get("custody_as") == "gap" else "",
                 _hidden_words(found, curves, labels),
                 _notes(curves.values()),
                 source_words(evaluation),
@@ -334,7 +342,8 @@ def monthly_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) -> 
         f"Recorded events for every 100 people at liberty for a year, by month before and after "
         f"the start, with {_level(evaluation)} intervals"
     )
-    top = _top(curves.values(), 1, 10.0)
+    shown = [row for curve in curves.values() for row in _drawn_months(curve, washout)]
+    top = 1.06 * max([9.5, *[v for row in shown for v in row[1:] if v is not None]])
     with mpl.rc_context(STYLE):
         figure, title = new_figure(headline, subtitle, 3.9)
         axes = figure.subplots()
@@ -348,7 +357,7 @@ def monthly_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) -> 
             textcoords="offset points", ha="center", va="bottom", fontsize=SMALL,
         )  # fmt: skip
         for arm, curve in curves.items():
-            _months(axes, arm, curve)
+            _months(axes, arm, curve, washout)
         _name_months(axes, curves, labels)
         if not curves:
             _say(axes, TOO_FEW)
@@ -370,10 +379,7 @@ def monthly_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) -> 
             for part in (
                 "The months just before the start are high in every group, because something then "
                 "led to the referral: set the groups beside each other, not after against before.",
-                f"Left out: the {washout:g} days before the start and the incident that led to "
-                "the referral."
-                if washout
-                else "The incident that led to the referral is left out.",
+                f"{TOO_SHORT} a month is not drawn." if _shortened(curves, washout) else "",
                 "Police recording changed while these people were followed, so part of a rise or "
                 "fall may be how incidents were recorded; see the box above."
                 if changed
@@ -619,8 +625,23 @@ def _middle(month: float) -> float:
 
 def _month_ticks(first: float, last: float) -> list[float]:
     every = [float(m) for m in range(int(first), int(last) + 1) if m]
-    step = max(1, math.ceil(len(every) / 26))
-    return [m for m in every if abs(m) % step == 1 % step]
+    step = 1 if len(every) <= 12 else 3 if len(every) <= 36 else 12
+    return [m for m in every if abs(m) == 1 or abs(m) % step == 0]
+
+
+def _drawn_months(curve: Curve, washout: float) -> list[tuple[float, Any, Any, Any]]:
+    """Return the months of which a washout leaves at least half: (month, rate, low, high)."""
+    rows = zip(curve.times, curve.estimate, curve.conf_low, curve.conf_high, strict=True)
+    return [row for row in rows if row[0] > 0 or _left(row[0], washout) >= 0.5]
+
+
+def _shortened(curves: Mapping[str, Curve], washout: float) -> bool:
+    return any(len(_drawn_months(c, washout)) < len(c.times) for c in curves.values())
+
+
+def _left(month: float, washout: float) -> float:
+    """Return the share of a month before the start that a washout leaves."""
+    return 1 - min(max(washout / MONTH - (-month - 1), 0.0), 1.0)
 
 
 def _washout(axes: Axes, washout: float, top: float) -> None:
@@ -635,10 +656,10 @@ def _washout(axes: Axes, washout: float, top: float) -> None:
     )  # fmt: skip
 
 
-def _months(axes: Axes, arm: str, curve: Curve) -> None:
+def _months(axes: Axes, arm: str, curve: Curve, washout: float) -> None:
     colour, line = ARM_COLOURS[arm], ARM_LINES[arm]
     aside = -0.11 if arm == "programme" else 0.11
-    rows = list(zip(curve.times, curve.estimate, curve.conf_low, curve.conf_high, strict=True))
+    rows = _drawn_months(curve, washout)
     for side in ([r for r in rows if r[0] < 0], [r for r in rows if r[0] > 0]):
         for shown, stretch in itertools.groupby(side, key=lambda r: r[1] is not None):
             if not shown:

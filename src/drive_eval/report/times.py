@@ -69,7 +69,7 @@ CAUSE_WORDS = {
     "death": "death, before any {event}",
 }
 _ENDING_WORDS = {
-    "event": "Had a first {event}",
+    "event": "First {event}",
     "custody": "Taken into custody first",
     "death": "Died first",
     "moved": "Moved away first",
@@ -462,7 +462,7 @@ def hazard_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
         return []
     one, digits = group_phrase("programme", labels), digits_of(evaluation)
     said = [
-        f"At any moment, the rate of a first {found.event} among those still free of it was "
+        f"At any moment, the rate of first {found.event} among those still free of it was "
         f"{_rate_words(ratio, one, digits)}."
     ]
     adjusted = value_at(found, "hazard_ratio", term="adjusted")
@@ -503,7 +503,11 @@ def _rate_words(ratio: Estimate, one: str, digits: int | None) -> str:
     bare = f"{name} {number(point, 2, digits)}, range {ends}"
     if low <= 1 <= high:
         return f"{best}; it may be anything from {_percent_of(low)} to {_percent_of(high)} ({bare})"
-    return f"{best} (range {_percent_of(low)} to {_percent_of(high)}; {bare})"
+    near, far = sorted((low, high), key=lambda end: abs(math.log(end)) if end > 0 else math.inf)
+    start, end = _percent_of(near), _percent_of(far)
+    if start.endswith(end[end.index("%") :] if "%" in end else " "):
+        start = start.partition(" ")[0]
+    return f"{best} (range {start} to {end}; {bare})"
 
 
 def _percent_of(ratio: float) -> str:
@@ -568,9 +572,9 @@ def cause_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str]
     if kinds.get("custody") in ("fell", "rose"):
         more = "more" if kinds["custody"] == "rose" else "fewer"
         text.append(
-            f"In the {one} {more} people were taken into custody first "
-            f"({per_hundred(gaps['custody'])}), and nobody there can have another {found.event}: "
-            "part of a difference in one may be the other."
+            f"In the {one} {more} people were taken into custody first: "
+            f"{per_hundred(gaps['custody'])}. Part of a difference in {found.event} may come from "
+            "who was locked up."
         )
     return text
 
@@ -641,8 +645,8 @@ def repeat_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
     crude = found.term and gap is not None and gap.term == CRUDE
     beyond = ", with no adjustment, which is not a fair comparison" if crude else ""
     text = (
-        f"Every {found.event} counted, not only the first, within "
-        f"{duration(found.horizon, found.unit)}{beyond}: {_listed(said)}."
+        f"Every event counted, not only the first, there were within "
+        f"{duration(found.horizon, found.unit)}{beyond} {_listed(said)}."
     )
     kind = verdict_over_time(gap)
     if gap is None or gap.conf_low is None or gap.conf_high is None or gap.estimate is None:
@@ -664,7 +668,7 @@ def repeat_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
     ratio = _repeated(found)
     if ratio is None or ratio.estimate is None:
         return [text]
-    return [text, f"At any moment at liberty, their rate was {_rate_words(ratio, one, digits)}."]
+    return [text, f"At any moment, the rate of all events was {_rate_words(ratio, one, digits)}."]
 
 
 def _repeated(found: Followed) -> Estimate | None:
@@ -757,7 +761,7 @@ def incidence_headline(evaluation: Evaluation, name: str, labels: Mapping[str, s
             said.append(f"{out_of_100(e.estimate)} of 100 in the {group_phrase(arm, labels)}")
     if not said:
         return f"{found.title}, custody or death: what came first"
-    return f"Custody came before any {found.event} for {_listed(said)}"
+    return f"Custody came first for {_listed(said)}"
 
 
 def monthly_headline(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> str:
