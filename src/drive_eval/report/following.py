@@ -55,6 +55,7 @@ from drive_eval.report.times import (
     value_at,
 )
 from drive_eval.results import NOT_SHOWN
+from drive_eval.vocabulary import ARMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -112,7 +113,7 @@ def event_free_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
         f"group{_after(evaluation, found)}"
     )
     gap = value_at(found, "event_free_difference")
-    subtitle += _gap_words(found, gap, "of 100", digits_of(evaluation), _level(evaluation))
+    subtitle += _gap_words(found, gap, "of 100", digits_of(evaluation), _level(evaluation), labels)
     ends = {
         arm: _share_words(value_at(found, "event_free", group=arm), last_value(curve, found))
         for arm, curve in curves.items()
@@ -267,7 +268,7 @@ def mean_count_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
     )
     subtitle += _after(evaluation, found) if term == found.term else ", with no adjustment"
     gap = count_at(found, f"{measure}_difference")
-    subtitle += _gap_words(found, gap, "for every 100", digits, _level(evaluation))
+    subtitle += _gap_words(found, gap, "for every 100", digits, _level(evaluation), labels)
     ends = {}
     for arm, curve in curves.items():
         e = count_at(found, measure, group=arm)
@@ -732,7 +733,12 @@ def _after(evaluation: Evaluation, found: Followed) -> str:
 
 
 def _gap_words(
-    found: Followed, gap: Estimate | None, per: str, digits: int | None, level: str
+    found: Followed,
+    gap: Estimate | None,
+    per: str,
+    digits: int | None,
+    level: str,
+    labels: Mapping[str, str],
 ) -> str:
     """Say the difference of the arms with its interval, for a subtitle."""
     if gap is None or gap.estimate is None or gap.conf_low is None or gap.conf_high is None:
@@ -740,8 +746,9 @@ def _gap_words(
     low, point, high = (
         number(100 * v, 1, digits) for v in (gap.conf_low, gap.estimate, gap.conf_high)
     )
+    one, two = (arm_label(arm, labels) for arm in ARMS.codes)
     return (
-        f". Programme less comparison after {duration(found.horizon, found.unit)}: {point} {per} "
+        f". {one} less {two} after {duration(found.horizon, found.unit)}: {point} {per} "
         f"({level} interval {low} to {high})"
     )
 
@@ -754,7 +761,10 @@ def _share_words(e: Estimate | None, value: float | None) -> str:
     text = f"{out_of_100(e.estimate)} of 100"
     if e.conf_low is None or e.conf_high is None:
         return text
-    return f"{text} ({out_of_100(e.conf_low)} to {out_of_100(e.conf_high)})"
+    low, high = out_of_100(e.conf_low), out_of_100(e.conf_high)
+    if low == high == out_of_100(e.estimate):
+        return text
+    return f"{text} ({low} to {high})"
 
 
 def _spoken(

@@ -468,9 +468,9 @@ def hazard_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
     adjusted = value_at(found, "hazard_ratio", term="adjusted")
     if adjusted is not None and adjusted.estimate is not None and not found.term:
         names = [label(c).lower() for c in evaluation.plan["comparison"].get("covariates", ())]
-        with_ = _listed(names) or "what was known at the start"
+        known = _listed(names) or "what was known at the start"
         said.append(
-            f"Between people alike in {with_}, it was {_rate_words(adjusted, one, digits)}."
+            f"With {known} taken into account, it was {_rate_words(adjusted, one, digits)}."
         )
     if _changes(found):
         said.append(
@@ -505,8 +505,9 @@ def _rate_words(ratio: Estimate, one: str, digits: int | None) -> str:
         return f"{best}; it may be anything from {_percent_of(low)} to {_percent_of(high)} ({bare})"
     near, far = sorted((low, high), key=lambda end: abs(math.log(end)) if end > 0 else math.inf)
     start, end = _percent_of(near), _percent_of(far)
-    if start.endswith(end[end.index("%") :] if "%" in end else " "):
-        start = start.partition(" ")[0]
+    for side in (" lower", " higher"):
+        if end.endswith(side):
+            start = start.removesuffix(side)
     return f"{best} (range {start} to {end}; {bare})"
 
 
@@ -747,7 +748,8 @@ def _design_sentences(evaluation: Evaluation, name: str) -> list[str]:
 def short_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> list[str]:
     """Say in one or two sentences what the first page needs of an outcome over time."""
     found = followed_outcome(evaluation, name)
-    said = [f"{found.title}: {_lower(' '.join(free_sentences(evaluation, name, labels)))}"]
+    first, *rest = free_sentences(evaluation, name, labels)
+    said = [f"{found.title}: {_lower(first)}", *rest]
     return said + repeat_sentences(evaluation, name, labels)[:1]
 
 

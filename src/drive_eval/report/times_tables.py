@@ -157,7 +157,7 @@ def averages_table(evaluation: Evaluation, name: str, labels: Mapping[str, str])
 
 
 def _hazard_rows(found: Followed) -> list[tuple[str, str]]:
-    first = f"Hazard ratio of a first {found.event}"
+    first = f"Hazard ratio of first {found.event}"
     rows = [(found.term, first)]
     if not found.term:
         rows.append(("adjusted", f"{first}, adjusted for covariates"))
