@@ -190,7 +190,7 @@ class Stairs:
     @property
     def heights(self) -> Array:
         """The curve at 0 and at the end of each step."""
-        hazard = np.array(self.events) / np.array(self.exposed)
+        hazard: Array = np.array(self.events, dtype=float) / np.array(self.exposed, dtype=float)
         if self.product:
             return np.append(1.0, np.cumprod(1 - hazard))
         return np.append(0.0, np.cumsum(hazard))
@@ -203,7 +203,7 @@ class Stairs:
 
     def _parts(self) -> Array:
         d, y = np.array(self.events, dtype=float), np.array(self.exposed, dtype=float)
-        return d / (y * (y - d)) if self.product else d / y**2
+        return np.asarray(d / (y * (y - d)) if self.product else d / y**2)
 
     @property
     def largest_error(self) -> float:

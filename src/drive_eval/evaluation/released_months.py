@@ -10,13 +10,12 @@ from scipy import optimize, special
 
 from drive_eval.evaluation.controlled import quarter
 from drive_eval.evaluation.released_curves import beside, unit_of
-from drive_eval.results import Curve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from drive_eval.disclosure import Policy
-    from drive_eval.results import CountTable, ResultSet
+    from drive_eval.results import CountTable, Curve, ResultSet
 
 __all__ = ["released_months"]
 
@@ -52,9 +51,7 @@ def released_months(
     return found
 
 
-def _released(
-    curve: Curve, table: CountTable, people: tuple[int, int], rules: Policy
-) -> Curve:
+def _released(curve: Curve, table: CountTable, people: tuple[int, int], rules: Policy) -> Curve:
     base, tail = unit_of(rules), (1 - curve.conf_level) / 2
     size = max((_worth(*row, tail) for row in _points(curve)), default=1.0)
     rows: list[tuple[float | None, float | None, float | None, int | None, int | None]] = []
@@ -101,7 +98,7 @@ def _points(curve: Curve) -> list[tuple[float, float, float]]:
 
 
 def _worth(events: float, low: float, high: float, tail: float) -> float:
-    """Return how many events one independent event is worth, from the limits' ratio, in quarters."""
+    """Return from the limits' ratio how many events are worth one independent one, in quarters."""
 
     def apart(count: float) -> float:
         ends = special.gammaincinv(count + 1, 1 - tail) / special.gammaincinv(count, tail)

@@ -10,7 +10,6 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from drive_eval import disclosure
-from drive_eval.evaluation.controlled import control_table
 from drive_eval.evaluation.released_behaviours import WITHHELD
 from drive_eval.evaluation.released_curves import fewest_events, unit_of
 from drive_eval.results import CountTable
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["released_tables"]
 
 _REPEATS = ("1", "2", "3 to 5", "6 or more")
+#: Ways out; beside exact counts neighbours are hidden together, so rare ones stand together.
+_WAYS = ("custody", "moved", "death", "not followed", "end")
 
 
 def released_tables(result: ResultSet, name: str, rules: Policy) -> tuple[CountTable, ...]:
@@ -46,21 +47,14 @@ def released_tables(result: ResultSet, name: str, rules: Policy) -> tuple[CountT
         person can have had more than half of the events; numbers of people are withheld.
     """
     exact = {table.name.removesuffix(f":{name}"): table for table in result.tables}
-    followed = exact["followed"]
-    repeats = exact.get("repeats")
-    done: dict[str, CountTable] = {}
-    if repeats is not None and _agree(followed, repeats):
-        done["followed"], done["repeats"] = _together(followed, repeats, rules)
-    else:
-        done["followed"] = control_table(followed, rules)
-        if repeats is not None:
-            done["repeats"] = _withheld(repeats)
+    followed, repeats = exact["followed"], exact.get("repeats")
+    done: dict[str, CountTable | None] = {}
+    agree = repeats is not None and _agree(followed, repeats)
+    done["followed"], done["repeats"] = _together(followed, repeats if agree else None, rules)
     if "monthly" in exact:
         done["monthly"] = _months(exact["monthly"], exact["monthly_people"], rules)
         done["monthly_people"] = _withheld(exact["monthly_people"])
-    return tuple(
-        done.get(kind, _withheld(table)) for kind, table in exact.items()
-    )
+    return tuple(done.get(kind) or _withheld(table) for kind, table in exact.items())
 
 
 def _withheld(table: CountTable) -> CountTable:
@@ -90,42 +84,46 @@ def _not_followed(table: CountTable, group: str) -> int:
 
 
 def _together(
-    followed: CountTable, repeats: CountTable, rules: Policy
-) -> tuple[CountTable, CountTable]:
-    """Control both tables as one of the same people, arm by arm."""
+    followed: CountTable, repeats: CountTable | None, rules: Policy
+) -> tuple[CountTable, CountTable | None]:
+    """Control both tables as one of the same people, arm by arm.
+
+    Beside exact counts those without events are not counted: they are what the others leave.
+    """
     first: dict[Key, int | None] = {}
     second: dict[Key, int | None] = {}
     for group in _groups(followed):
-        others = [
-            cell.key[1]
-            for cell in followed.cells
-            if cell.key[0] == group and not cell.parts and cell.key[1] != "event"
-        ]
-        counts = {(word,): followed[group, word] or 0 for word in others}
-        counts |= {(f"{word} events",): repeats[group, word] or 0 for word in _REPEATS}
-        several = [(f"{word} events",) for word in _REPEATS]
-        none = [(word,) for word in others if word != "not followed"]
+        ways = [word for word in _WAYS if (group, word) in {c.key for c in followed.cells}]
+        counts: dict[Key, int] = {(word,): followed[group, word] or 0 for word in ways}
+        several: list[Key] = [("event",)]
+        if repeats is None:
+            counts["event",] = followed[group, "event"] or 0
+        else:
+            several = [(f"{word} events",) for word in _REPEATS]
+            counts |= {(f"{word} events",): repeats[group, word] or 0 for word in _REPEATS}
+        none: list[Key] = [(word,) for word in ways if word != "not followed"]
+        totals: dict[Key, list[Key]] = {}
+        if repeats is not None:
+            totals["event",] = several
+            if rules.round_to > 1:
+                totals["0 events",] = none
+            totals["followed",] = [*none, *several]
+        totals["all",] = list(counts)
         both = CountTable.from_counts(
             name=followed.name,
             title=followed.title,
             unit=followed.unit,
             dimensions=("ended_by",),
             counts=counts,
-            totals={
-                ("event",): several,
-                ("0 events",): none,
-                ("followed",): [*none, *several],
-                ("all",): list(counts),
-            },
+            totals=totals,
         )
-        shown = {
-            cell.key[0]: cell.count
-            for cell in disclosure.control(both, rules, priority=_priority(both)).cells
-        }
-        first |= {(group, word): shown[word] for word in (*others, "event", "all")}
-        second |= {(group, word): shown[f"{word} events"] for word in ("0", *_REPEATS)}
-        second[group, "all"] = shown["followed"]
-    return _filled(followed, first, rules), _filled(repeats, second, rules)
+        controlled = disclosure.control(both, rules, priority=_priority(both))
+        shown = {cell.key[0]: cell.count for cell in controlled.cells}
+        first |= {(group, word): shown[word] for word in (*ways, "event", "all")}
+        second |= {(group, word): shown.get(f"{word} events") for word in ("0", *_REPEATS)}
+        second[group, "all"] = shown.get("followed")
+    done = _filled(followed, first, rules)
+    return done, None if repeats is None else _filled(repeats, second, rules)
 
 
 def _priority(table: CountTable) -> dict[Key, int]:

@@ -10,25 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from scipy import special, stats
+from scipy import stats
 
-from drive_eval.evaluation.controlled import (
-    EXCLUDED,
-    HIDDEN,
-    quarter,
-    too_rare,
-    two_digits,
-    without_numbers,
-)
 from drive_eval.evaluation.contrasts import between_arms_claim
-from drive_eval.evaluation.designs import CRUDE, adjusted_for
-from drive_eval.evaluation.released_arms import few
+from drive_eval.evaluation.controlled import EXCLUDED, quarter, two_digits
+from drive_eval.evaluation.designs import CRUDE
 from drive_eval.evaluation.released_curves import (
-    beside,
     error_of,
     fewest_events,
     grid_of,
@@ -38,9 +27,9 @@ from drive_eval.evaluation.released_curves import (
     unit_of,
 )
 from drive_eval.evaluation.released_months import released_months
+from drive_eval.evaluation.released_readings import Arm, Rows, method_of, point
 from drive_eval.evaluation.released_repeats import released_tables
-from drive_eval.results import Check, Curve, ResultSet
-from drive_eval.vocabulary import ARMS
+from drive_eval.results import Check, ResultSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,7 +37,7 @@ if TYPE_CHECKING:
     from drive_eval.disclosure import Policy
     from drive_eval.evaluation.released_curves import Exact, Stairs
     from drive_eval.plan import Plan, ReoffendingOutcome, TimeToEventOutcome
-    from drive_eval.results import CountTable, Estimate
+    from drive_eval.results import CountTable, Curve
     from drive_eval.vocabulary import Claim
 
 __all__ = ["FEWEST_PEOPLE", "following"]
@@ -68,33 +57,9 @@ _NO_COUNT = (
     "a large part of them."
 )
 _NO_WIDTH = "How much wider clustering makes the intervals is not known, so there are none."
-_RARE = (
-    "not released, because too few cases had the event or were without it, or the design dropped a "
-    "few cases of an arm, who could be worked out."
-)
-_TWO_DIGITS = (
-    "hazard ratios and differences are given to two digits; curves and numbers of its arms are "
-    "not released, because they would stand beside those of all cases."
-)
-_REFUSED = "Part of this outcome could not be worked out with these data."
 _CAUSES = {"reoffence": "Re-offending", "custody": "Custody", "death": "Death"}
-#: What of a matched or weighted comparison may be said.
-_OF_DESIGNS = ("hazard_ratio", "restricted_mean_difference", "event_free_difference")
 #: Checks whose text holds no count.
 _PLAIN = ("estimand", "custody_as", "custody", "recording_force")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Arm:
-    """People of an arm and those with the event, each exact and as released."""
-
-    n: tuple[int, int]
-    events: tuple[int, int]
-
-    def enough(self, rules: Policy) -> bool:
-        """Tell whether enough people had the event, and enough had not."""
-        floor = max(rules.min_events, rules.suppress_up_to + 1)
-        return min(self.events[1], self.n[1] - self.events[1]) >= floor
 
 
 def following(
@@ -126,8 +91,8 @@ def following(
     times = sorted({*map(float, outcome.times), float(outcome.horizon)})
     z = float(stats.norm.ppf(0.5 + plan.design.conf_level / 2))
     shown, checks = _curves(plan, outcome, result, tables, arms, times, rules, z)
-    claim, said = _claim(plan, result, arms, tables, rules)
-    rows = _Rows(plan=plan, result=result, arms=arms, shown=shown, rules=rules, z=z, claim=claim)
+    claim, said = _claim(plan, result, tables, rules)
+    rows = Rows(plan=plan, result=result, arms=arms, shown=shown, rules=rules, z=z, claim=claim)
     estimates = tuple(rows.released(e) for e in result.estimates)
     curves = [
         found
@@ -148,15 +113,15 @@ def following(
     )
 
 
-def _arms(result: ResultSet, tables: Iterable[CountTable], name: str) -> dict[str, _Arm]:
+def _arms(result: ResultSet, tables: Iterable[CountTable], name: str) -> dict[str, Arm]:
     """Return the arms of which it is known how many people and events they have."""
     table = next(t for t in tables if t.name == f"followed:{name}")
     exact = result.table(table.name)
     found = {}
-    for group in dict.fromkeys(cell.key[0] for cell in table.cells):
+    for group in _groups(table):
         n, events = table[group, "all"], table[group, "event"]
         if n is not None and events is not None:
-            found[group] = _Arm(
+            found[group] = Arm(
                 n=(exact[group, "all"] or 0, n), events=(exact[group, "event"] or 0, events)
             )
     return found
@@ -170,7 +135,7 @@ def _curves(
     outcome: TimeToEventOutcome | ReoffendingOutcome,
     result: ResultSet,
     tables: Iterable[CountTable],
-    arms: Mapping[str, _Arm],
+    arms: Mapping[str, Arm],
     times: list[float],
     rules: Policy,
     z: float,
@@ -189,17 +154,9 @@ def _curves(
     for group in groups:
         arm, free = arms.get(group), exact.get(("event_free", group, crude))
         first = None
-        if arm is not None and free is not None:
-            if arm.n[1] >= FEWEST_PEOPLE and arm.enough(rules):
-                first = stairs(
-                    free,
-                    grid,
-                    wanted=times,
-                    need=need,
-                    n=arm.n,
-                    total=arm.events,
-                    rules=rules,
-                )
+        if arm is not None and free is not None and arm.n[1] >= FEWEST_PEOPLE and arm.enough(rules):
+            told: dict[str, Any] = {"n": arm.n, "total": arm.events, "rules": rules}
+            first = stairs(free, grid, wanted=times, need=need, **told)
         if arm is None or free is None or first is None:
             checks.append(Check(name="suppressed", group=group, text=_NO_CURVE))
             continue
@@ -253,7 +210,7 @@ def _curves(
 
 
 def _beside_what(
-    result: ResultSet, tables: Iterable[CountTable], group: str, cause: str, arm: _Arm
+    result: ResultSet, tables: Iterable[CountTable], group: str, cause: str, arm: Arm
 ) -> tuple[int, int]:
     """Return the released number beside which those with this cause stand."""
     if cause == "reoffence":
@@ -322,7 +279,7 @@ def _drawn(
     if steps is None or exact is None or (not cause and curve.term not in ("", CRUDE)):
         return None
     at = sorted({0.0, *steps.times, *(t for t in times if steps.at(t) is not None)})
-    rows = [_point(steps, time, curve.measure, z) for time in at]
+    rows = [point(steps, time, curve.measure, z) for time in at]
     done = [steps.happened(time) for time in at]
     events: list[int | None] = [0]
     before = 0
@@ -350,279 +307,9 @@ def _drawn(
         events=tuple(events),
         censored=(None,) * len(at),
         policy=rules.name,
-        method=_method(curve.method, steps),
+        method=method_of(curve.method, steps),
         note=note,
     )
-
-
-def _method(method: str, steps: Stairs) -> str:
-    parts = [method.partition(",")[0].partition(";")[0]]
-    parts.append(f"worked out again from steps of numbers rounded to {steps.base}")
-    if steps.size is not None and steps.size > 1:
-        parts.append(f"design effect {steps.size:g}")
-    return ", ".join(parts)
-
-
-def _point(
-    steps: Stairs, time: float, measure: str, z: float
-) -> tuple[float | None, float | None, float | None]:
-    """Return a curve's value and limits at a time, as its measure is spoken of."""
-    here = steps.at(time)
-    if here is None:
-        return None, None, None
-    value, variance = here
-    low, high = (value, value) if time == 0 else steps.interval(value, variance, z)
-    if measure != "cumulative_incidence":
-        return value, low, high
-    return 1 - value, None if high is None else 1 - high, None if low is None else 1 - low
-
-
-# Estimates
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rows:
-    """Every estimate as it may be released."""
-
-    plan: Plan
-    result: ResultSet
-    arms: Mapping[str, _Arm]
-    shown: Mapping[tuple[str, str, str], Stairs]
-    rules: Policy
-    z: float
-    claim: Claim
-
-    def released(self, e: Estimate) -> Estimate:
-        """Return a row with what may be known of it."""
-        claim = self.claim if e.claim == "causal" else e.claim
-        bare = dataclasses.replace(without_numbers(e), claim=claim)
-        design = self.design_of(e)
-        if design:
-            allowed = e.measure in _OF_DESIGNS or e.measure == "percent_reduction"
-            return self.rounded(e, bare) if allowed and not self.why_not(design) else bare
-        if e.measure in ("hazard_ratio", "percent_reduction"):
-            return bare if self.too_few(e) else self.rounded(e, bare)
-        if e.group:
-            return self.of_arm(e, bare)
-        return self.of_both(e, bare)
-
-    def design_of(self, e: Estimate) -> str:
-        """Return the name of the design that an estimate is of, or nothing."""
-        return next(
-            (
-                block.name
-                for block in self.plan.balancing
-                if e.term == block.name or e.term.startswith(f"{block.name} (")
-            ),
-            "",
-        )
-
-    def of_arm(self, e: Estimate, bare: Estimate) -> Estimate:
-        """Read a row of one arm off its released curve."""
-        found = self.value(e.measure, e.group, e)
-        if found is None:
-            return bare
-        value, variance, steps = found
-        low: float | None
-        high: float | None
-        if e.measure in ("restricted_mean", "time_lost"):
-            reach = self.z * math.sqrt(variance)
-            low, high = max(value - reach, 0.0), min(value + reach, e.time or math.inf)
-            low, high = (None, None) if steps.size is None else (low, high)
-        else:
-            value, low, high = (
-                v if v is not None else None
-                for v in _point(steps, e.time or 0.0, e.measure, self.z)
-            )  # type: ignore[assignment]
-        return dataclasses.replace(
-            bare,
-            estimate=value,
-            conf_low=low,
-            conf_high=high,
-            n=self.arms[e.group].n[1],
-            n_events=steps.happened(e.time or 0.0),
-            method=_method(e.method, steps),
-        )
-
-    def value(
-        self, measure: str, group: str, e: Estimate
-    ) -> tuple[float, float, Stairs] | None:
-        """Return a measure of an arm, its variance and the curve that it is read off."""
-        cause = e.term if measure == "cumulative_incidence" else ""
-        area = measure in ("restricted_mean", "time_lost")
-        steps = self.shown.get(("event_free" if area else measure, group, cause))
-        if steps is None or e.time is None:
-            return None
-        here = steps.area(e.time) if area else steps.at(e.time)
-        if here is None:
-            return None
-        value, variance = here
-        if measure == "time_lost":
-            value = e.time - value
-        elif measure == "cumulative_incidence":
-            value = 1 - value
-        return value, variance, steps
-
-    def of_both(self, e: Estimate, bare: Estimate) -> Estimate:
-        """Set the released curves of the two arms against each other."""
-        measure, _, word = e.measure.rpartition("_")
-        if word not in ("difference", "ratio"):
-            return bare
-        found = [self.value(measure, group, e) for group in ARMS.codes]
-        one, two = found
-        if one is None or two is None:
-            return bare
-        (a, v, steps), (b, w, others) = one, two
-        if word == "ratio":
-            if a <= 0 or b <= 0:
-                return bare
-            point, error = math.log(a / b), math.sqrt(v / a**2 + w / b**2)
-        else:
-            point, error = a - b, math.sqrt(v + w)
-        low = high = p = None
-        if steps.size is not None and others.size is not None and error > 0:
-            low, high = point - self.z * error, point + self.z * error
-            p = float(2 * special.ndtr(-abs(point) / error))
-        if word == "ratio":
-            point = math.exp(point)
-            low, high = (None if x is None else math.exp(x) for x in (low, high))
-        elif measure in ("event_free", "cumulative_incidence") and low is not None:
-            low, high = max(low, -1.0), min(high or 1.0, 1.0)
-        return dataclasses.replace(
-            bare,
-            estimate=point,
-            conf_low=low,
-            conf_high=high,
-            p_value=p,
-            n=self.arms["programme"].n[1],
-            n_reference=self.arms["comparison"].n[1],
-            n_events=steps.happened(e.time or 0.0),
-            n_events_reference=others.happened(e.time or 0.0),
-            method=_method(e.method, steps),
-        )
-
-    # What follows from no count
-
-    def rounded(self, e: Estimate, bare: Estimate) -> Estimate:
-        """Return a row to two digits; shares to whole points, and a reduction as its ratio is."""
-        if e.estimate is None:
-            return bare
-
-        def coarse(value: float | None) -> float | None:
-            if value is None:
-                return None
-            if e.measure == "event_free_difference":
-                return round(value, 2)
-            if e.measure == "percent_reduction":
-                ratio = two_digits(1 - value / 100)
-                return None if ratio is None else 100 * (1 - ratio)
-            return two_digits(value)
-
-        counted = {}
-        if not self.design_of(e):
-            one, two = (self.arms[group] for group in ARMS.codes)
-            counted = {
-                "n": one.n[1],
-                "n_reference": two.n[1],
-                "n_events": one.events[1],
-                "n_events_reference": two.events[1],
-            }
-            if "repeated" in e.term:
-                counted |= {"n_events": None, "n_events_reference": None}
-        return dataclasses.replace(
-            bare,
-            estimate=coarse(e.estimate),
-            conf_low=coarse(e.conf_low),
-            conf_high=coarse(e.conf_high),
-            p_value=two_digits(e.p_value),
-            method=f"{e.method.partition(',')[0]}, to two digits",
-            **counted,
-        )
-
-    def too_few(self, e: Estimate) -> bool:
-        """Tell whether a hazard ratio of the whole arms may not be released."""
-        if len(self.arms) < 2 or not all(arm.enough(self.rules) for arm in self.arms.values()):
-            return True
-        parameters = 1
-        if "adjusted" in e.term:
-            parameters += 2 * len(self.plan.comparison.covariates)
-            if self.rare("covariate_cells") is not None:
-                return True
-        if "repeated" in e.term and any(
-            ("mean_cumulative_count", group, "") not in self.shown for group in ARMS.codes
-        ):
-            return True  # one person may have most of the events
-        people = sum(arm.n[1] for arm in self.arms.values())
-        return people - parameters < self.rules.min_residual_df
-
-    def rare(self, name: str, group: str | None = None) -> str | None:
-        """Return the covariate with few people in a category; None where all have enough."""
-        cells = [
-            c
-            for c in self.result.checks
-            if c.name == name and (group is None or c.group == group) and c.statistic is not None
-        ]
-        low = [c for c in cells if (c.statistic or 0) <= self.rules.suppress_up_to]
-        if name == "covariate_cells" and not cells:
-            return ""
-        if not low:
-            return None
-        return low[0].group if name == "covariate_cells" else low[0].text
-
-    def why_not(self, design: str) -> str:
-        """Say why nothing of a design may be said; nothing where it may."""
-        found = [
-            e
-            for e in self.result.estimates
-            if e.term == design and e.measure == "hazard_ratio" and e.estimate is not None
-        ]
-        if not found or len(self.arms) < 2:
-            return _RARE
-        e = found[0]
-        floor = max(self.rules.min_events, self.rules.suppress_up_to + 1)
-        numbers = ((e.n, e.n_events), (e.n_reference, e.n_events_reference))
-        table = next(t for t in self.result.tables if t.name.startswith("followed:"))
-        for group, (n, events) in zip(ARMS.codes, numbers, strict=True):
-            if n is None or events is None or min(events, n - events) < floor:
-                return _RARE
-            followed = (table[group, "all"] or 0) - (table[group, "not followed"] or 0)
-            lost = (followed - n, self.arms[group].events[0] - events)
-            if any(number and few(number, self.rules) for number in (lost[0], *lost[1:])):
-                return _RARE
-        parameters = 2 * (1 + len(adjusted_for(self.plan, design)))
-        if sum(n or 0 for n, _ in numbers) - parameters < self.rules.min_residual_df:
-            return _RARE
-        rare = self.rare("design_cells", design)
-        return "" if rare is None else f"not released, because {too_rare(rare)}" if rare else _RARE
-
-    def checks(self) -> list[Check]:
-        """Say what of designs and of models may not be said."""
-        found = []
-        for block in self.plan.balancing:
-            why = self.why_not(block.name)
-            group = "" if block == self.plan.balancing[0] else block.name
-            name = "suppressed" if why else "two_digits"
-            text = f"{block.title}: {why or _TWO_DIGITS}"
-            found.append(Check(name=name, group=group, text=text))
-        hazards = {
-            e.term: self.too_few(e)
-            for e in self.result.estimates
-            if e.measure == "hazard_ratio" and not self.design_of(e) and e.estimate is not None
-        }
-        if any(hazards.values()):
-            rare = self.rare("covariate_cells") if hazards.get("adjusted") else None
-            text = too_rare(rare) if rare else HIDDEN
-            found.append(
-                Check(name="below_floor", text=f"A hazard ratio is not released: {text}")
-            )
-        elif hazards and not self.plan.balancing:
-            text = "Hazard ratios follow from no count and are given to two digits."
-            found.append(Check(name="two_digits", text=text))
-        refused = [c for c in self.result.checks if c.name in ("refused", "undefined")]
-        found += [
-            Check(name=c.name, group=c.group, passed=False, text=_REFUSED) for c in refused[:1]
-        ]
-        return found
 
 
 # Claims and tests
@@ -631,7 +318,6 @@ class _Rows:
 def _claim(
     plan: Plan,
     result: ResultSet,
-    arms: Mapping[str, _Arm],
     tables: Iterable[CountTable],
     rules: Policy,
 ) -> tuple[Claim, list[Check]]:
@@ -642,25 +328,46 @@ def _claim(
     if plan.cohort.exclude and plan.design.kind == "randomised":
         return "associational", [EXCLUDED]
     table = next(t for t in tables if t.name.startswith("followed:"))
-    half = rules.round_to // 2 if rules.round_to > 1 else 0
-    shares: dict[str, float] = {}
-    for group in dict.fromkeys(cell.key[0] for cell in table.cells):
-        n, missing = table[group, "all"], table[group, "not followed"]
-        if plan.design.kind != "randomised":
-            shares[group] = 0.0
-        elif not n or missing is None or group not in arms:
-            text = (
-                "The contrast of the arms is associational: how many outcomes are missing is not "
-                "shown."
-            )
-            return "associational", [Check(name="claim", passed=False, text=text)]
-        else:
-            shares[group] = (missing + half) / max(n - half, 1) if missing else 0.0
+    shares = {group: _worst_missing(table, group, rules) for group in _groups(table)}
+    if plan.design.kind != "randomised":
+        shares = dict.fromkeys(shares, 0.0)
     claim, check = between_arms_claim(plan, shares)
+    if max(shares.values()) > plan.design.max_missing_share:
+        text = (
+            "The contrast of the arms is associational: as far as the counts shown tell, outcomes "
+            "may be missing in more than the planned share of an arm."
+        )
+        check = dataclasses.replace(check, passed=False, text=text)
+    elif claim == "causal":
+        text = "The contrast of the arms is causal: arms as allocated by chance, and outcomes "
+        text += "missing within the plan's limit, as far as the counts shown tell."
+        check = dataclasses.replace(check, text=text)
     return claim, [dataclasses.replace(check, statistic=None, threshold=None)]
 
 
-def _tests(result: ResultSet, arms: Mapping[str, _Arm], rules: Policy) -> list[Check]:
+def _groups(table: CountTable) -> list[str]:
+    return list(dict.fromkeys(cell.key[0] for cell in table.cells))
+
+
+def _worst_missing(table: CountTable, group: str, rules: Policy) -> float:
+    """Return the largest share of an arm without any following that fits the released counts."""
+    n, half = table[group, "all"], rules.round_to // 2 if rules.round_to > 1 else 0
+    missing = table[group, "not followed"]
+    if not n:
+        return 1.0
+    if missing is None:
+        others = [
+            cell.count
+            for cell in table.cells
+            if cell.key[0] == group and not cell.parts and cell.count
+        ]
+        missing = n + half - sum(max(count - half, 0) for count in others)
+    elif missing:
+        missing += half
+    return min(max(missing / max(n - half, 1), 0.0), 1.0)
+
+
+def _tests(result: ResultSet, arms: Mapping[str, Arm], rules: Policy) -> list[Check]:
     """Return tests of proportional hazards with a coarse P value and no statistic."""
     if len(arms) < 2 or not all(arm.enough(rules) for arm in arms.values()):
         return []
@@ -678,6 +385,8 @@ def _tests(result: ResultSet, arms: Mapping[str, _Arm], rules: Policy) -> list[C
             "means beside it need no such assumption."
         )
         found.append(
-            dataclasses.replace(check, statistic=None, threshold=None, df=None, p_value=p, text=text)
+            dataclasses.replace(
+                check, statistic=None, threshold=None, df=None, p_value=p, text=text
+            )
         )
     return found
