@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from drive_eval.errors import DesignError
 from drive_eval.evaluation.contrasts import between_arms_claim, merge, missing_share
 from drive_eval.evaluation.months import by_unit, count_months, monthly_curves, monthly_tables
 from drive_eval.evaluation.times import (
@@ -181,10 +182,17 @@ def try_reoffending(
 
     Raises
     ------
+    DesignError
+        If none of the events is chosen.
     DataError, DesignError
         As `drive_eval.measures.offending.first_event` and `monthly_rates`.
     """
-    chosen = _chosen(outcome, events).events
+    chosen, (selected,) = _chosen(outcome, events)
+    if not selected.statistic:
+        raise DesignError(
+            f'the outcome "{outcome.name}" has nothing to count: {selected.text} Look at its '
+            "source, stage, abuse_types and domestic_abuse."
+        )
     count_months(outcome, units, chosen, custody)
     return _first(outcome, units, chosen, custody).rows
 

@@ -357,7 +357,10 @@ def _comparisons(
     for name, design in asked.designs.items():
         if isinstance(design, Weighted) and not plain:
             whole = _weighted_rows(asked, design, pieces)
-            yield name, _Rows(whole, _told(asked, whole.table))
+            told = _told(asked, whole.table)
+            if "person" in told:
+                told["cluster"] = _PERSON  # else squares would be summed over rows
+            yield name, _Rows(whole, told)
             continue
         yield name, _joined_rows(asked, name, design, pieces)
 
