@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -28,7 +29,7 @@ from drive_eval.report.drawing import (
     new_figure,
     wrapped,
 )
-from drive_eval.report.numbers import digits_of, number
+from drive_eval.report.numbers import EXACT_POLICIES, digits_of, number
 from drive_eval.report.sentences import (
     CRUDE,
     arm_label,
@@ -77,6 +78,8 @@ ARM_LINES: dict[str, Any] = {"programme": "-", "comparison": (0, (5, 2))}
 BEGINNINGS = (90.0, 75.0, 50.0)
 #: Height of a line of small words, in inches.
 LINE = 0.165
+_STEPS = "Each step holds until the next."
+_JOINED = "Marks are the few values that may be shown; straight lines join them."
 _CUSTODY_NOTE = "Who was in custody at the time is not among them."
 #: Why a month next to the washout has no point.
 TOO_SHORT = "Where less than half of a month is left beside the days left out,"
@@ -143,12 +146,13 @@ def event_free_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
         caption=" ".join(
             part
             for part in (
-                "Each step holds until the next. Band: interval of that group alone, not of the "
-                "difference. Beneath: how many were still followed.",
+                _drawn_words(curves.values()),
+                "Band: interval of that group alone, not of the difference. Beneath: how many were "
+                "still followed.",
                 _CUSTODY_NOTE if found.plan.get("custody_as") == "gap" else "",
                 f"The axis begins at {begin:g}, not at 0." if begin else "",
                 _hidden_words(found, curves, labels),
-                _notes(curves.values()),
+                _notes(curves.values(), labels),
                 source_words(evaluation),
             )
             if part
@@ -233,7 +237,7 @@ def cumulative_incidence_chart(
                 "figure, and larger: it takes those in custody and the dead as if they would have "
                 "gone on like the rest.",
                 *_not_made_alike(evaluation),
-                _notes(every),
+                _notes(every, labels),
                 source_words(evaluation),
             )
             if part
@@ -309,7 +313,7 @@ def mean_count_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
                 "people may have many. Band: interval of that group alone, not of the difference.",
                 _CUSTODY_NOTE if found.plan.get("custody_as") == "gap" else "",
                 _hidden_words(found, curves, labels),
-                _notes(curves.values()),
+                _notes(curves.values(), labels),
                 source_words(evaluation),
             )
             if part
@@ -387,7 +391,7 @@ def monthly_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) -> 
                 else "",
                 *_not_made_alike(evaluation),
                 _hidden_words(found, curves, labels),
-                _notes(curves.values()),
+                _notes(curves.values(), labels),
                 source_words(evaluation),
             )
             if part
@@ -450,9 +454,10 @@ def _ticks(found: Followed) -> list[float]:
 
 
 def _pieces(curve: Curve, horizon: float) -> list[list[tuple[float, float, Any, Any]]]:
-    """Return the stretches that are shown: (time, value, low, high), the last step held to its end.
+    """Return the stretches that are shown, as (time, value, low, high).
 
-    A value holds up to the next time; where the next may not be shown, the stretch ends there.
+    An exact value holds up to the next time, and where the next may not be shown the stretch ends
+    there. Of a coarse curve only its points are known.
     """
     rows = zip(curve.times, curve.estimate, curve.conf_low, curve.conf_high, strict=True)
     stretches: list[list[tuple[float, float, Any, Any]]] = [[]]
@@ -463,11 +468,17 @@ def _pieces(curve: Curve, horizon: float) -> list[list[tuple[float, float, Any, 
         if value is not None:
             here.append((t, value, low, high))
         elif here:
-            here.append((t, *here[-1][1:]))
+            if not _coarse(curve):
+                here.append((t, *here[-1][1:]))
             stretches.append([])
-    if stretches[-1] and stretches[-1][-1][0] < horizon:
+    if stretches[-1] and stretches[-1][-1][0] < horizon and not _coarse(curve):
         stretches[-1].append((horizon, *stretches[-1][-1][1:]))
     return [stretch for stretch in stretches if stretch]
+
+
+def _coarse(curve: Curve) -> bool:
+    """Return whether only few points of a curve may be shown, so that lines join them."""
+    return curve.policy not in EXACT_POLICIES
 
 
 def _draw(axes: Axes, curve: Curve, found: Followed, scale: float) -> None:
@@ -478,15 +489,24 @@ def _draw(axes: Axes, curve: Curve, found: Followed, scale: float) -> None:
         bottom, top = (
             [scale * (v if v is not None else math.nan) for v in side] for side in (low, high)
         )
+        # Between the few points of a coarse curve the events lie anywhere: a step would move them
+        # all to its end.
+        how: Any = {"drawstyle": "default" if _coarse(curve) else "steps-post"}
         axes.fill_between(
-            at, bottom, top, where=known, step="post", facecolor=colour, alpha=0.14, linewidth=0
-        )
-        for side in (bottom, top):
-            axes.step(at, side, where="post", color=colour, linewidth=0.6)
-        axes.step(
-            at, [scale * v for v in value], where="post", color=colour, linewidth=2.2,
-            linestyle=line, zorder=3,
+            at, bottom, top, where=known, step=None if _coarse(curve) else "post",
+            facecolor=colour, alpha=0.14, linewidth=0,
         )  # fmt: skip
+        for side in (bottom, top):
+            axes.plot(at, side, color=colour, linewidth=0.6, **how)
+        axes.plot(
+            at, [scale * v for v in value], color=colour, linewidth=2.2, linestyle=line, zorder=3,
+            **how,
+        )  # fmt: skip
+        if _coarse(curve):
+            axes.plot(
+                at, [scale * v for v in value], linestyle="none", marker=ARM_MARKERS[curve.group],
+                markersize=3.5, color=colour, zorder=4,
+            )  # fmt: skip
     end, level = _end_of(curve, found)
     axes.plot(
         [end], [scale * level], marker=ARM_MARKERS[curve.group], markersize=7, color=colour,
@@ -532,6 +552,11 @@ def _name_ends(
         words[arm] = text
         heights[arm] = (text.count("\n") + 1) * (LINE + 0.01) * (high - low) / tall
     middles = {arm: scale * _end_of(curve, found)[1] for arm, curve in curves.items()}
+    for arm in arms_of(found) if curves else ():
+        if arm not in curves:
+            words[arm] = f"{wrapped(arm_label(arm, labels), 20)}\n[c] {TOO_FEW}"
+            heights[arm] = (words[arm].count("\n") + 1) * (LINE + 0.01) * (high - low) / tall
+            middles[arm] = low
     for arm, y in _apart(middles, heights, low, high).items():
         axes.annotate(
             words[arm], (1, y), xycoords=("axes fraction", "data"), xytext=(9, 0),
@@ -746,9 +771,9 @@ def _gap_words(
     low, point, high = (
         number(100 * v, 1, digits) for v in (gap.conf_low, gap.estimate, gap.conf_high)
     )
-    one, two = (arm_label(arm, labels) for arm in ARMS.codes)
+    one, two = (group_words(arm, labels) for arm in ARMS.codes)
     return (
-        f". {one} less {two} after {duration(found.horizon, found.unit)}: {point} {per} "
+        f". {_capital(one)} less {two} after {duration(found.horizon, found.unit)}: {point} {per} "
         f"({level} interval {low} to {high})"
     )
 
@@ -795,8 +820,26 @@ def _hidden_words(found: Followed, curves: Mapping[str, Curve], labels: Mapping[
     return " ".join(f"{_capital(group_phrase(arm, labels))}: {TOO_FEW}." for arm in hidden)
 
 
-def _notes(curves: Iterable[Curve]) -> str:
-    return " ".join(dict.fromkeys(curve.note for curve in curves if curve.note))
+def _drawn_words(curves: Iterable[Curve]) -> str:
+    return _JOINED if any(_coarse(curve) for curve in curves) else _STEPS
+
+
+def _notes(curves: Iterable[Curve], labels: Mapping[str, str]) -> str:
+    """Return what stands beneath the curves, once where it is the same for all."""
+    every = list(curves)
+    said: dict[str, list[str]] = {}
+    for curve in every:
+        for sentence in filter(None, re.split(r"(?<=[.]) ", curve.note)):
+            said.setdefault(sentence, []).append(group_words(curve.group, labels))
+    parts = []
+    for sentence, whose in said.items():
+        who = "" if len(whose) == len(every) else f"{_capital(_both(whose))}: "
+        parts.append(f"{who}{sentence[:1].lower() if who else sentence[:1]}{sentence[1:]}")
+    return " ".join(parts)
+
+
+def _both(words: list[str]) -> str:
+    return " and ".join(dict.fromkeys(words))
 
 
 def _not_made_alike(evaluation: Evaluation) -> list[str]:

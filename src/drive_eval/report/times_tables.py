@@ -20,6 +20,7 @@ from drive_eval.report.times import (
     value_at,
 )
 from drive_eval.results import NOT_SHOWN
+from drive_eval.vocabulary import ARMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -163,7 +164,7 @@ def _hazard_rows(found: Followed) -> list[tuple[str, str]]:
         rows.append(("adjusted", f"{first}, adjusted for covariates"))
     else:
         rows.append((f"{found.term} (adjusted)", f"{first}, adjusted for covariates as well"))
-    every = f"Ratio of the rates of every {found.event}"
+    every = "Ratio of the rates of all events"
     rows += [(term, every) for term in _repeated_terms(found)]
     return rows
 
@@ -258,7 +259,7 @@ def mean_counts_table(evaluation: Evaluation, name: str, labels: Mapping[str, st
                 rows[place] = (*rows[place], _with_interval(ratio, digits))
     head = _heads(found, labels, "For every 100 people")
     return Table(
-        caption=f"Every {found.event} counted: how many for every 100 people",
+        caption=f"All events counted ({found.event}): how many for every 100 people",
         header=(
             *(["Design"] if terms != [""] else []),
             "Within",
@@ -273,7 +274,7 @@ def mean_counts_table(evaluation: Evaluation, name: str, labels: Mapping[str, st
 def counts_by_arm(found: Followed, table: CountTable, labels: Mapping[str, str]) -> Table:
     """Return a released table of counts with one column an arm."""
     cells = {cell.key: cell for cell in table.cells if cell.shown}
-    arms = list(dict.fromkeys(key[0] for key in cells))
+    arms = [arm for arm in ARMS.codes if any(key[0] == arm for key in cells)]
     lines = list(dict.fromkeys(key[1] for key in cells))
     kind = table.name.partition(":")[0]
     if kind == "monthly":
