@@ -19,7 +19,9 @@ from drive_eval.report import (
     charts,
     designs,
     effects,
+    followed,
     following,
+    months,
     sentences,
     tables,
     times,
@@ -386,13 +388,13 @@ def _over_time(
     care: dict[tuple[str, str], None] = {}
     text: dict[str, None] = {}
     for name in names:
-        found = times.followed_outcome(evaluation, name)
+        found = followed.followed_outcome(evaluation, name)
         care |= dict.fromkeys(times.with_care(evaluation, name))
         made = (
             following.event_free_chart(evaluation, name, labels),
             following.cumulative_incidence_chart(evaluation, name, labels),
             following.mean_count_chart(evaluation, name, labels),
-            following.monthly_chart(evaluation, name, labels),
+            months.monthly_chart(evaluation, name, labels),
         )
         drawn += [chart for chart in made if chart is not None]
         points.append((found.title, times.sentences_over_time(evaluation, name, labels)))

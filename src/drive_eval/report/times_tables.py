@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drive_eval.report.designs import marked_label
-from drive_eval.report.numbers import DIGITS_NOTE, digits_of, number
-from drive_eval.report.sentences import CRUDE, arm_label, design_names, group_words
-from drive_eval.report.tables import HIDDEN, MISSING, Table, interval_text, value_text
-from drive_eval.report.times import (
+from drive_eval.report.followed import (
     CAUSE_WORDS,
     Followed,
     arms_of,
@@ -19,6 +16,9 @@ from drive_eval.report.times import (
     table_of,
     value_at,
 )
+from drive_eval.report.numbers import DIGITS_NOTE, digits_of, number
+from drive_eval.report.sentences import CRUDE, arm_label, design_names, group_words
+from drive_eval.report.tables import HIDDEN, MISSING, Table, interval_text, value_text
 from drive_eval.results import NOT_SHOWN
 from drive_eval.vocabulary import ARMS
 
