@@ -49,6 +49,8 @@ __all__ = [
 _FEWEST = 8
 #: Rounding to less would let a few steps be solved for the counts behind them.
 _LEAST_UNIT = 5
+#: A number at risk comes from divisions.
+_TINY = 1e-6
 #: Between the ends of fewer steps nothing is read off, and of a single one no area.
 _STEPS_FOR_LINES = 3
 
@@ -85,19 +87,24 @@ def grid_of(time_unit: str, times: Sequence[float]) -> list[float]:
     return sorted(regular | {float(t) for t in times})
 
 
-def beside(value: float, exact: float, shown: int, base: int) -> int:
+def beside(value: float, exact: float, shown: int, rules: Policy) -> int:
     """Return a number that stands beside a released one: the difference of the two is rounded.
 
-    Were it rounded itself, one just above or below the released one would be known exactly,
-    because it cannot be more (or less) than that.
+    Were it rounded itself, one just below the released one would be known exactly, because it
+    cannot be more. A difference of few people is nobody, so that few are not told from none.
 
     Examples
     --------
-    >>> [beside(value, 97, 97, 10) for value in (97, 93, 92, 80)]
-    [97, 97, 87, 77]
+    >>> from drive_eval.disclosure import POLICIES
+    >>> [beside(value, 97, 97, POLICIES["ons_acro"]) for value in (97, 88, 87, 72)]
+    [97, 97, 87, 67]
     """
-    apart = base * math.floor(abs(exact - value) / base + 0.5)
-    return shown - apart if value <= exact else shown + apart
+    base, apart = unit_of(rules), abs(exact - value)
+    if apart <= rules.suppress_up_to + _TINY:
+        return shown
+    least = base * (rules.suppress_up_to // base + 1)
+    apart = max(base * math.floor(apart / base + 0.5), least)
+    return int(shown - apart if value <= exact else shown + apart)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +296,7 @@ def stairs(
     n: tuple[int, int],
     total: tuple[float, int],
     rules: Policy,
+    gone: tuple[int, int] | None = None,
     reach: float | None = None,
 ) -> Stairs | None:
     """Which steps of a curve may be shown, and with which numbers?
@@ -307,6 +315,8 @@ def stairs(
     total : (float, int)
         Another number of events, exact and as released, beside which this curve's stand.
     rules : Policy
+    gone : (int, int), optional
+        How many leave before the horizon without the event, exact and as released, if that is.
     reach : float, optional
         Up to which time the curve may be shown, if not to the last with enough people.
 
@@ -326,12 +336,14 @@ def stairs(
         return None
     # Numbers of events stand beside the released total, and so do those still to come.
     every = float(exact.events[-1])
-    whole = beside(every, total[0], total[1], base)
-    done = [beside(exact.events_by(time), every, whole, base) for time in cuts]
+    whole = beside(every, total[0], total[1], rules)
+    done = [0, *(beside(exact.events_by(time), every, whole, rules) for time in cuts)]
     events, exposed = [], []
     for j, (_count, behind) in enumerate(_numbers(exact, cuts)):
-        d = done[j] - (done[j - 1] if j else 0)
-        y = beside(behind, n[0], n[1], base)
+        d = done[j + 1] - done[j]
+        # Who had the event before is gone as released; who is gone for other reasons is rounded.
+        past = (exact.events_by(cuts[j - 1]), done[j]) if exact.product and j else (0.0, 0)
+        y = n[1] - past[1] - _lost(n[0] - past[0] - behind, gone, rules)
         if y < least or (exact.product and y - d < least):
             break  # decided from released numbers alone
         events.append(d)
@@ -367,6 +379,31 @@ def _cuts(exact: Exact, ends: Sequence[float], wanted: Sequence[float], need: fl
     if cuts:
         cuts[-1] = ends[-1]
     return cuts
+
+
+def _lost(count: float, gone: tuple[int, int] | None, rules: Policy) -> int:
+    """Return how many are missing in a step, so that few, or all but a few, are not told.
+
+    `gone` leave early in all, exactly and as released: beside it, the rest leaves later. No class
+    of numbers that are told apart is narrow, because a narrow one would be as good as exact.
+    """
+    few, base = rules.suppress_up_to + _TINY, unit_of(rules)
+    start, inside = few, 0.0 if gone is None else gone[0] - 2 * few
+    if abs(count) <= few and (gone is None or count < 0 or inside >= 2 * base):
+        return 0
+    if gone is not None and count >= 0:
+        if inside < 2 * base and count <= gone[0] + few:
+            return 0 if count <= gone[0] / 2 else gone[1]
+        if abs(gone[0] - count) <= few:
+            return gone[1]
+        if count > gone[0]:
+            start = gone[0] + few
+        else:
+            base = inside / math.floor(inside / base)
+    middle = start + base * (math.floor((abs(count) - start) / base) + 0.5)
+    unit = max(rules.round_to, 1)
+    middle = unit * math.floor(middle / unit + 0.5)
+    return int(middle if count > 0 else -middle)
 
 
 def _numbers(exact: Exact, cuts: Sequence[float]) -> list[tuple[float, float]]:

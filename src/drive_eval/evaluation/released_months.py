@@ -62,8 +62,8 @@ def _released(curve: Curve, table: CountTable, people: tuple[int, int], rules: P
         if count is None or rate is None or units is None or events is None:
             rows.append((None, None, None, None, None))
             continue
-        months = beside(1200 * events / rate if rate else units, people[0], people[1], base)
-        followed = beside(units, people[0], people[1], base)
+        months = beside(1200 * events / rate if rate else units, people[0], people[1], rules)
+        followed = beside(units, people[0], people[1], rules)
         if months <= 0 or followed <= 0:
             rows.append((None, None, None, None, None))
             continue

@@ -156,6 +156,7 @@ def _curves(
         first = None
         if arm is not None and free is not None and arm.n[1] >= FEWEST_PEOPLE and arm.enough(rules):
             told: dict[str, Any] = {"n": arm.n, "total": arm.events, "rules": rules}
+            told["gone"] = _gone(result, tables, group, ("all",), ("event", "end"))
             first = stairs(free, grid, wanted=times, need=need, **told)
         if arm is None or free is None or first is None:
             checks.append(Check(name="suppressed", group=group, text=_NO_CURVE))
@@ -178,7 +179,8 @@ def _curves(
             if own is None:
                 continue
             total = _beside_what(result, tables, group, cause, arm)
-            found = stairs(own, first.times, total=total, **common)
+            gone = _gone(result, tables, group, ("moved", "not followed"))
+            found = stairs(own, first.times, total=total, gone=gone, **common)
             if found is None:
                 text = _NO_CAUSE.format(cause=words)
                 checks.append(Check(name="suppressed_cause", group=group, text=text))
@@ -189,7 +191,8 @@ def _curves(
         if count is not None:
             most = _most(result, outcome.name, group, float(count.events[-1]))
             common["need"] = max(need, 2 * most)
-            found = stairs(count, first.times, total=arm.events, **common)
+            gone = _gone(result, tables, group, ("all",), ("event", "end"))
+            found = stairs(count, first.times, total=arm.events, gone=gone, **common)
             if found is None:
                 checks.append(Check(name="suppressed_count", group=group, text=_NO_COUNT))
             else:
@@ -221,6 +224,30 @@ def _beside_what(
             if number is not None and exact is not None:
                 return exact, number
     return arm.n
+
+
+def _gone(
+    result: ResultSet,
+    tables: Iterable[CountTable],
+    group: str,
+    lines: tuple[str, ...],
+    without: tuple[str, ...] = (),
+) -> tuple[int, int] | None:
+    """Return how many left early, exactly and as released; None where a line is not shown."""
+    shown = next(t for t in tables if t.name.startswith("followed:"))
+    exact = result.table(shown.name)
+    there = {cell.key for cell in exact.cells}
+    counts = [0, 0]
+    for sign, words in ((1, lines), (-1, without)):
+        for word in words:
+            if (group, word) not in there:
+                continue
+            number = shown[group, word]
+            if number is None:
+                return None
+            counts[0] += sign * (exact[group, word] or 0)
+            counts[1] += sign * number
+    return counts[0], max(counts[1], 0)
 
 
 def _most(result: ResultSet, name: str, group: str, events: float) -> float:
