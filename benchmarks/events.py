@@ -128,7 +128,7 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.folder or Path(temporary) / "national"
-        if not folder.is_dir():
+        if not (folder / "cases.parquet").is_file():
             sizes = {"programme": given.programme, "comparison": given.comparison}
             write_national(folder, given.seed, **sizes)
         sizes = {n: pq.read_metadata(folder / f"{n}.parquet").num_rows for n in TABLES}

@@ -68,8 +68,11 @@ def test_the_pilot_carries_the_drive_headlines_within_its_intervals(pilot):
 
 
 def test_the_pilot_never_calls_its_difference_an_effect(pilot):
-    claims = {e.claim for result in pilot.results.values() for e in result.estimates}
+    rated = {k: r for k, r in pilot.results.items() if k != "police_domestic_abuse"}
+    claims = {e.claim for result in rated.values() for e in result.estimates}
     assert claims == {"descriptive", "associational"}
+    # What the police recorded is missing for almost nobody, so allocation still speaks.
+    assert pilot.results["police_domestic_abuse"].check("claim").statistic < 0.01
 
 
 def test_minneapolis_reproduces_the_published_figures(minneapolis):

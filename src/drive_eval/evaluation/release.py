@@ -28,8 +28,16 @@ from drive_eval.evaluation.designs import CONTRAST
 from drive_eval.evaluation.released_balance import release_balance
 from drive_eval.evaluation.released_behaviours import WITHHELD, behaviour, second_threshold
 from drive_eval.evaluation.released_designs import Counts, released_contrasts
+from drive_eval.evaluation.released_times import following
 from drive_eval.models import comparison, prepost
-from drive_eval.plan import BehaviourOutcome, BinaryOutcome, Plan, outcome_names
+from drive_eval.plan import (
+    BehaviourOutcome,
+    BinaryOutcome,
+    Plan,
+    ReoffendingOutcome,
+    TimeToEventOutcome,
+    outcome_names,
+)
 from drive_eval.results import Check, Evaluation, ResultSet
 from drive_eval.vocabulary import ARMS
 
@@ -100,6 +108,8 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
                 results[name] = behaviour(plan, outcome, name, result, rules)
             elif isinstance(outcome, BinaryOutcome):
                 results[name] = _binary(plan, outcome, result, rules)
+            elif isinstance(outcome, TimeToEventOutcome | ReoffendingOutcome):
+                results[name] = following(plan, outcome, result, rules)
             else:
                 results[name] = _perceived_change(plan, outcome.reporter, result, rules)
     everything = [*tables, *(t for r in results.values() for t in r.tables)]
@@ -114,6 +124,12 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
             "from the counts shown, so none of them gives a hidden count back; intervals do not "
             "include the error of rounding."
         )
+        if any(isinstance(o, TimeToEventOutcome | ReoffendingOutcome) for o in plan.outcomes):
+            text += (
+                " Curves over time have few steps, each of many people, and everything read off "
+                "them follows from the rounded numbers of these steps; hazard ratios are as "
+                "fitted, to two digits."
+            )
         if plan.balancing:
             text += (
                 " Effects of matched and weighted comparisons were worked out again from the "
@@ -157,6 +173,13 @@ def hidden_reasons(evaluation: Evaluation, released: Evaluation) -> list[dict[st
             else:
                 lines = disclosure.record(table, after[table.name])
                 found += [{"outcome": name, **line} for line in lines]
+        shown = {(c.name, c.group, c.term) for c in released.results[name].curves}
+        for curve in result.curves:
+            key = (curve.name, curve.group, curve.term)
+            if key not in shown:
+                said = " / ".join(part for part in key[1:] if part)
+                reason = "curve of few people or events, or of a design"
+                found.append({"outcome": name, "table": curve.name, "key": said, "reason": reason})
     return found
 
 
