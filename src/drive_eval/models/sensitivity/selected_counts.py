@@ -98,8 +98,9 @@ def expected_fall_of_counts(
     -----
     **Assumptions.** A person's incidents come at a rate of his own that does not change with
     time. Who was picked depends on the count and on nothing else that tells of the rate:
-    where it does, people fall less than this. Counting the incident that led to the referral
-    breaks it.
+    where it does, people fall less than this. One incident is one count: with the incident that
+    led to the referral in the window, or with incidents recorded twice (by the police and by
+    the MARAC that they led to), the fall is understated.
 
     With counts x in time t, mean rate μ and variance of rates τ² by moments (unbiased when
     times differ), a person's expected rate is (xτ² + μ²)/(tτ² + μ), the mean of a gamma
