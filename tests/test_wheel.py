@@ -58,8 +58,9 @@ def test_every_code_list_is_in_the_wheel(wheel):
     assert lists == {Path(name).name for name in wheel if name.startswith("drive_eval/codelists/")}
 
 
-def test_templates_presets_and_starter_files_are_in_the_wheel(wheel):
-    for folder in ("report/templates", "data/synthetic", "evaluation/starter_files"):
+def test_templates_presets_claims_and_starter_files_are_in_the_wheel(wheel):
+    folders = ("report/templates", "data/synthetic", "evaluation/starter_files", "published/claims")
+    for folder in folders:
         source = ROOT / "src" / "drive_eval" / folder
         wanted = {
             f"drive_eval/{folder}/{path.name}"

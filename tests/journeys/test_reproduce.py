@@ -11,21 +11,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+from click.testing import Result
+from typer.testing import CliRunner
+
+from drive_eval.cli import app
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def reproduce(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "drive_eval.cli", "reproduce", *words],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+def reproduce(*words: str) -> Result:
+    return CliRunner().invoke(app, ["reproduce", *words])
 
 
 def test_all_claims_are_listed_with_grade_and_verdict():
     done = reproduce()
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     lines = done.stdout.splitlines()
     physical = next(line for line in lines if line.startswith("drive_physical "))
     assert physical.split(maxsplit=2)[1:] == ["C", "interval only: counts are not public"]
@@ -34,7 +34,7 @@ def test_all_claims_are_listed_with_grade_and_verdict():
 
 def test_one_claim_is_told_in_full():
     done = reproduce("cara_harm")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     for words in (
         "Verdict: reached, 4 of 5",
         "+ lower with the workshop: printed 27 %; ours 27.45 %: reached to the printed digits.",
@@ -45,7 +45,12 @@ def test_one_claim_is_told_in_full():
 
 
 def test_an_unknown_claim_is_refused_with_the_nearest():
-    done = reproduce("drive_fysical")
+    done = subprocess.run(
+        [sys.executable, "-m", "drive_eval.cli", "reproduce", "drive_fysical"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
     assert done.returncode == 2
     assert done.stderr == 'no claim "drive_fysical". Nearest: "drive_physical".\n'
     assert done.stdout == ""
@@ -57,7 +62,7 @@ def test_json_and_csv():
     rows = list(csv.DictReader(io.StringIO(reproduce("drive_physical", "--csv").stdout)))
     assert [row["n"] for row in rows] == ["50", "100", "300"]
     both = reproduce("--json", "--csv")
-    assert both.returncode == 2
+    assert both.exit_code == 2
     assert "cannot be had together" in both.stderr
 
 

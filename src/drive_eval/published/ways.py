@@ -411,15 +411,30 @@ def _p(value: float) -> str:
 
 
 def _shares(claim: Claim, given: kinds.Shares) -> ResultSet:
-    return _joined(
+    estimates = [
         prepost.proportion(
             events=row.events,
             n=row.n,
             outcome=row.outcome or claim.id,
             group=row.group,
             **_labels(claim),
-        )
+        ).estimates[0]
         for row in given.rows
+    ]
+    return ResultSet(
+        estimates=tuple(estimates),
+        checks=tuple(_share_sentence(claim, e) for e in estimates),
+    )
+
+
+def _share_sentence(claim: Claim, e: Estimate) -> Check:
+    what = e.group if e.outcome == claim.id else f"{e.outcome}, {e.group}"
+    low, high, point = (100 * (x or 0) for x in (e.conf_low, e.conf_high, e.estimate))
+    return _sentence(
+        f"{what}: {e.n_events or 0:,} of {e.n or 0:,} is {point:.1f} %, 95 % interval {low:.1f} to "
+        f"{high:.1f} %.",
+        outcome=e.outcome,
+        group=e.group,
     )
 
 
@@ -820,6 +835,7 @@ def _percent_of(claim: Claim, given: kinds.PercentOf) -> ResultSet:
         )
         estimate = _over_counts(claim, counts, n, row.percent, group=row.group, outcome=row.outcome)
         estimates.append(estimate)
+        checks.append(_share_sentence(claim, estimate))
     return ResultSet(estimates=tuple(estimates), checks=tuple(checks))
 
 
