@@ -450,8 +450,8 @@ def rate_ratio(
     also holds what time and regression to the mean did.
 
     *Poisson* and *negative binomial* (NB2: variance μ + αμ², α by maximum likelihood; standard
-    errors from the expected information given α, as R ``glm.nb``). Robust variance: BΣs_gs_g′B
-    with s_g the score of a person or cluster, times G/(G − 1), as ``vcovCL`` of R ``sandwich``.
+    errors from the expected information given α, as R ``glm.nb``, with t on rows − parameters
+    degrees of freedom where α is above 0). Robust variance: BΣs_gs_g′B with s_g the score of a person or cluster, times G/(G − 1), as ``vcovCL`` of R ``sandwich``.
     Under 50 clusters, or 25 in an arm, residuals are divided by one minus the cluster's
     leverage instead (Mancl and DeRouen 2001). t has Satterthwaite's degrees of freedom: a
     cluster counts by what it adds to the variance under the model, and arms made of different
@@ -468,6 +468,10 @@ def rate_ratio(
     *Dispersion*: Pearson's statistic over its degrees of freedom, and the score test of Poisson
     against negative binomial counts (Dean and Lawless 1989), one-sided. Where counts vary no
     more than Poisson's, α is 0, the negative binomial is the Poisson, and ``alpha`` says so.
+
+    With frailty of variance 1.5 and 25 or 100 people an arm, 95 % intervals of the negative
+    binomial and of both robust variances held the true ratio in 93 to 95 % of samples, those of
+    the Poisson model, believed, in 77 %.
 
     *Leave one out*: the least and greatest ratio when any one person is left out. The Check
     fails when that moves the log ratio by more than its standard error.
