@@ -175,8 +175,13 @@ def test_correlations_lie_in_their_limits_and_agreement_is_never_above_consisten
     table["a"] += bias
     found = intraclass_correlation(table, raters=list(table))
     points = {e.term: e for e in found.estimates}
-    for estimate in points.values():  # Estimate itself refuses a point outside its limits
-        assert estimate.conf_low < estimate.conf_high <= 1
+    disagree = points["ICC(A,1)"].estimate < 0
+    for term, estimate in points.items():  # Estimate itself refuses a point outside its limits
+        if estimate.conf_low is None:
+            assert "A" in term.removeprefix("ICC")
+            assert disagree
+        else:
+            assert estimate.conf_low < estimate.conf_high <= 1
     if points["ICC(C,1)"].estimate > 0:
         difference = points["ICC(C,1)"].estimate - points["ICC(A,1)"].estimate
         judged = found.check("raters_differ").statistic - 1
@@ -186,6 +191,20 @@ def test_correlations_lie_in_their_limits_and_agreement_is_never_above_consisten
     assert (alpha.estimate, alpha.conf_low, alpha.conf_high) == approx(
         (mean.estimate, mean.conf_low, mean.conf_high), rel=1e-9, abs=1e-9
     )
+
+
+def test_agreement_past_its_pole_is_no_number():
+    found = intraclass_correlation(scores(3, 2, 1.0, 1), raters=["a", "b"])
+    assert found.one(term="ICC(A,1)").estimate < -1
+    assert found.one(term="ICC(A,k)").estimate is None  # pingouin says 8.5
+    assert found.check("icc_undefined").text == (
+        "ICC(A,k) does not exist: raters disagree more than the mean of 2 can show."
+    )
+    found = intraclass_correlation(scores(3, 3, 5.0, 2), raters=["a", "b", "c"])
+    assert found.one(term="ICC(A,1)").estimate == approx(-0.19787, abs=1e-5)
+    assert found.one(term="ICC(A,1)").conf_low is None
+    texts = [check.text for check in found.checks if check.name == "no_interval"]
+    assert texts[0].startswith("ICC(A,1): no interval can be computed, because raters disagree")
 
 
 def test_raters_a_constant_apart_are_consistent_and_do_not_agree():

@@ -6,29 +6,25 @@ number of rows (limits of alpha and of intraclass correlations, kappa) is worked
 
 from __future__ import annotations
 
-import itertools
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+from scipy import stats
 
 from drive_eval.errors import DataError, DesignError, UndefinedResultError, did_you_mean
+from drive_eval.measures import _agreement
 from drive_eval.results import Check, CountTable, Estimate, Provenance, ResultSet
 from drive_eval.vocabulary import ABUSE_TYPES, REPORTERS, SEVERITY, TIME_POINTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     Array: TypeAlias = NDArray[np.float64]
 
 __all__ = ["internal_consistency", "intraclass_correlation", "kappa", "reporter_agreement"]
-
-Weights: TypeAlias = Literal["unweighted", "linear", "quadratic"]
-_POWER: dict[str, int] = {"unweighted": 0, "linear": 1, "quadratic": 2}
-_NOTHING = 1e-12  # a variance this small beside the whole is rounding
 
 
 def internal_consistency(
@@ -88,7 +84,7 @@ def internal_consistency(
     _level(conf_level)
     values, check = _complete(table, items, "items", outcome)
     n, k = values.shape
-    if values.sum(axis=1).var() <= _NOTHING * (values**2).mean():
+    if values.sum(axis=1).var() <= _agreement.NOTHING * (values**2).mean():
         raise UndefinedResultError(
             f"the total of the {k} items is the same in all {n} rows, so that alpha does not exist."
         )
@@ -99,10 +95,12 @@ def internal_consistency(
         1 - (1 - alpha) * float(stats.f.ppf(level, n - 1, (n - 1) * (k - 1)))
         for level in ((1 + conf_level) / 2, (1 - conf_level) / 2)
     )
-    sure = alpha < 1 - _NOTHING
+    sure = alpha < 1 - _agreement.NOTHING
     checks = [check]
     if not sure:
-        checks.append(_no_interval("alpha", "the items are copies of each other", outcome))
+        checks.append(
+            _agreement.no_interval("alpha", "the items are copies of each other", outcome)
+        )
     estimate = Estimate(
         outcome=outcome,
         measure="alpha",
@@ -144,7 +142,9 @@ def intraclass_correlation(
         (each case has raters of its own), ``ICC(A,1)`` (the same raters, do they agree?) and
         ``ICC(C,1)`` (do they put cases in the same order?), and of the mean of all k raters
         ``ICC(1,k)``, ``ICC(A,k)``, ``ICC(C,k)``. The Check ``raters_differ`` tests whether
-        one rater scores higher than another.
+        one rater scores higher than another. Where raters disagree more within cases than cases
+        differ, ``ICC(A,k)`` need not exist, nor the limits of the agreement forms: None, and
+        the Checks ``icc_undefined`` and ``no_interval`` say so.
 
     Raises
     ------
@@ -190,25 +190,27 @@ def intraclass_correlation(
     judges = n * float((columns**2).sum()) / (k - 1)
     error = float((rest**2).sum()) / ((n - 1) * (k - 1))
     within = (n * float((columns**2).sum()) + float((rest**2).sum())) / (n * (k - 1))
-    if between + within <= _NOTHING * (values**2).mean():
+    if between + within <= _agreement.NOTHING * (values**2).mean():
         raise UndefinedResultError(
             f"all scores in {n} complete rows are the same: nothing varies that could lie between "
             "cases or between raters."
         )
-    if between <= _NOTHING * within:
+    if between <= _agreement.NOTHING * within:
         raise UndefinedResultError(
             f"all {n} cases have the same mean score, so that nothing lies between them and the "
             "correlation of means does not exist."
         )
     checks = [check]
-    if error <= _NOTHING * (between + within):
-        points = _without_error(between, judges, within, n, k)
+    if error <= _agreement.NOTHING * (between + within):
+        points = _agreement.without_error(between, judges, within, n, k)
         limits: dict[str, tuple[float, float] | None] = dict.fromkeys(points)
         why = "raters differ by the same amount in every case, so that nothing is left to chance"
-        checks.append(_no_interval("icc", why, outcome))
+        checks.append(_agreement.no_interval("icc", why, outcome))
     else:
         points = _pingouin_points(values)
-        limits = _icc_limits(between, judges, error, within, n, k, points["ICC(A,1)"], conf_level)
+        limits = _agreement.icc_limits(
+            between, judges, error, within, n, k, points["ICC(A,1)"], conf_level
+        )
         statistic = judges / error
         checks.append(
             Check(
@@ -222,8 +224,14 @@ def intraclass_correlation(
             )
         )
     estimates = []
-    for term, point in points.items():
-        pair = limits[term]
+    for term, value in points.items():
+        point, pair = _agreement.sensible(term, value, limits[term], points["ICC(A,1)"], k)
+        if point is None:
+            text = f"{term} does not exist: raters disagree more than the mean of {k} can show."
+            checks.append(Check(name="icc_undefined", outcome=outcome, text=text))
+        elif pair is None and limits[term] is not None:
+            why = "raters disagree more within cases than cases differ"
+            checks.append(_agreement.no_interval(term, why, outcome))
         estimates.append(
             Estimate(
                 outcome=outcome,
@@ -337,11 +345,11 @@ def kappa(
     size = len(names)
     counts = np.bincount(one[both] * size + two[both], minlength=size**2).reshape(size, size)
     labels = {"outcome": outcome, "unit": unit, "contrast": f"{first} v {second}"}
-    estimates, checks = _kappas(counts, labels, conf_level)
+    estimates, checks = _agreement.kappas(counts, labels, conf_level)
     return ResultSet(
         estimates=tuple(estimates),
         checks=(_left_out(len(both) - n, len(both), outcome), *checks),
-        tables=(_grid(counts, names, (first, second), outcome, unit),),
+        tables=(_agreement.grid(counts, names, (first, second), outcome, unit),),
         assumptions=(
             "Rows are independent of each other; the raters did not know each other's rating.",
         ),
@@ -454,8 +462,8 @@ def reporter_agreement(
         "subgroup": time_point,
         "contrast": f"{first} v {second}",
     }
-    graded, checks = _kappas(counts, labels, conf_level)
-    cutoff, more = _kappas(used, {**labels, "threshold": threshold}, conf_level)
+    graded, checks = _agreement.kappas(counts, labels, conf_level)
+    cutoff, more = _agreement.kappas(used, {**labels, "threshold": threshold}, conf_level)
     discordance = CountTable.from_counts(
         name="discordance",
         title=f"{abuse_type} at {time_point}: who says that it was used",
@@ -485,7 +493,7 @@ def reporter_agreement(
         checks=(only, *checks, *more),
         tables=(
             discordance,
-            _grid(counts, SEVERITY.codes, (first, second), abuse_type, "cases"),
+            _agreement.grid(counts, SEVERITY.codes, (first, second), abuse_type, "cases"),
         ),
         assumptions=(
             "Cases are independent of each other; the reporters did not agree on their ratings.",
@@ -599,134 +607,6 @@ def _worst_ratings(
     return pd.DataFrame(found)
 
 
-# Kappa
-
-
-def _kappas(
-    counts: NDArray[np.int64], labels: Mapping[str, str], conf_level: float
-) -> tuple[list[Estimate], list[Check]]:
-    """Return agreement and kappas of a square table, and with two levels what explains them."""
-    n, size = int(counts.sum()), len(counts)
-    z = float(special.ndtri(0.5 + conf_level / 2))
-    outcome = labels["outcome"]
-    about: dict[str, Any] = {**labels, "conf_level": conf_level, "n": n}
-    alike = int(np.trace(counts))
-    low, high = _wilson(alike, n, z)
-    estimates = [
-        Estimate(
-            measure="agreement",
-            estimate=alike / n,
-            conf_low=low,
-            conf_high=high,
-            n_events=alike,
-            method="Wilson",
-            **about,
-        )
-    ]
-    checks = []
-    for term in ("unweighted", "linear", "quadratic")[: 1 if size == 2 else 3]:
-        point, error = _kappa_of(counts, term)
-        name = f"kappa, {term}, {'used or not' if size == 2 else f'{size} levels'}"
-        limits: tuple[float | None, float | None] = (None, None)
-        if point is None:
-            text = "both raters gave one and the same level throughout, so that chance alone "
-            text += "gives full agreement and kappa does not exist."
-            checks.append(Check(name="kappa_undefined", outcome=outcome, text=f"{name}: {text}"))
-        elif error is None:
-            why = "the raters agree in every row" if point > 0 else "its variance is 0"
-            checks.append(_no_interval(name, why, outcome))
-        else:
-            limits = max(point - z * error, -1.0), min(point + z * error, 1.0)
-        estimates.append(
-            Estimate(
-                measure="kappa",
-                term=term,
-                estimate=point,
-                std_error=error,
-                conf_low=limits[0],
-                conf_high=limits[1],
-                method="Cohen's kappa, Fleiss–Cohen–Everitt",
-                **about,
-            )
-        )
-    if size > 2:
-        return estimates, checks
-    (neither, second_only), (first_only, both) = counts.tolist()
-    for measure, point, limits in (
-        ("pabak", 2 * alike / n - 1, (2 * low - 1, 2 * high - 1)),
-        ("prevalence_index", (both - neither) / n, (None, None)),
-        ("bias_index", (first_only - second_only) / n, (None, None)),
-    ):
-        method = "2·agreement − 1, Wilson" if measure == "pabak" else "Byrt, Bishop and Carlin"
-        estimates.append(
-            Estimate(
-                measure=measure,
-                estimate=point,
-                conf_low=limits[0],
-                conf_high=limits[1],
-                method=method,
-                **about,
-            )
-        )
-    text = "prevalence_index and bias_index explain kappa and have no interval; for who sees "
-    text += "more, with an interval, give the four counts to prepost.paired_counts."
-    checks.append(Check(name="indices", outcome=outcome, text=text))
-    return estimates, checks
-
-
-def _kappa_of(counts: NDArray[np.int64], term: str) -> tuple[float | None, float | None]:
-    """Return kappa and its standard error; None where they do not exist."""
-    n, size = int(counts.sum()), len(counts)
-    apart = np.abs(np.subtract.outer(np.arange(size), np.arange(size))) / (size - 1)
-    weights = 1 - (apart > 0) * apart ** _POWER[term]
-    shares = counts / n
-    rows, columns = shares.sum(axis=1), shares.sum(axis=0)
-    chance = float(rows @ weights @ columns)
-    if chance >= 1 - _NOTHING:
-        return None, None
-    point = (float((weights * shares).sum()) - chance) / (1 - chance)
-    lean = np.add.outer(weights @ columns, rows @ weights)
-    spread = float((shares * (weights - lean * (1 - point)) ** 2).sum())
-    variance = (spread - (point - chance * (1 - point)) ** 2) / (n * (1 - chance) ** 2)
-    return point, float(np.sqrt(variance)) if variance > _NOTHING / n else None
-
-
-def _wilson(events: int, n: int, z: float) -> tuple[float, float]:
-    share, extra = events / n, z**2 / n
-    middle = (share + extra / 2) / (1 + extra)
-    half = z / (1 + extra) * float(np.sqrt(share * (1 - share) / n + extra / (4 * n)))
-    low = 0.0 if events == 0 else middle - half
-    return low, 1.0 if events == n else middle + half
-
-
-def _grid(
-    counts: NDArray[np.int64],
-    names: Sequence[str],
-    raters: tuple[str, str],
-    outcome: str,
-    unit: str,
-) -> CountTable:
-    pairs: list[tuple[str, ...]] = list(itertools.product(names, names))
-    totals: dict[tuple[str, ...], list[tuple[str, ...]]] = {
-        (name, "all"): [pair for pair in pairs if pair[0] == name] for name in names
-    }
-    totals |= {("all", name): [pair for pair in pairs if pair[1] == name] for name in names}
-    totals[("all", "all")] = pairs
-    return CountTable.from_counts(
-        name="ratings",
-        title=f"{outcome or 'Ratings'}: {raters[0]} by {raters[1]}",
-        unit=unit or "rows",
-        dimensions=raters,
-        counts=dict(zip(pairs, (int(count) for count in counts.ravel()), strict=True)),
-        totals=totals,
-    )
-
-
-def _no_interval(name: str, why: str, outcome: str) -> Check:
-    text = f"{name}: no interval can be computed, because {why}."
-    return Check(name="no_interval", outcome=outcome, text=text)
-
-
 # Intraclass correlation
 
 
@@ -736,72 +616,6 @@ def _pingouin_points(values: Array) -> dict[str, float]:
 
     long = pd.DataFrame(values).rename_axis("case").reset_index()
     long = long.melt(id_vars="case", var_name="rater", value_name="score")
-    found = pingouin.intraclass_corr(long, targets="case", raters="rater", ratings="score")
+    with np.errstate(invalid="ignore", divide="ignore"):  # of its limits, which are left aside
+        found = pingouin.intraclass_corr(long, targets="case", raters="rater", ratings="score")
     return {str(t): float(v) for t, v in zip(found["Type"], found["ICC"], strict=True)}
-
-
-def _without_error(
-    between: float, judges: float, within: float, n: int, k: int
-) -> dict[str, float]:
-    """Return the six correlations where raters differ by a constant or not at all."""
-    agreement = between / (between + k * judges / n)
-    single = (between - within) / (between + (k - 1) * within)
-    return {
-        "ICC(1,1)": single,
-        "ICC(A,1)": agreement,
-        "ICC(C,1)": 1.0,
-        "ICC(1,k)": (between - within) / between,
-        "ICC(A,k)": between / (between + judges / n),
-        "ICC(C,k)": 1.0,
-    }
-
-
-def _icc_limits(
-    between: float,
-    judges: float,
-    error: float,
-    within: float,
-    n: int,
-    k: int,
-    agreement: float,
-    conf_level: float,
-) -> dict[str, tuple[float, float] | None]:
-    """Return the limits of McGraw and Wong (1996), table 7."""
-    level = 0.5 + conf_level / 2
-    rest = (n - 1) * (k - 1)
-
-    def ratio(mean_square: float, df: int) -> tuple[float, float]:
-        observed = between / mean_square
-        return (
-            observed / float(stats.f.ppf(level, n - 1, df)),
-            observed * float(stats.f.ppf(level, df, n - 1)),
-        )
-
-    one, three = ratio(within, n * (k - 1)), ratio(error, rest)
-    a = k * agreement / (n * (1 - agreement))
-    b = 1 + k * agreement * (n - 1) / (n * (1 - agreement))
-    df = (a * judges + b * error) ** 2 / ((a * judges) ** 2 / (k - 1) + (b * error) ** 2 / rest)
-    upper, lower = float(stats.f.ppf(level, n - 1, df)), float(stats.f.ppf(level, df, n - 1))
-    spread = k * judges + (k * n - k - n) * error
-    two = (
-        n * (between - upper * error) / (upper * spread + n * between),
-        n * (lower * between - error) / (spread + n * lower * between),
-    )
-    return {
-        "ICC(1,1)": (_single(one[0], k), _single(one[1], k)),
-        "ICC(A,1)": two,
-        "ICC(C,1)": (_single(three[0], k), _single(three[1], k)),
-        "ICC(1,k)": (1 - 1 / one[0], 1 - 1 / one[1]),
-        "ICC(A,k)": (_of_mean(two[0], k), _of_mean(two[1], k)),
-        "ICC(C,k)": (1 - 1 / three[0], 1 - 1 / three[1]),
-    }
-
-
-def _single(ratio: float, k: int) -> float:
-    return (ratio - 1) / (ratio + k - 1)
-
-
-def _of_mean(single: float, k: int) -> float:
-    """Return the correlation of a mean of k scores (Spearman–Brown); it has no lower bound."""
-    share = 1 + (k - 1) * single
-    return k * single / share if share > 0 else -np.inf
