@@ -93,12 +93,6 @@ def consistent_counts(percent: float, decimals: int, n: int) -> ConsistentCounts
     k is consistent if ``|100·k/n − percent| ≤ ½·10^−decimals``, in exact arithmetic. From
     10^(decimals + 2) people on every percentage is possible.
 
-    References
-    ----------
-    Brown NJL, Heathers JAJ (2017). The GRIM test: a simple technique detects numerous anomalies
-    in the reporting of results in psychology. Social Psychological and Personality Science 8,
-    363. (The same idea for means.)
-
     Examples
     --------
     >>> consistent_counts(82, 0, 50).counts
