@@ -284,6 +284,30 @@ def test_a_single_persons_events_have_no_robust_interval():
     table = pd.DataFrame({"y": [3, 2], "years": [1.0, 1.0], "arm": [True, False]})
     found = counts.rate_ratio(table.loc[[0, 1, 1]].reset_index(), method="poisson", **ARMS)
     assert found.one(measure="rate_ratio").conf_low is None
+    assert "nothing shows how much they differ" in found.check("no_interval").text
+
+
+def test_an_arm_of_one_person_has_points_and_no_interval():
+    table = pairs(12).assign(arm=lambda t: t["who"] == 0, y=lambda t: t["y"] + 1)
+    with pytest.warns(DesignWarning, match="there is no interval"):
+        found = counts.difference_in_differences(table, **CHANGE)
+    ratio = found.one(measure="ratio_of_ratios")
+    assert ratio.estimate > 0
+    assert (ratio.conf_low, ratio.p_value) == (None, None)
+    assert found.one(measure="rate_ratio", group="programme").conf_low is None
+    assert found.check("no_interval")
+
+
+def test_small_samples_settle():
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        y = rng.poisson(rng.gamma(1.0, 3.0, 20)).astype(float)
+        y[:4] += 1
+        x = np.column_stack([np.ones(20), np.arange(20) % 2, rng.normal(size=20)])
+        for alpha in (0.0, 1e-4, 0.5, 50.0):
+            beta = _count_fit._climb(x, y, np.zeros(20), np.zeros(3), alpha)
+            mean = np.exp(x @ beta)
+            assert np.abs(x.T @ ((y - mean) / (1 + alpha * mean))).max() < 1e-6
 
 
 def test_exact_within_people_uses_only_those_who_tell():

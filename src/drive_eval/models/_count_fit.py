@@ -158,13 +158,17 @@ def _at(
 
 
 def _climb(x: Array, y: Array, offset: Array, beta: Array, alpha: float) -> Array:
-    """Return the coefficients at the top for this α, by scoring with halved steps."""
+    """Return the coefficients at the top for this α, by Newton's method with halved steps.
+
+    The observed information is positive whatever the coefficients, so that there is one top;
+    scoring by the expected one creeps towards it when samples are small.
+    """
     eta = _sums.times(x, beta) + offset
     height = _height(y, eta, alpha)
     for _ in range(_STEPS):
         mean = np.exp(eta)
         shrunk = 1 / (1 + alpha * mean)
-        information = _sums.cross(x, mean * shrunk, x)
+        information = _sums.cross(x, mean * shrunk**2 * (1 + alpha * y), x)
         step = linalg.solve(information, _sums.total((y - mean) * shrunk, x), assume_a="pos")
         change = _sums.times(x, step)
         widest = float(np.abs(change).max())
@@ -326,7 +330,8 @@ def sandwich(fit: CountFit, x: Array, groups: Codes | None, *, reduced: bool) ->
     Multiplied by G/(G − 1), as ``vcovCL`` of R ``sandwich`` does, unless `reduced`.
     """
     s = scores(fit, x, groups, reduced=reduced)
-    factor = 1.0 if reduced else len(s) / (len(s) - 1)
+    # One cluster alone has no variance: there will be no degrees of freedom to use it with.
+    factor = 1.0 if reduced else len(s) / max(len(s) - 1, 1)
     return np.asarray(fit.bread @ (s.T @ s) @ fit.bread) * factor
 
 

@@ -451,8 +451,9 @@ def rate_ratio(
 
     *Poisson* and *negative binomial* (NB2: variance μ + αμ², α by maximum likelihood; standard
     errors from the expected information given α, as R ``glm.nb``, with t on rows − parameters
-    degrees of freedom where α is above 0). Robust variance: BΣs_gs_g′B with s_g the score of a person or cluster, times G/(G − 1), as ``vcovCL`` of R ``sandwich``.
-    Under 50 clusters, or 25 in an arm, residuals are divided by one minus the cluster's
+    degrees of freedom where α is above 0). Robust variance: BΣs_gs_g′B with s_g the score of a
+    person or cluster, times G/(G − 1), as ``vcovCL`` of R ``sandwich``. Under 50 clusters, or
+    25 in an arm, residuals are divided by one minus the cluster's
     leverage instead (Mancl and DeRouen 2001). t has Satterthwaite's degrees of freedom: a
     cluster counts by what it adds to the variance under the model, and arms made of different
     clusters are joined as Welch does.
@@ -574,14 +575,14 @@ def rate_ratio(
             law = _count_fit.law(native, x, rows.groups, gradient, arm)
             name = str(cluster or person)
             checks.append(_count_rows.enough_clusters(law, name, min_clusters, labels))
-            if ratio.low is None:
-                checks.append(Check(name="no_interval", outcome=labels["outcome"], text=ONE_SOURCE))
         checks += _count_rows.enough_events(
             sum(totals), x.shape[1], events_per_parameter, min_events, labels
         )
         if ratio.estimate:
             ends_without = _put.without(native, x, rows, arm, method, adjusted=adjusted)
             checks.append(_put.left_out(ratio, ends_without, rows, labels))
+    if ratio.estimate is not None and ratio.low is None:
+        checks.append(Check(name="no_interval", outcome=labels["outcome"], text=ONE_SOURCE))
     said = contrast_name or f"{names[0]} v {names[1]}"
     estimates, why = _put.two_rates(ratio, gap, labels, people, names, said)
     for name, end, size in zip(names, ends, _put.halves(people), strict=True):
