@@ -14,7 +14,15 @@ import pytest
 from importlinter.cli import lint_imports
 
 import drive_eval
-from drive_eval.models import comparison, prepost
+from drive_eval.models import (
+    comparison,
+    counts,
+    matching,
+    prepost,
+    reductions,
+    sensitivity,
+    survival,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "drive_eval"
@@ -50,7 +58,9 @@ def test_an_unknown_name_is_refused():
         _ = drive_eval.runn
 
 
-@pytest.mark.parametrize("module", [prepost, comparison])
+@pytest.mark.parametrize(
+    "module", [prepost, comparison, counts, matching, reductions, sensitivity, survival]
+)
 def test_every_public_model_has_an_example_and_a_reference_section(module):
     for name in module.__all__:
         text = inspect.getdoc(getattr(module, name)) or ""

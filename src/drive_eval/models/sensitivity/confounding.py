@@ -425,6 +425,11 @@ def negative_outcome(
     it about as much as the main one: an outcome that shares no causes with the main one passes
     whatever is hidden. The rule is that of an equivalence test by interval.
 
+    References
+    ----------
+    Lipsitch M, Tchetgen Tchetgen E, Cohen T (2010). Negative controls: a tool for detecting
+    confounding and bias in observational studies. Epidemiology 21, 383–388.
+
     Examples
     --------
     >>> from drive_eval.results import Estimate
