@@ -788,3 +788,37 @@ def test_levels_of_true_and_false():
     table = pd.DataFrame({"x": [1, 0, 1]})
     flag, names = _count_rows.two_levels(table, "x", "contrast", within=True)
     assert (list(flag), names) == ([True, False, True], ("after", "before"))
+
+
+def test_no_event_in_one_arm_allows_for_how_people_differ_by_default():
+    y = [0] * 12 + [9, 0, 0, 6, 0, 0, 0, 4, 0, 0, 0, 0]
+    table = pd.DataFrame({"y": y, "years": 1.0, "arm": [True] * 12 + [False] * 12})
+    found, robust, believed = (
+        counts.rate_ratio(table, count="y", person_years="years", contrast="arm", **how).one(
+            measure="rate_ratio"
+        )
+        for how in ({}, {"method": "poisson"}, {"method": "poisson", "cov": "model"})
+    )
+    assert found.conf_high == robust.conf_high > 3 * believed.conf_high
+    assert "design effect" in found.method
+
+
+def test_one_person_an_arm_has_no_interval_by_any_model():
+    table = pd.DataFrame({"y": [2, 7], "years": 1.0, "arm": [True, False]})
+    result = counts.rate_ratio(table, count="y", person_years="years", contrast="arm")
+    found = result.one(measure="rate_ratio")
+    assert (found.estimate, found.conf_low) == (approx(2 / 7), None)
+    assert result.check("no_interval")
+    assert not [c for c in result.checks if c.name == "alpha"]
+
+
+@pytest.mark.parametrize("unit", [1, 1.5])
+def test_everybody_changed_alike_is_no_certainty(unit):
+    rows = [(1, 0, 3), (1, 1, 2), (2, 0, 2), (2, 1, 1), (3, 0, 3), (3, 1, 0), (4, 0, 1), (4, 1, 1)]
+    long = pd.DataFrame(rows, columns=["who", "late", "y"])
+    long = long.assign(y=long["y"] * unit, years=1.0, arm=long["who"] < 3)
+    found = counts.difference_in_differences(long, min_clusters=2, **CHANGE)
+    gap = found.one(measure="rate_difference", group="programme")
+    assert (gap.estimate, gap.conf_low) == (approx(-100 * unit), None)
+    said = [c.text for c in found.checks if c.name == "no_interval" and c.group == "programme"]
+    assert "changed by the same amount" in said[0]

@@ -36,6 +36,11 @@ FROM_NOTHING = (
     "there is no event in the reference group, so the ratio has no point; its interval is open "
     "above."
 )
+ALL_ALIKE = (
+    "the rate of everybody changed by the same amount, so nothing shows how much a difference of "
+    "rates would vary and it has no interval."
+)
+_NOTHING = 1e-12  # of a variance made of terms that cancel
 ONE_SOURCE = (
     "all events are those of one person (or cluster), or there is only one, so nothing shows how "
     "much they differ and there is no interval."
@@ -187,7 +192,10 @@ def standardised_difference(
         rates.append(float(mean.sum()))
         slopes.append(mean @ moved)
     gradient = slopes[0] - slopes[1]
-    error = PER * math.sqrt(max(float(gradient @ covariance @ gradient), 0.0))
+    variance = float(gradient @ covariance @ gradient)
+    if variance <= _NOTHING * float(np.abs(gradient) @ np.abs(covariance) @ np.abs(gradient)):
+        variance = 0.0  # what rounding leaves where everybody changed alike
+    error = PER * math.sqrt(variance)
     return wald(PER * (rates[0] - rates[1]), error, of, conf_level, method=method)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from drive_eval.models import _count_fit, _count_numbers, _count_rows
 from drive_eval.models._clusters import Effect
-from drive_eval.models._count_numbers import FROM_NOTHING, NO_EVENTS, ONE_SOURCE
+from drive_eval.models._count_numbers import ALL_ALIKE, FROM_NOTHING, NO_EVENTS, ONE_SOURCE
 from drive_eval.models._count_rows import PER, Rows
 from drive_eval.models._regression import design_matrix
 from drive_eval.models._risks import wald
@@ -156,6 +156,11 @@ def two_rates(
                 text=NO_EVENTS if ratio.low is None else FROM_NOTHING,
             )
         )
+    if gap.low is None and ratio.low is not None:
+        group = labels.get("group", "")
+        checks.append(
+            Check(name="no_interval", outcome=labels["outcome"], group=group, text=ALL_ALIKE)
+        )
     return [first, first.percent_reduction(), gap.named("rate_difference", both)], checks
 
 
@@ -298,6 +303,8 @@ def modelled(
         fit = _count_fit.negative_binomial(x, rows.y, rows.time, terms, start=base)
     gradient = np.eye(x.shape[1])[1]
     covariance, of, errors = _spread(fit, x, rows, arm, how, gradient)
+    if fit is not base and how == "model" and len(rows.y) <= x.shape[1]:
+        of = Effect(df=0.0)  # with a row for every coefficient, α cannot be told from 0
     name = f"{_NAMES[method]}, {errors}"
     ratio = _count_numbers.log_ratio(fit, gradient, covariance, of, conf_level, name)
     said = f"{PER_TIME}, {name}" + (", standardised" if x.shape[1] > 2 else "")
@@ -310,7 +317,7 @@ def modelled(
     checks = []
     if len(np.unique(cells)) > x.shape[1]:
         checks.append(_count_rows.dispersion(rows, cells, base.fitted, leverage, labels, allowance))
-    if method == "negative_binomial":
+    if method == "negative_binomial" and len(rows.y) > x.shape[1]:
         checks.append(_alpha(fit, labels))
     return fit, ratio, gap, checks
 

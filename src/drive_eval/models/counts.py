@@ -464,7 +464,8 @@ def rate_ratio(
     person to be independent; ``dispersion_within`` (Tarone 1979) tests that.
 
     *No event in one group*: the exact conditional limits of the counts divided by the design
-    effect of the group that has events (1 with ``cov="model"``). Never is a half added.
+    effect of the group that has events (1 for a Poisson model that is believed). Never is a half
+    added.
 
     *Dispersion*: Pearson's statistic over its degrees of freedom, and the score test of Poisson
     against negative binomial counts (Dean and Lawless 1989), one-sided. Where counts vary no
@@ -560,7 +561,9 @@ def rate_ratio(
                 "maximum. Leave the covariates out: the plain ratio has exact limits."
             )
     if sum(totals) == 0 or (min(totals) == 0 and not adjusted and method != "exact"):
-        ratio, gap = _put.from_zero(rows, arm, ends, how, conf_level)
+        # A negative binomial fits no arm without events; how people differ it takes as robust does.
+        spread = "robust" if method == "negative_binomial" else how
+        ratio, gap = _put.from_zero(rows, arm, ends, spread, conf_level)
     elif method == "exact":
         ratio, gap, more = _put.exact(rows, arm, ends, within and rows.named, conf_level, labels)
         checks += more
