@@ -523,3 +523,12 @@ class TestWeights:
         blank = halves.assign(after=halves["after"].where(halves["arm"] == "programme"))
         with pytest.raises(DesignError, match="nobody in the comparison group has an exit"):
             weighted_change(blank, **COLUMNS, treated="arm")
+
+
+@pytest.mark.parametrize("delta", [1e3, {"programme": -101.0}])
+def test_delta_is_in_log_odds(delta):
+    table = pd.DataFrame({"b": [1, 0] * 8, "a": [1, 0, None, 1] * 4, "t": [1] * 8 + [0] * 8})
+    with pytest.raises(DesignError, match="must lie between -100 and 100"):
+        imputed_change(
+            table, before="b", after="a", treated="t", delta=delta, rng=np.random.default_rng(1)
+        )

@@ -360,3 +360,25 @@ def test_reporters_who_never_rated_the_same_case_are_refused():
         reporter_agreement(table, abuse_type="physical", time_point="exit")
     with pytest.raises(DataError, match='no column "severity" \\(assessments\\)'):
         reporter_agreement(table.drop(columns="severity"), abuse_type="physical", time_point="exit")
+
+
+def test_a_column_does_not_agree_with_itself():
+    table = pd.DataFrame({"a": [1, 2, 3, 4.0], "b": [1, 2, 4, 3.0]})
+    with pytest.raises(DesignError, match="items names a column twice"):
+        internal_consistency(table, items=["a", "b", "a"])
+    with pytest.raises(DesignError, match="raters names a column twice"):
+        intraclass_correlation(table, raters=["a", "a"])
+    with pytest.raises(DesignError, match='first and second are both "a"'):
+        kappa(table, first="a", second="a", levels=[1, 2, 3, 4])
+
+
+def test_infinite_scores_are_refused_and_not_left_out():
+    table = pd.DataFrame({"a": [1, 2, 3, np.inf], "b": [1, 2, 4, 3.0]})
+    with pytest.raises(DataError, match="1 of 4 rows hold infinite items"):
+        internal_consistency(table, items=["a", "b"])
+
+
+def test_two_cases_of_two_raters_are_too_few():
+    table = pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 3.0]})
+    with pytest.raises(UndefinedResultError, match="2 complete rows of 2 raters are too few"):
+        intraclass_correlation(table, raters=["a", "b"])

@@ -576,3 +576,14 @@ class TestVerdict:
             verdict(Estimate(measure="odds_ratio", estimate=0.5), worthwhile=20)
         with pytest.raises(DesignError, match="worthwhile must be a number above 0"):
             verdict(Estimate(measure="risk_ratio", estimate=0.5), worthwhile=0)
+
+
+def test_records_beyond_what_was_assumed_have_no_interval():
+    pairs = pd.DataFrame({"b": [1] * 80 + [0] * 20, "a": [1] * 20 + [0] * 80})
+    found = sensitivity.misreporting(pairs, before="b", after="a", specificity_after=0.3)
+    after = found.one(measure="prevalence_after")
+    assert (after.estimate, after.conf_low, after.conf_high) == (0, None, None)
+    for measure in ("risk_difference", "risk_ratio", "percent_reduction"):
+        assert found.one(measure=measure).conf_low is None
+    assert found.one(measure="prevalence_before").conf_low is not None
+    assert "All limits of the true share after lie outside" in found.check("no_interval").text

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["internal_consistency", "intraclass_correlation", "kappa", "reporter_agreement"]
 
+_FEWEST_SCORES = 5  # of pingouin
+
 
 def internal_consistency(
     table: pd.DataFrame, *, items: Sequence[str], outcome: str = "", conf_level: float = 0.95
@@ -151,7 +153,7 @@ def intraclass_correlation(
     DataError
         If a column is missing or does not hold numbers, or `conf_level` makes no sense.
     DesignError
-        If there are fewer than two raters.
+        If there are fewer than two raters, or one is named twice.
     UndefinedResultError
         If fewer than two rows are complete, or all scores, or all means of cases, are the same.
 
@@ -183,6 +185,11 @@ def intraclass_correlation(
     _level(conf_level)
     values, check = _complete(table, raters, "raters", outcome)
     n, k = values.shape
+    if n * k < _FEWEST_SCORES:
+        raise UndefinedResultError(
+            f"{n} complete rows of {k} raters are too few to tell cases from raters; at least "
+            f"{_FEWEST_SCORES} scores are needed."
+        )
     rows = values.mean(axis=1, keepdims=True) - values.mean()
     columns = values.mean(axis=0, keepdims=True) - values.mean()
     rest = values - values.mean() - rows - columns
@@ -295,7 +302,7 @@ def kappa(
     DataError
         If a column is missing or holds what is no level, or `conf_level` makes no sense.
     DesignError
-        If there are fewer than two levels, or a level is named twice.
+        If there are fewer than two levels, or a level is named twice; if `first` is `second`.
     UndefinedResultError
         If no row has both ratings.
 
@@ -334,6 +341,8 @@ def kappa(
     """
     _level(conf_level)
     names = _levels(levels)
+    if first == second:
+        raise DesignError(f'first and second are both "{first}", which agrees with itself.')
     one, two = (_ranks(table, name, levels) for name in (first, second))
     both = (one >= 0) & (two >= 0)
     n = int(both.sum())
@@ -527,11 +536,16 @@ def _complete(
     """Return the rows in which every column holds a number, and how many do not."""
     if isinstance(names, str) or len(names) < 2:
         raise DesignError(f"{role} must name two or more columns.")
+    if len(set(names)) < len(names):
+        raise DesignError(f"{role} names a column twice, which would agree with itself.")
     columns = [_column(table, name, role) for name in names]
     for name, found in zip(names, columns, strict=True):
         if not pd.api.types.is_numeric_dtype(found):
             raise DataError(f'column "{name}" ({role}) must hold numbers.')
     values = np.column_stack([c.to_numpy(dtype=float, na_value=np.nan) for c in columns])
+    endless = int(np.isinf(values).any(axis=1).sum())
+    if endless:
+        raise DataError(f"{endless} of {len(values)} rows hold infinite {role}; correct them.")
     whole = np.isfinite(values).all(axis=1)
     n = int(whole.sum())
     if n < 2:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["imputed_change"]
 
+_FURTHEST = 100.0  # in log odds: beyond it there is only always and never
+
 
 def imputed_change(
     table: pd.DataFrame,
@@ -196,9 +198,18 @@ def imputed_change(
     )
 
 
+def _log_odds(value: Any, name: str) -> None:
+    _arguments.number(value, name)
+    if abs(value) > _FURTHEST:
+        raise DesignError(
+            f"{name} is added to log odds and must lie between {-_FURTHEST:g} and {_FURTHEST:g}; "
+            "0.69 is twice the odds, 4.6 a hundred times."
+        )
+
+
 def _shifts(delta: float | Mapping[str, float], *, arms: bool) -> list[float]:
     if not isinstance(delta, Mapping):
-        _arguments.number(delta, "delta")
+        _log_odds(delta, "delta")
         return [float(delta)] * (2 if arms else 1)
     if not arms:
         raise DesignError("delta by arm needs the arms: name their column, treated=….")
@@ -206,7 +217,7 @@ def _shifts(delta: float | Mapping[str, float], *, arms: bool) -> list[float]:
         if name not in _missing.ARMS:
             raise DataError(f'delta names no arm "{name}".{did_you_mean(str(name), _missing.ARMS)}')
     for name in _missing.ARMS:
-        _arguments.number(delta.get(name, 0.0), f"delta of the {name}")
+        _log_odds(delta.get(name, 0.0), f"delta of the {name}")
     return [float(delta.get(name, 0.0)) for name in _missing.ARMS]
 
 

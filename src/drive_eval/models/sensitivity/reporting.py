@@ -94,8 +94,9 @@ def misreporting(
     its Tang/Nam limits are multiplied by s(before)/s(after). Otherwise limits are made of the
     corrected Wilson limits of both shares and the correlation of the recorded outcomes (square
     and add; MOVER for the ratio). A share that would leave 0 to 1 is put at its end, and the
-    Check ``impossible`` fails. The over-optimism is 1 − s at the s after for which the
-    corrected shares are equal, or for which the upper limit of the ratio reaches 1.
+    Check ``impossible`` fails; where its limits would too, there is no interval. The over-optimism
+    is 1 − s at the s after for which the corrected shares are equal, or for which the upper limit
+    of the ratio reaches 1.
 
     References
     ----------
@@ -296,6 +297,9 @@ def _corrected(
     """Return the corrected shares and contrasts, and what it would take to undo them."""
     critical = _intervals.quantile(conf_level=labels["conf_level"])
     found, impossible = _misreport.corrected(pair, one, reference, critical=critical)
+    beyond = [side for side in ("after", "before") if found[side].low == found[side].high]
+    for name in (*beyond, "difference", "ratio") if beyond else ():
+        found[name] = dataclasses.replace(found[name], low=None, high=None, std_error=None)
     plain = {k: v for k, v in labels.items() if k != "contrast"}
     whole = {
         "n": pair.n1,
@@ -325,6 +329,13 @@ def _corrected(
             "was put at the nearer end. Assume less error."
         )
         checks.append(Check(name="impossible", passed=False, outcome=labels["outcome"], text=text))
+    if beyond:
+        where = [words.second if side == "after" else words.first for side in beyond]
+        text = (
+            f"All limits of the true share {' and '.join(where)} lie outside 0 to 100 %, so the "
+            "records contradict what was assumed, and no interval is given."
+        )
+        checks.append(Check(name="no_interval", outcome=labels["outcome"], text=text))
     if ratio.estimate is None:
         text = f"Nobody truly showed the behaviour {words.first}, so there is no ratio."
         checks.append(Check(name="risk_ratio_undefined", outcome=labels["outcome"], text=text))
