@@ -155,7 +155,7 @@ def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
                     )
                     found[name] = int(rows["reduced"].notna().sum())
                 elif isinstance(outcome, TimeToEventOutcome | ReoffendingOutcome):
-                    pieces = _pieces(outcome, units, study)
+                    pieces = _pieces(plan, outcome, units, study)
                     found[name] = pieces["unit_id"].nunique()
                     faults += horizon_faults(outcome, pieces)
                     if not found[name]:
@@ -187,7 +187,7 @@ def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
 
 
 def _pieces(
-    outcome: TimeToEventOutcome | ReoffendingOutcome, units: pd.DataFrame, study: Study
+    plan: Plan, outcome: TimeToEventOutcome | ReoffendingOutcome, units: pd.DataFrame, study: Study
 ) -> pd.DataFrame:
     """Return the time at risk of each unit; refuse what cannot be followed."""
     from drive_eval.evaluation.reoffending import followed_pieces, try_reoffending
@@ -201,7 +201,7 @@ def _pieces(
             )
         )
     events = _needed(study, "events", outcome.kind)
-    return try_reoffending(outcome, units, events, study.tables.get("custody"))
+    return try_reoffending(plan, outcome, units, events, study.tables.get("custody"))
 
 
 def _arm_faults(plan: Plan, study: Study) -> list[str]:
@@ -315,12 +315,16 @@ def run(
     study : Study
         From `drive_eval.load_study` or `drive_eval.synthetic_study`.
     progress : callable, optional
-        Called with the number of finished outcomes, their total, and the last one's name.
+        Called with the number of finished outcomes and of their rival explanations, their
+        total, and the last one's name.
 
     Returns
     -------
     Evaluation
-        Exact figures: restricted until `write_report` has taken them through the gate.
+        Exact figures: restricted until `write_report` has taken them through the gate. Besides
+        the outcomes, ``results`` holds ``rivals:<outcome>`` (what else could explain it),
+        ``reporters:<abuse type>:<span>`` where two reporters rate the same, and ``ledger``
+        (every test of the run).
 
     Raises
     ------
@@ -337,7 +341,10 @@ def run(
     from drive_eval.evaluation.binary import evaluate_binary
     from drive_eval.evaluation.designs import balance_result, make_designs
     from drive_eval.evaluation.flow import flow_table
+    from drive_eval.evaluation.ledger import LEDGER, ledger
     from drive_eval.evaluation.reoffending import evaluate_reoffending, evaluate_time_to_event
+    from drive_eval.evaluation.reporters import evaluate_reporters, reporter_sets
+    from drive_eval.evaluation.rivals import PREFIX, evaluate_rivals, rival_names
     from drive_eval.plan import (
         BehaviourOutcome,
         PerceivedChangeOutcome,
@@ -347,7 +354,9 @@ def run(
     )
 
     _tried_out(plan, study)
+    rivals, reporters = rival_names(plan), reporter_sets(plan)
     total = sum(len(outcome_names(outcome)) for outcome in plan.outcomes)
+    total += len(rivals) + len(reporters)
     done = 0
 
     def advance(name: str) -> None:
@@ -389,6 +398,14 @@ def run(
         else:
             results[name] = evaluate_binary(plan, outcome, units, left_out, designs)
         advance(name)
+    for name in rivals:
+        results[f"{PREFIX}{name}"] = evaluate_rivals(plan, units, study.tables, results, name)
+        advance(f"rivals of {name}")
+    for name in reporters:
+        table = _needed(study, "assessments", "behaviour")
+        results[name] = evaluate_reporters(plan, units, table, name)
+        advance(name)
+    results[LEDGER] = ledger(plan, results)
     return Evaluation(
         plan=plan.to_dict(),
         plan_hash=plan.sha256(),
@@ -398,7 +415,10 @@ def run(
             *_dated_flow(plan, study, column),
         ),
         provenance=Provenance(
-            call="drive_eval.run", inputs=dict(study.hashes), versions=library_versions()
+            call="drive_eval.run",
+            inputs=dict(study.hashes),
+            versions=library_versions(),
+            seed=plan.sensitivity.seed,
         ),
     )
 

@@ -164,6 +164,8 @@ def hidden_reasons(evaluation: Evaluation, released: Evaluation) -> list[dict[st
     pairs = list(zip(evaluation.tables, released.tables, strict=True))
     found = [line for before, after in pairs for line in disclosure.record(before, after)]
     for name, result in evaluation.results.items():
+        if name not in released.results:
+            continue
         after = {table.name: table for table in released.results[name].tables}
         for table in result.tables:
             if after[table.name].policy == WITHHELD:

@@ -10,6 +10,7 @@ import pandas as pd
 from drive_eval.errors import DesignError
 from drive_eval.evaluation.contrasts import between_arms_claim, merge, missing_share
 from drive_eval.evaluation.months import by_unit, count_months, monthly_curves, monthly_tables
+from drive_eval.evaluation.rates import count_periods, harm_of, rates_result, try_rates
 from drive_eval.evaluation.times import (
     Question,
     first_event_result,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ENDED_BY",
     "EVENT_NUMBERS",
+    "chosen_events",
     "evaluate_reoffending",
     "evaluate_time_to_event",
     "followed_pieces",
@@ -160,6 +162,7 @@ def _early(rows: pd.DataFrame, outcome: TimeToEventOutcome, unit: str) -> tuple[
 
 
 def try_reoffending(
+    plan: Plan,
     outcome: ReoffendingOutcome,
     units: pd.DataFrame,
     events: pd.DataFrame,
@@ -169,6 +172,7 @@ def try_reoffending(
 
     Parameters
     ----------
+    plan : Plan
     outcome : ReoffendingOutcome
     units : DataFrame
         From `cohort_units`.
@@ -185,15 +189,17 @@ def try_reoffending(
     DesignError
         If none of the events is chosen.
     DataError, DesignError
-        As `drive_eval.measures.offending.first_event` and `monthly_rates`.
+        As `drive_eval.measures.offending.first_event`, `monthly_rates` and, with ``days_before``,
+        `event_counts` and `harm_counts`.
     """
-    chosen, (selected,) = _chosen(outcome, events)
+    chosen, (selected,) = chosen_events(outcome, events)
     if not selected.statistic:
         raise DesignError(
             f'the outcome "{outcome.name}" has nothing to count: {selected.text} Look at its '
             "source, stage, abuse_types and domestic_abuse."
         )
     count_months(outcome, units, chosen, custody)
+    try_rates(plan, outcome, units, chosen, custody)
     return _first(outcome, units, chosen, custody).rows
 
 
@@ -228,9 +234,10 @@ def evaluate_reoffending(
         What `evaluate_time_to_event` returns, of the first event; cumulative incidence with
         custody as an event of its own; mean cumulative counts and the hazard ratio of every
         event; the tables ``followed:<name>``, ``repeats:<name>``, ``monthly:<name>`` and
-        ``monthly_people:<name>``, and the Curve ``monthly_rate`` of each arm.
+        ``monthly_people:<name>``, and the Curve ``monthly_rate`` of each arm. With
+        ``days_before``, what `drive_eval.evaluation.rates.rates_result` returns.
     """
-    chosen = _chosen(outcome, events)
+    chosen = chosen_events(outcome, events)
     first = _first(outcome, units, chosen.events, custody)
     again = offending.repeat_rows(
         units, chosen.events, custody, custody_as=outcome.custody_as, **_told(outcome)
@@ -260,6 +267,10 @@ def evaluate_reoffending(
             )
         parts.append(incidence_result(asked, competing.rows, tuple(offending.CAUSES)))
     parts.append(repeats_result(asked, again.rows))
+    if outcome.days_before:
+        counted = count_periods(outcome, units, chosen.events, custody)
+        harm = harm_of(plan, outcome, units, chosen.events, custody)
+        parts.append(rates_result(plan, outcome, counted, harm, asked.claim))
     return merge(parts, outcome=outcome.name)
 
 
@@ -271,7 +282,8 @@ def _told(outcome: ReoffendingOutcome) -> dict[str, Any]:
     }
 
 
-def _chosen(outcome: ReoffendingOutcome, events: pd.DataFrame) -> offending.Selected:
+def chosen_events(outcome: ReoffendingOutcome, events: pd.DataFrame) -> offending.Selected:
+    """Return the events that the plan counts, and a Check of what was left out."""
     return offending.select_events(
         events,
         source=outcome.source or None,

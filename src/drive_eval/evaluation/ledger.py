@@ -1,0 +1,178 @@
+"""How many tests a run made, and how surprising each is among that many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from drive_eval.models import sensitivity
+from drive_eval.plan import (
+    BehaviourOutcome,
+    BinaryOutcome,
+    PerceivedChangeOutcome,
+    ReoffendingOutcome,
+    TimeToEventOutcome,
+    outcome_names,
+)
+from drive_eval.results import Check, ResultSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from drive_eval.plan import Outcome, Plan
+    from drive_eval.results import Estimate
+
+__all__ = ["LEDGER", "ledger"]
+
+#: Under which the ledger is filed.
+LEDGER = "ledger"
+#: Tests of what a model assumes, and not of what the programme did.
+_OF_ASSUMPTIONS = ("proportional_hazards", "dispersion", "alpha")
+#: Of a rival explanation only whether kinds of people differ is a question of its own: the others
+#: ask the same again under another assumption.
+_OF_RIVALS = "subgroup: heterogeneity,"
+
+
+class _Test(NamedTuple):
+    name: str
+    group: str
+    what: str
+    p_value: float | None
+
+
+def ledger(plan: Plan, results: Mapping[str, ResultSet]) -> ResultSet:
+    """How surprising is each test, given how many were made?
+
+    Parameters
+    ----------
+    plan : Plan
+    results : mapping of str to ResultSet
+        All that the evaluation found.
+
+    Returns
+    -------
+    ResultSet
+        One Check ``test`` a test: `outcome` is the name of its result, `group` its arm,
+        `p_value` the raw P, `statistic` the adjusted one, `passed` whether it was declared
+        primary (True or None), and `text` what was tested and among how many. The Check
+        ``tests`` counts them.
+
+    Notes
+    -----
+    Primary is one test for each outcome that the plan declares so: the contrast of the arms
+    (of the main design, where there are designs; for a behaviour the ratio of the two changes,
+    else of the users after), or, with nobody to compare with, the change within the programme.
+    Among these Holm's adjustment holds the chance of any false finding; among all others
+    Benjamini and Hochberg's the share of false ones. Measures of one effect that share a P value
+    (a difference, a ratio) are one test. Tests of what a model assumes are not counted, nor are
+    answers to the same question under another assumption.
+    """
+    tests: dict[str, _Test] = {}
+    primary = []
+    for name, result in results.items():
+        if name.startswith(("balance:", "reporters:")):
+            continue
+        outcome = _outcome(plan, name)
+        wanted = None if outcome is None else _primary(plan, outcome, result)
+        for test, estimate in _of_result(name, result, rivals=name.startswith("rivals:")):
+            key = str(len(tests))
+            tests[key] = test
+            if wanted is not None and estimate is wanted:
+                primary.append(key)
+    if not tests:
+        return ResultSet(checks=(Check(name="tests", statistic=0.0, text="No test was made."),))
+    table = sensitivity.adjust_p_values(
+        {key: test.p_value for key, test in tests.items()}, primary=primary
+    )
+    checks = [_counted(len(primary), len(tests) - len(primary))]
+    for row in table.to_dict("records"):
+        test, first = tests[row["name"]], row["family"] == "primary"
+        size, kind = row["tests_in_family"], "primary" if first else "other"
+        among = f"{row['method']} among {size} {kind} test{'' if size == 1 else 's'}"
+        checks.append(
+            Check(
+                name="test",
+                outcome=test.name,
+                group=test.group,
+                passed=True if first else None,
+                p_value=test.p_value,
+                statistic=None if test.p_value is None else float(row["adjusted"]),
+                text=f"{test.what}: {among}",
+            )
+        )
+    return ResultSet(checks=tuple(checks))
+
+
+def _counted(primary: int, others: int) -> Check:
+    text = (
+        f"{primary + others} tests were made: {primary} that the plan declared primary, adjusted "
+        f"by Holm's method, and {others} others, adjusted by Benjamini and Hochberg's."
+    )
+    return Check(name="tests", statistic=float(primary + others), text=text)
+
+
+def _outcome(plan: Plan, name: str) -> Outcome | None:
+    return next((o for o in plan.outcomes if name in outcome_names(o)), None)
+
+
+def _of_result(
+    name: str, result: ResultSet, *, rivals: bool
+) -> Iterator[tuple[_Test, Estimate | None]]:
+    """Yield each test once, with the first estimate that carries it."""
+    seen: set[tuple[str, str, float]] = set()
+    if not rivals:
+        for e in result.estimates:
+            if e.p_value is None or e.measure == "percent_reduction":
+                continue
+            key = (e.group, e.contrast, e.p_value)
+            if key in seen:
+                continue
+            seen.add(key)
+            yield _Test(name, e.group, _said(e), e.p_value), e
+    values = {(group, p) for group, _, p in seen}
+    for c in result.checks:
+        if c.p_value is None or (c.group, c.p_value) in values:
+            continue
+        word = c.name.rpartition("rates: ")[2].rpartition("harm: ")[2]
+        if rivals and not c.name.startswith(_OF_RIVALS):
+            continue
+        if word.startswith(_OF_ASSUMPTIONS):
+            continue
+        values.add((c.group, c.p_value))
+        shown = c.name.removeprefix("subgroup: ").replace("_", " ")
+        yield _Test(name, c.group, shown, c.p_value), None
+
+
+def _said(e: Estimate) -> str:
+    parts = [e.measure.replace("_", " "), e.term, e.subgroup]
+    if e.time is not None:
+        parts.append(f"at {e.time:g} {e.time_unit}")
+    return ", ".join(part for part in (*parts, e.contrast) if part)
+
+
+def _primary(plan: Plan, outcome: Outcome, result: ResultSet) -> Estimate | None:
+    """Return the one estimate whose test the plan declared primary; None if it has none."""
+    if not outcome.primary or (isinstance(outcome, BinaryOutcome) and outcome.negative):
+        return None
+    main = plan.balancing[0].name if plan.balancing else ""
+    if plan.design.kind == "before_after":
+        wanted = {
+            BehaviourOutcome: [("risk_difference", "", "programme")],
+            ReoffendingOutcome: [("rate_ratio", "rate", "programme")],
+        }.get(type(outcome), [])
+    elif isinstance(outcome, BehaviourOutcome):
+        wanted = [("ratio_of_ratios", "", ""), ("difference_in_differences", "", "")]
+        if main:
+            wanted = [("risk_difference", main, "")]
+    elif isinstance(outcome, TimeToEventOutcome | ReoffendingOutcome):
+        adjusted = plan.comparison.covariates and not main
+        wanted = [("hazard_ratio", "adjusted" if adjusted else main, "")]
+    elif isinstance(outcome, PerceivedChangeOutcome):
+        wanted = [("risk_difference", main, "")]
+    else:
+        wanted = [("risk_difference", main, ""), ("risk_difference", "itt", "")]
+    for measure, term, group in wanted:
+        for e in result.estimates:
+            same = (e.measure, e.term, e.group) == (measure, term, group)
+            if same and not e.subgroup and e.p_value is not None:
+                return e
+    return None

@@ -1,0 +1,157 @@
+"""What else could explain each result? The rival explanations of every outcome of a plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from drive_eval.evaluation.contrasts import merge
+from drive_eval.evaluation.rates import count_periods
+from drive_eval.evaluation.reoffending import chosen_events
+from drive_eval.evaluation.rival_behaviours import rivals_within
+from drive_eval.evaluation.rival_contrasts import (
+    rivals_between,
+    rivals_of_binary,
+    rivals_of_designs,
+)
+from drive_eval.evaluation.rival_counts import rivals_of_counts
+from drive_eval.evaluation.rival_question import Asked
+from drive_eval.measures.case_table import behaviour_rows, binary_rows
+from drive_eval.plan import (
+    BehaviourOutcome,
+    BinaryOutcome,
+    ReoffendingOutcome,
+    outcome_names,
+)
+from drive_eval.results import ResultSet
+from drive_eval.vocabulary import ARMS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from drive_eval.plan import Plan
+
+__all__ = ["PREFIX", "evaluate_rivals", "rival_names"]
+
+#: Under which the rivals of an outcome are filed.
+PREFIX = "rivals:"
+_RTM = (
+    "There is neither a comparison group nor a second measure before the programme, so how much of "
+    "the fall would have come by itself cannot be told."
+)
+
+
+def rival_names(plan: Plan) -> list[str]:
+    """Return the outcomes whose rival explanations are given a number.
+
+    Parameters
+    ----------
+    plan : Plan
+
+    Returns
+    -------
+    list of str
+        Names of behaviours, yes/no outcomes that the programme may change, and re-offending.
+    """
+    return [
+        name for outcome in plan.outcomes if _asked_of(outcome) for name in outcome_names(outcome)
+    ]
+
+
+def _asked_of(outcome: Any) -> bool:
+    if isinstance(outcome, BinaryOutcome):
+        return not outcome.negative
+    return isinstance(outcome, BehaviourOutcome | ReoffendingOutcome)
+
+
+def evaluate_rivals(
+    plan: Plan,
+    units: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    results: Mapping[str, ResultSet],
+    name: str,
+) -> ResultSet:
+    """What else could explain the result of one outcome, and with what number?
+
+    Parameters
+    ----------
+    plan : Plan
+    units : DataFrame
+        From `cohort_units`.
+    tables : mapping of str to DataFrame
+        The study's tables.
+    results : mapping of str to ResultSet
+        What the evaluation found, by outcome.
+    name : str
+        One of `rival_names`.
+
+    Returns
+    -------
+    ResultSet
+        Estimates as the models of `drive_eval.models.sensitivity` name them; one Check
+        ``rival:<what>`` a rival explanation and arm, or contrast, in one sentence.
+    """
+    outcome = next(o for o in plan.outcomes if name in outcome_names(o))
+    if isinstance(outcome, BehaviourOutcome):
+        return _of_behaviour(plan, outcome, units, tables["assessments"], results[name], name)
+    labels: dict[str, Any] = {
+        "outcome": name,
+        "unit": plan.design.unit,
+        "reporter": getattr(outcome, "reporter", ""),
+    }
+    asked = Asked(plan=plan, name=name, labels=labels)
+    found = results[name]
+    if isinstance(outcome, BinaryOutcome):
+        if plan.balancing:
+            return rivals_of_designs(asked, found, plan.balancing[0].name)
+        return rivals_of_binary(asked, binary_rows(units, column=outcome.column), found)
+    if not isinstance(outcome, ReoffendingOutcome):
+        return ResultSet()
+    rows = None
+    if outcome.days_before:
+        chosen = chosen_events(outcome, tables["events"]).events
+        rows = count_periods(outcome, units, chosen, tables.get("custody")).rows
+    return rivals_of_counts(asked, units, rows, found)
+
+
+def _of_behaviour(
+    plan: Plan,
+    outcome: BehaviourOutcome,
+    units: pd.DataFrame,
+    assessments: pd.DataFrame,
+    found: ResultSet,
+    name: str,
+) -> ResultSet:
+    abuse_type = outcome.abuse_types[outcome_names(outcome).index(name)]
+    rows = behaviour_rows(
+        units,
+        assessments,
+        abuse_type=abuse_type,
+        reporter=outcome.reporter,
+        before=outcome.before,
+        after=outcome.after,
+        threshold=outcome.threshold,
+    )
+    labels = {
+        "outcome": abuse_type,
+        "unit": plan.design.unit,
+        "reporter": outcome.reporter,
+        "threshold": outcome.threshold,
+    }
+    asked = Asked(plan=plan, name=name, labels=labels)
+    parts, measured = [], {}
+    not_rated = {c.group for c in found.checks if c.name == "not_rated"}
+    for group in [a for a in ARMS.codes if (rows["group"] == a).any() and a not in not_rated]:
+        arm = rows[rows["group"] == group]
+        pairs = arm.dropna(subset=["used_before", "used_after"])
+        parts.append(rivals_within(asked, arm, group))
+        if len(pairs):
+            measured[group] = pairs
+    if len(measured) == 2 and plan.balancing:
+        parts.append(rivals_of_designs(asked, found, plan.balancing[0].name))
+    elif len(measured) == 2 and plan.design.kind != "before_after":
+        parts.append(rivals_between(asked, rows, measured, found))
+    elif len(measured) == 1:
+        parts.append(ResultSet(checks=(asked.said("regression_to_the_mean", _RTM),)))
+    return merge(parts, outcome=abuse_type)
