@@ -366,6 +366,8 @@ def test_utah_is_276_and_not_274(results):
         (("9", 0, 5), "percent must be a number from 0 to 100."),
         ((9, -1, 5), "decimals must be a whole number of at least 0."),
         ((9, 0, 0), "n must be a whole number of at least 1."),
+        ((9, 7, 5), "decimals must be at most 6."),
+        ((9, 0, 10**12), "n must be at most 100,000,000."),
         ((9, 0, 5.5), "n must be a whole number of at least 1."),
     ],
 )
@@ -406,3 +408,50 @@ def test_an_estimate_without_an_interval_is_not_drawn():
     bare = Estimate(outcome="x", measure="percent_reduction", estimate=5.0)
     with pytest.raises(ResultError, match="x: an estimate without an interval cannot be drawn"):
         interval_chart("x", "h", "s", [("g", [("row", bare, "programme")])])
+
+
+# What no interval or number is made of
+
+
+@pytest.mark.parametrize("name", ["physical", "sexual", "controlling", "harassment_stalking"])
+def test_words_rule_no_number_out_and_are_not_printed_as_figures(results, name):
+    found = results[f"drive_year2_{name}"]
+    assert [e.n for e in found.estimates] == [50, 100, 300]
+    assert not [c for c in found.checks if c.name == "denominator"]
+    words = files.claim(f"drive_year2_{name}").printed[0].words
+    assert f'fall: printed "{words}"; it is what the source gives' in printed(found)[0].text
+    assert words in found.check("in_words").text
+    if words.startswith("over"):
+        share = {"over half": 50, "over three quarters": 75}[words]
+        assert all(e.estimate > share for e in found.estimates)
+        assert f'the least that "{words}" allows' in found.checks[1].text
+
+
+@pytest.mark.parametrize("name", ["cara_planned", "reprovide_trial", "drive_analysed"])
+def test_a_target_is_no_sample_and_has_no_interval(results, name):
+    assert not results[name].estimates
+    assert verdict(results[name]) == "a count: nothing to recompute"
+
+
+def test_a_sum_of_ours_is_not_called_printed(results):
+    assert verdict(results["actv_iowa"]) == "arithmetic only: no counts are public"
+    assert "5,060" not in " ".join(check.text for check in printed(results["actv_iowa"]))
+
+
+def test_an_interval_over_several_counts_says_so(results):
+    texts = [check.text for check in results["portugal_reentry"].checks]
+    assert any(text.endswith("13.7 to 17.5 % at its widest over 230 to 231.") for text in texts)
+
+
+def test_a_percentage_keeps_the_places_it_was_printed_with(results):
+    least, most = (
+        results["actv_iowa"]
+        .one(
+            outcome="domestic assault",
+            measure="risk_difference",
+            subgroup=f"{end} that rounding allows",
+        )
+        .estimate
+        for end in ("least", "most")
+    )
+    assert (least, most) == pytest.approx((0.0355 - 0.075, 0.0365 - 0.065))

@@ -83,6 +83,7 @@ class Printed(_Part):
     value: float
     decimals: Annotated[int, Field(ge=0, le=6)] = 0
     suffix: str = ""
+    words: str = Field(default="", description="the source's words, where it prints no figure")
     measure: str = ""
     outcome: str | None = None
     group: str | None = None
@@ -100,14 +101,18 @@ class Printed(_Part):
 
 
 class Fall(_Part):
-    """A percentage by which users became fewer; how many there were is not public."""
+    """A percentage by which users became fewer; how many there were is not public.
+
+    A source that only uses words ("two-thirds", "over half") rules no number of people out.
+    """
 
     way: Literal["fall"]
     percent: Percent
     decimals: int = 0
     sizes: Sizes = SIZES
     showed: str = "used it at intake"
-    at_least: bool = False
+    words: str = ""
+    above: bool = Field(default=False, description="the words say more than the percentage")
     points_or_relative: bool = False
 
 
@@ -185,6 +190,7 @@ class PercentRow(_Part):
     outcome: str
     programme: Percent
     comparison: Percent
+    comparison_decimals: int | None = Field(default=None, description="if printed with others")
 
 
 class Percents(_Part):

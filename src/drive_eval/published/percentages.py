@@ -54,9 +54,9 @@ class ConsistentCounts:
             f"{count} is {100 * count / self.n:.{self.decimals}f} %" for count in (k, k + 1)
         )
         could = " and ".join(str(n) for n in self.nearest_n)
+        which = "denominators that do are" if self.nearest_n[1:] else "denominator that does is"
         return (
-            f"no count of {self.n} gives {printed} ({below}, {above}); the nearest denominator "
-            f"that does is {could}."
+            f"no count of {self.n} gives {printed} ({below}, {above}); the nearest {which} {could}."
         )
 
 
@@ -67,9 +67,9 @@ def consistent_counts(percent: float, decimals: int, n: int) -> ConsistentCounts
     ----------
     percent : float, between 0 and 100
         As printed.
-    decimals : int
+    decimals : int, at most 6
         Places behind the point that were printed; 0 for 82 %, 1 for 29.3 %.
-    n : int, at least 1
+    n : int, from 1 to 100 million
         The denominator that the source states.
 
     Returns
@@ -104,8 +104,8 @@ def consistent_counts(percent: float, decimals: int, n: int) -> ConsistentCounts
     no count of 40 gives 29.3 % (11 is 27.5 %, 12 is 30.0 %); the nearest denominator that does
     is 41.
     """
-    _whole("decimals", decimals, 0)
-    _whole("n", n, 1)
+    _whole("decimals", decimals, 0, 6)
+    _whole("n", n, 1, 100_000_000)
     exact = _exact(percent)
     half = Fraction(1, 2 * 10**decimals)
     if (exact / (2 * half)).denominator != 1:
@@ -129,10 +129,12 @@ def consistent_counts(percent: float, decimals: int, n: int) -> ConsistentCounts
     )
 
 
-def _whole(name: str, value: Any, least: int) -> None:
+def _whole(name: str, value: Any, least: int, most: int) -> None:
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or value < least:
         raise DataError(f"{name} must be a whole number of at least {least}.")
+    if value > most:
+        raise DataError(f"{name} must be at most {most:,}.")
 
 
 def _exact(percent: Any) -> Fraction:

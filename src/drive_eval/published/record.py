@@ -210,7 +210,7 @@ _MARKS = {True: "+", False: "x", None: "-"}
 
 def _beside(found: Claim, printed: Printed, estimates: tuple[Estimate, ...]) -> Check:
     """Set one printed figure beside ours."""
-    shown = f"{printed.value:,.{printed.decimals}f}{printed.suffix}".replace("-", "−")
+    shown = f'"{printed.words}"' if printed.words else _shown(printed)
     what = f"{printed.what}: printed {shown}"
     labels: dict[str, Any] = {"name": "printed", "threshold": printed.value, "outcome": found.id}
     if printed.given:
@@ -234,6 +234,10 @@ def _beside(found: Claim, printed: Printed, estimates: tuple[Estimate, ...]) -> 
         gap = f"{ours - printed.value:+.{printed.decimals + 2}f}".replace("-", "−")
         text += f": not reached, {gap}{printed.suffix}. {printed.reason}".rstrip()
     return Check(**labels, passed=reached, statistic=ours, text=text)
+
+
+def _shown(printed: Printed) -> str:
+    return f"{printed.value:,.{printed.decimals}f}{printed.suffix}".replace("-", "−")
 
 
 def _ours(printed: Printed, estimates: tuple[Estimate, ...]) -> tuple[float, float, float]:

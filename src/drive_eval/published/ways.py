@@ -119,7 +119,7 @@ def _fall(claim: Claim, given: kinds.Fall) -> ResultSet:
     checks: list[Check] = []
     unit = claim.counts.unit
     for size in given.sizes:
-        n, stopped, moved = _possible(given.percent, given.decimals, size)
+        n, stopped, moved = _stopped(given, size)
         over = over_pairings(((n, n - k) for k in stopped), n=None)
         ratio = over.ratio
         if ratio is None:  # n is at least 1, so there always are users before
@@ -142,11 +142,16 @@ def _fall(claim: Claim, given: kinds.Fall) -> ResultSet:
             method=f"{_WIDEST}, {over.pairings} in all",
         )
         estimates.append(found)
-        least = "at least " if given.at_least else ""
         checks += moved
+        said = _percent(given.percent)
+        if given.words:
+            allowed = (
+                f'the least that "{given.words}" allows' if given.above else f'"{given.words}"'
+            )
+            said = f"{nearest} of {n} ({100 * nearest / n:.0f} %, {allowed})"
         checks.append(
             _sentence(
-                f"If {n} {unit} had {given.showed}, a fall of {least}{_percent(given.percent)} "
+                f"If {n} {unit} had {given.showed}, a fall of {said} "
                 f"would have a 95 % interval from {_range(found)}, at its widest over who stopped "
                 f"and who began. {_NARROW} it would be from {100 * (1 - ratio.narrow_high):.0f} "
                 f"to {100 * (1 - ratio.narrow_low):.0f} %."
@@ -169,13 +174,21 @@ def _fall(claim: Claim, given: kinds.Fall) -> ResultSet:
         checks.append(
             Check(
                 name="in_words",
-                text=f"A relative fall of {_percent(given.percent)} in the number of {unit} who "
-                "used it at all: not a fall of so many percentage points, not a fall in incidents, "
-                "and not a fall in severity among those who went on.",
+                text=f"A relative fall of {given.words or _percent(given.percent)} in the number "
+                f"of {unit} who used it at all: not a fall of so many percentage points, not a "
+                "fall in incidents, and not a fall in severity among those who went on.",
             )
         )
     checks.append(_sentence(NOT_PUBLIC))
     return ResultSet(estimates=tuple(estimates), checks=tuple(checks), assumptions=(_ALONE,))
+
+
+def _stopped(given: kinds.Fall, size: int) -> tuple[int, tuple[int, ...], list[Check]]:
+    """Return how many used it, how many of them fewer there are at exit, and a note."""
+    if not given.words:
+        return _possible(given.percent, given.decimals, size)
+    share = given.percent * size / 100
+    return size, (math.floor(share) + 1 if given.above else round(share),), []
 
 
 _ALONE = (
@@ -427,12 +440,12 @@ def _shares(claim: Claim, given: kinds.Shares) -> ResultSet:
     )
 
 
-def _share_sentence(claim: Claim, e: Estimate) -> Check:
+def _share_sentence(claim: Claim, e: Estimate, over: Sequence[int] = ()) -> Check:
     what = e.group if e.outcome == claim.id else f"{e.outcome}, {e.group}"
     low, high, point = (100 * (x or 0) for x in (e.conf_low, e.conf_high, e.estimate))
     return _sentence(
         f"{what}: {e.n_events or 0:,} of {e.n or 0:,} is {point:.1f} %, 95 % interval {low:.1f} to "
-        f"{high:.1f} %.",
+        f"{high:.1f} %{f' at its widest over {over[0]:,} to {over[-1]:,}' if over[1:] else ''}.",
         outcome=e.outcome,
         group=e.group,
     )
@@ -527,6 +540,8 @@ def _percents(claim: Claim, given: kinds.Percents) -> ResultSet:
     estimates: list[Estimate] = []
     checks: list[Check] = []
     for row in given.rows:
+        places = given.decimals if row.comparison_decimals is None else row.comparison_decimals
+        other = 0.5 * 10.0**-places
         labels: dict[str, Any] = {
             **_labels(claim),
             "outcome": row.outcome,
@@ -536,7 +551,7 @@ def _percents(claim: Claim, given: kinds.Percents) -> ResultSet:
         corners = [
             _effects(min(max(p, 0), 100) / 100, min(max(q, 0), 100) / 100)
             for p in (row.programme - half, row.programme + half)
-            for q in (row.comparison - half, row.comparison + half)
+            for q in (row.comparison - other, row.comparison + other)
         ]
         for measure, value in _effects(row.programme / 100, row.comparison / 100).items():
             around = [corner[measure] for corner in corners if measure in corner]
@@ -562,16 +577,17 @@ def _percents(claim: Claim, given: kinds.Percents) -> ResultSet:
 def _percents_at(row: kinds.PercentRow, size: int, decimals: int) -> Check:
     """Say what the difference would be worth with so many people in each group."""
     counts = []
-    for percent in (row.programme, row.comparison):
-        n, options, _ = _possible(percent, decimals, size)
+    other = decimals if row.comparison_decimals is None else row.comparison_decimals
+    for percent, places in ((row.programme, decimals), (row.comparison, other)):
+        n, options, _ = _possible(percent, places, size)
         counts.append((min(options, key=lambda k: abs(100 * k / n - percent)), n))
     (k1, n1), (k0, n0) = counts
     low, high = _intervals.newcombe_difference(x1=k1, n1=n1, x0=k0, n0=n0)
     gap = _signed(row.programme - row.comparison, "+.3g")
     text = (
         f"{row.outcome}: with about {size} in each group the difference of {gap} percentage points "
-        f"would have a 95 % interval from {_signed(100 * low, '+.0f')} to "
-        f"{_signed(100 * high, '+.0f')}."
+        f"would have a 95 % interval from {_signed(100 * low, '+.1f')} to "
+        f"{_signed(100 * high, '+.1f')}."
     )
     return _sentence(text, outcome=row.outcome)
 
@@ -835,7 +851,7 @@ def _percent_of(claim: Claim, given: kinds.PercentOf) -> ResultSet:
         )
         estimate = _over_counts(claim, counts, n, row.percent, group=row.group, outcome=row.outcome)
         estimates.append(estimate)
-        checks.append(_share_sentence(claim, estimate))
+        checks.append(_share_sentence(claim, estimate, counts))
     return ResultSet(estimates=tuple(estimates), checks=tuple(checks))
 
 
