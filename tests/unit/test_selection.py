@@ -494,3 +494,11 @@ def test_every_public_function_here_has_its_sections():
         text = getattr(sensitivity, name).__doc__
         for heading in ("Parameters", "Returns", "Raises", "**Assumptions.**", "References", ">>>"):
             assert heading in text, (name, heading)
+
+
+@pytest.mark.parametrize("used_from", [None, 11])
+def test_a_cut_off_that_nobody_reaches(used_from):
+    given = {"mean": 10, "within_sd": 2, "between_sd": 3, "used_from": used_from}
+    with pytest.raises(UndefinedResultError, match="that nobody is picked"):
+        expected_fall(cutoff=1000, **given)
+    assert expected_fall(cutoff=-1000, **given).one(term="difference").estimate == 0

@@ -281,7 +281,8 @@ def expected_fall(
     DesignError
         If numbers and a sample are mixed, one is missing, or settings make no sense.
     UndefinedResultError
-        If the sample has fewer than three people, or scores do not vary within people.
+        If the sample has fewer than three people, scores do not vary within people, or nobody
+        would lie above the cut-off.
 
     Notes
     -----
@@ -329,7 +330,12 @@ def expected_fall(
             )
         for name, value in given.items():
             _arguments.number(value, name, above=None if name == "mean" else 0)
-        points = rule.of(*(np.array([float(value or 0)]) for value in given.values()))[0]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            points = rule.of(*(np.array([float(value or 0)]) for value in given.values()))[0]
+        if not np.isfinite(points).all():
+            raise UndefinedResultError(
+                "the cut-off lies so many standard deviations above the mean that nobody is picked."
+            )
         estimates = [
             Estimate(measure=m, term=t, estimate=p, method="normal, given spread", **labels)
             for (m, t), p in zip(rule.names(), points.tolist(), strict=True)
