@@ -433,6 +433,11 @@ def detection(
     by d. The detection ratio that explains the result is r/(1 − reduction/100), and the same
     of the limit nearer to it.
 
+    References
+    ----------
+    Greenland S, Lash TL (2008). Bias analysis. In: Rothman KJ, Greenland S, Lash TL, Modern
+    Epidemiology, 3rd ed., chapter 19. Lippincott Williams & Wilkins.
+
     Examples
     --------
     >>> from drive_eval.results import Estimate
