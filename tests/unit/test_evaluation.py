@@ -193,4 +193,4 @@ def test_progress_names_every_outcome(tiny_study):
     run(
         plan_with(), tiny_study, progress=lambda done, total, name: seen.append((done, total, name))
     )
-    assert seen == [(1, 1, PHYSICAL)]
+    assert seen == [(1, 2, PHYSICAL), (2, 2, f"rivals of {PHYSICAL}")]

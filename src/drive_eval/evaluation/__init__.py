@@ -112,6 +112,7 @@ def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
     """Return the units in the figures of each outcome, or refuse with all reasons."""
     from drive_eval.evaluation.designs import balancing_faults
     from drive_eval.evaluation.reoffending import horizon_faults
+    from drive_eval.evaluation.rivals import sensitivity_faults
     from drive_eval.measures.case_table import (
         behaviour_rows,
         binary_rows,
@@ -129,6 +130,7 @@ def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
     found: dict[str, int] = {}
     faults = _arm_faults(plan, study) + _covariate_faults(plan, study)
     faults += balancing_faults(plan, study.tables["cases"])
+    faults += sensitivity_faults(plan, study.tables["cases"])
     for outcome in plan.outcomes:
         for number, name in enumerate(outcome_names(outcome)):
             try:
@@ -341,7 +343,7 @@ def run(
     from drive_eval.evaluation.binary import evaluate_binary
     from drive_eval.evaluation.designs import balance_result, make_designs
     from drive_eval.evaluation.flow import flow_table
-    from drive_eval.evaluation.ledger import LEDGER, ledger
+    from drive_eval.evaluation.ledger import LEDGER, count_tests
     from drive_eval.evaluation.reoffending import evaluate_reoffending, evaluate_time_to_event
     from drive_eval.evaluation.reporters import evaluate_reporters, reporter_sets
     from drive_eval.evaluation.rivals import PREFIX, evaluate_rivals, rival_names
@@ -405,7 +407,7 @@ def run(
         table = _needed(study, "assessments", "behaviour")
         results[name] = evaluate_reporters(plan, units, table, name)
         advance(name)
-    results[LEDGER] = ledger(plan, results)
+    results[LEDGER] = count_tests(plan, results)
     return Evaluation(
         plan=plan.to_dict(),
         plan_hash=plan.sha256(),

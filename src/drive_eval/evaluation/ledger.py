@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from drive_eval.plan import Outcome, Plan
     from drive_eval.results import Estimate
 
-__all__ = ["LEDGER", "ledger"]
+__all__ = ["LEDGER", "count_tests"]
 
 #: Under which the ledger is filed.
 LEDGER = "ledger"
@@ -39,7 +39,7 @@ class _Test(NamedTuple):
     p_value: float | None
 
 
-def ledger(plan: Plan, results: Mapping[str, ResultSet]) -> ResultSet:
+def count_tests(plan: Plan, results: Mapping[str, ResultSet]) -> ResultSet:
     """How surprising is each test, given how many were made?
 
     Parameters

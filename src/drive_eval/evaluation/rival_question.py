@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from drive_eval.plan import Plan
     from drive_eval.results import Estimate
 
+_MOST = 100  # sites that are left out one by one
+
 __all__ = ["Asked", "and_so_on", "interval_words", "number"]
 
 _NO_CLUSTERS = (
@@ -149,9 +151,9 @@ class Asked:
     def left_out_by(self, table: pd.DataFrame) -> str:
         """Return the column left out value by value; empty where there is none to be left out."""
         by = self.plan.sensitivity.leave_one_out
-        if not by or by not in table or table[by].isna().any() or table[by].nunique() < 2:
+        if not by or by not in table or table[by].isna().any():
             return ""
-        return by
+        return by if 2 <= table[by].nunique() <= _MOST else ""
 
 
 def number(value: float | None, digits: int = 0) -> str:

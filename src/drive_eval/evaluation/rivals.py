@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from drive_eval.errors import did_you_mean
 from drive_eval.evaluation.contrasts import merge
+from drive_eval.evaluation.designs import OWN_COLUMNS
 from drive_eval.evaluation.rates import count_periods
 from drive_eval.evaluation.reoffending import chosen_events
 from drive_eval.evaluation.rival_behaviours import rivals_within
@@ -17,6 +19,7 @@ from drive_eval.evaluation.rival_counts import rivals_of_counts
 from drive_eval.evaluation.rival_question import Asked
 from drive_eval.measures.case_table import behaviour_rows, binary_rows
 from drive_eval.plan import (
+    NO_COVARIATES,
     BehaviourOutcome,
     BinaryOutcome,
     ReoffendingOutcome,
@@ -32,14 +35,59 @@ if TYPE_CHECKING:
 
     from drive_eval.plan import Plan
 
-__all__ = ["PREFIX", "evaluate_rivals", "rival_names"]
+__all__ = ["PREFIX", "evaluate_rivals", "rival_names", "sensitivity_faults"]
 
 #: Under which the rivals of an outcome are filed.
 PREFIX = "rivals:"
+_SITE = "site"
+_MOST = 100
 _RTM = (
     "There is neither a comparison group nor a second measure before the programme, so how much of "
     "the fall would have come by itself cannot be told."
 )
+
+
+def sensitivity_faults(plan: Plan, cases: pd.DataFrame) -> list[str]:
+    """Name the columns of [sensitivity] that a rival explanation would stumble over.
+
+    Parameters
+    ----------
+    plan : Plan
+    cases : DataFrame
+        The table of cases.
+
+    Returns
+    -------
+    list of str
+        One sentence a fault. That there is no column ``site`` is none: nothing is then left out.
+    """
+    rules = plan.sensitivity
+    faults = []
+    wanted = [("missing_covariates", name) for name in rules.missing_covariates]
+    wanted += [("subgroups", name) for name in rules.subgroups]
+    if rules.leave_one_out and rules.leave_one_out != _SITE:
+        wanted.append(("leave_one_out", rules.leave_one_out))
+    usable = [str(name) for name in cases if name not in NO_COVARIATES]
+    for key, name in wanted:
+        where = f'[sensitivity] {key}: "{name}"'
+        if name not in cases:
+            faults.append(f"{where} is no column of cases.{did_you_mean(name, usable)}")
+        elif name in OWN_COLUMNS:
+            faults.append(
+                f"{where} is what the evaluation calls a column of its own. Rename the column of "
+                "cases."
+            )
+        elif blank := int(cases[name].isna().sum()):
+            faults.append(
+                f"{where} is blank in {blank} of {len(cases)} rows of cases. Fill it by a stated "
+                "rule, or take it out of the plan."
+            )
+        elif key != "missing_covariates" and not 2 <= cases[name].nunique() <= _MOST:
+            faults.append(
+                f"{where} has {cases[name].nunique()} different values; 2 to {_MOST} are needed: "
+                "sites, areas or kinds of people."
+            )
+    return faults
 
 
 def rival_names(plan: Plan) -> list[str]:
