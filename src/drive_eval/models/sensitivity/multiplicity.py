@@ -368,6 +368,10 @@ def verdict(estimate: Estimate, *, worthwhile: float) -> Check:
     point nor on its P value. A wide interval is never taken for no effect. An increase as large
     as `worthwhile` is one as far from none on the same scale.
 
+    References
+    ----------
+    Altman DG, Bland JM (1995). Absence of evidence is not evidence of absence. BMJ 311, 485.
+
     Examples
     --------
     >>> from drive_eval.results import Estimate

@@ -77,6 +77,11 @@ def leave_one_out(
     widens the interval by that alone. Two of these results subtracted give a site's own counts:
     release them as such.
 
+    References
+    ----------
+    Belsley DA, Kuh E, Welsch RE (1980). Regression Diagnostics: Identifying Influential Data and
+    Sources of Collinearity. Wiley.
+
     Examples
     --------
     >>> import functools, pandas as pd
