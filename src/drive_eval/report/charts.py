@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import pandas as pd
 
+from drive_eval.report.bounds import Ends, ends_text, ends_within
 from drive_eval.report.cohort import find_table, flow_chart, missing_chart
 from drive_eval.report.drawing import (
     ARM_COLOURS,
@@ -106,7 +107,11 @@ def reductions_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[
     Chart
         The fall has its interval; where a line goes beyond the panel it ends in an arrowhead.
     """
-    rows = [row for name in names for row in _reduction_rows(name, evaluation.results[name])]
+    rows = [
+        row | _unseen(evaluation, name, row)
+        for name in names
+        for row in _reduction_rows(name, evaluation.results[name])
+    ]
     headline = reductions_headline(evaluation, names)
     subtitle = _pair_subtitle(names[0], evaluation)
     places = place(rows, max(0.6, 0.18 * (row_lines(rows, labels) + 1) + 0.14))
@@ -138,6 +143,8 @@ def reductions_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[
             axes.tick_params(axis="y", length=0)
             axes.spines["left"].set_visible(False)
         _legend(left)
+        if any(row["unseen_worst"] is not None for row in rows):
+            _legend_of_unseen(right)
     said = [_reduction_words(row, labels) for row in rows]
     return Chart(
         name="reductions",
@@ -154,8 +161,22 @@ def reductions_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[
             "the disclosure policy asks for it, and every percentage and interval is worked out "
             "from the counts shown. A fall in the programme arm alone is not the programme's "
             "effect."
+            + (
+                " The thin grey line above each interval: the fall if all, and if none, of those "
+                "not seen again still used it."
+                if any(row["unseen_worst"] is not None for row in rows)
+                else ""
+            )
         ),
     )
+
+
+def _unseen(evaluation: Evaluation, name: str, row: dict[str, Any]) -> dict[str, float | None]:
+    """Return the fall if all, and if none, of those not seen again still used it."""
+    ends = ends_within(evaluation, name, row["group"])
+    if ends is None or ends.worst == ends.best or row["percent_reduction"] is None:
+        return {"unseen_worst": None, "unseen_best": None}
+    return {"unseen_worst": ends.worst, "unseen_best": ends.best}
 
 
 def _reduction_rows(name: str, result: ResultSet) -> list[dict[str, Any]]:
@@ -187,7 +208,7 @@ def _reduction_rows(name: str, result: ResultSet) -> list[dict[str, Any]]:
 
 def _largest_rise(rows: Sequence[dict[str, Any]]) -> float:
     """Return how far the axis goes to the side of rises: as far as that of falls, or further."""
-    lows = [row["conf_low"] for row in rows if row["conf_low"] is not None]
+    lows = [v for row in rows for v in (row["conf_low"], row["unseen_worst"]) if v is not None]
     low = min(lows, default=0.0)
     if low >= 0:
         return 0.0
@@ -258,6 +279,7 @@ def _reduction_interval(axes: Axes, row: dict[str, Any], y: float, edge: float) 
         axes.plot([point], [y], marker=ARM_MARKERS[row["group"]], markersize=7.5, color=colour)
     words = _interval_label(point, low, high, sides=edge > 0)
     first, last = axes.get_xlim()
+    _bracket(axes, row, y, edge, sides=edge > 0)
     # About the half width of the words on this panel, to keep them inside it.
     half = 0.5 * 0.073 * len(words) / 3.1 * (last - first)
     axes.annotate(
@@ -270,6 +292,38 @@ def _reduction_interval(axes: Axes, row: dict[str, Any], y: float, edge: float) 
         fontsize=SMALL,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
     )
+
+
+def _legend_of_unseen(axes: Axes) -> None:
+    axes.plot(
+        [], [], marker="|", markersize=7, color=DARK_GREY, linewidth=1,
+        label="if all … none of those not\nseen again still used it",
+    )  # fmt: skip
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), frameon=False, fontsize=SMALL)
+
+
+def _bracket(axes: Axes, row: dict[str, Any], y: float, edge: float, *, sides: bool) -> None:
+    """Draw how far those not seen again could move a fall: a thin line with ends, above it."""
+    worst, best = row["unseen_worst"], row["unseen_best"]
+    if worst is None or best is None:
+        return
+    start, end, above = max(worst, -edge), max(best, -edge), y - 0.12
+    axes.plot([start, end], [above, above], color=DARK_GREY, linewidth=1, zorder=0.8)
+    for value, beyond in ((start, worst < -edge), (end, False)):
+        axes.plot(
+            [value], [above], marker=8 if beyond else "|", markersize=7, color=DARK_GREY,
+            markeredgewidth=1, clip_on=False, zorder=0.8,
+        )  # fmt: skip
+    words = f"{whole(worst)} to {whole(best)}"
+    if sides:
+        words = ends_text(Ends(worst, best))
+    first, last = axes.get_xlim()
+    half = 0.5 * 0.073 * len(words) / 3.1 * (last - first)
+    axes.annotate(
+        words, (min(max((start + end) / 2, first + half), last - half), above), xytext=(0, 3),
+        textcoords="offset points", ha="center", va="bottom", fontsize=SMALL, color=DARK_GREY,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4}, zorder=0.7,
+    )  # fmt: skip
 
 
 def _interval_label(point: float, low: float, high: float, *, sides: bool) -> str:
@@ -333,7 +387,11 @@ def _reduction_words(row: dict[str, Any], labels: dict[str, str]) -> str:
         return words + "; the relative change cannot be shown."
     label_ = _interval_label(fall, low, high, sides=True)
     kind, rest = label_.split(" ", 1)
-    return f"{words}, a relative {kind} of {rest.replace('  (', ' (interval ')}."
+    words = f"{words}, a relative {kind} of {rest.replace('  (', ' (interval ')}"
+    if row["unseen_worst"] is not None and row["unseen_best"] is not None:
+        ends = ends_text(Ends(row["unseen_worst"], row["unseen_best"]))
+        words += f"; {ends} if all, or none, of those not seen again still used it"
+    return f"{words}."
 
 
 def _pair_subtitle(name: str, evaluation: Evaluation, *, severity: bool = False) -> str:

@@ -15,13 +15,19 @@ from drive_eval.plan import (
     outcome_names,
 )
 from drive_eval.report import (
+    assumptions,
     balance,
+    bounds,
     charts,
     designs,
     effects,
     followed,
     following,
+    ledger,
     months,
+    rates,
+    reporters,
+    rivals,
     sentences,
     tables,
     times,
@@ -59,8 +65,13 @@ def write_bundle(
         An empty folder.
     progress : callable, optional
         Called with the number of finished files, their total, and the last one's name.
+
+    Raises
+    ------
+    ResultError
+        If a percentage of those measured twice has no range over those who were not.
     """
-    sections = _sections(evaluation)
+    sections = _sections(bounds.guarded(evaluation))
     drawn = [chart for section in sections for chart in section["charts"]]
     total = len(drawn) + 2
     (folder / "charts").mkdir()
@@ -130,6 +141,13 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
         names = [o.name for o in plan.outcomes if isinstance(o, kind)]
         if names:
             sections.append(_over_time(evaluation, names, labels, again=kind is ReoffendingOutcome))
+    before = [name for name in evaluation.results if _rated(evaluation, plan, name)]
+    if before:
+        sections.append(_before_and_after(evaluation, before, labels))
+    if rivals.rival_names(evaluation):
+        sections.append(_rivals(evaluation, behaviours, labels))
+    if reporters.reporter_results(evaluation):
+        sections.append(_reporters(evaluation, labels))
     published = tables.published_table(evaluation)
     if published is not None:
         sections.append(_section("published", "Published figures beside ours", tables_=[published]))
@@ -149,7 +167,7 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
     sections.append(
         _section("disclosure", "How people are protected from being recognised", text=statement)
     )
-    assumptions = dict.fromkeys(
+    supposed = dict.fromkeys(
         a
         for r in evaluation.results.values()
         for a in r.assumptions
@@ -159,9 +177,11 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
         _section(
             "methods",
             "Methods",
-            text=list(plan.report.notes),
-            items=list(assumptions),
-            tables_=[tables.checks_table(evaluation, labels)],
+            text=[
+                line for line in (*plan.report.notes, ledger.ledger_sentence(evaluation)) if line
+            ],
+            items=list(supposed),
+            tables_=[table for table in _methods_tables(evaluation, labels) if table.rows],
         )
     )
     sections.append(
@@ -172,6 +192,102 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
         )
     )
     return sections
+
+
+def _rated(evaluation: Evaluation, plan: Plan, name: str) -> bool:
+    kinds = {o.name for o in plan.outcomes if isinstance(o, ReoffendingOutcome)}
+    return name in kinds and rates.has_rates(evaluation, name)
+
+
+def _methods_tables(evaluation: Evaluation, labels: dict[str, str]) -> list[tables.Table]:
+    tests = ledger.ledger_table(evaluation, labels)
+    return [
+        *([tests] if tests is not None else []),
+        tables.checks_table(evaluation, labels),
+        rivals.rival_checks_table(evaluation, labels),
+    ]
+
+
+def _before_and_after(
+    evaluation: Evaluation, names: list[str], labels: dict[str, str]
+) -> dict[str, Any]:
+    """Lay out the rates of events before and after: what was found, then how it was counted."""
+    care = {lead: None for name in names for lead in times.with_care(evaluation, name)}
+    drawn = [rates.rates_chart(evaluation, name, labels) for name in names]
+    shown = [rates.rates_table(evaluation, name, labels) for name in names]
+    said = [
+        (
+            followed.followed_outcome(evaluation, name).title,
+            rates.rates_sentences(evaluation, name, labels),
+        )
+        for name in names
+    ]
+    return _section(
+        "rates",
+        "Did it happen less often than before?",
+        alerts=[lead for lead in care if lead[0].startswith("Recording changed")],
+        text=[
+            "People come in when something has just happened, so what is recorded falls afterwards "
+            "in every group. Set the groups beside each other, not after against before."
+        ],
+        lists=said,
+        drawn=[chart for chart in drawn if chart is not None],
+        tables_=[table for table in shown if table is not None],
+    )
+
+
+def _rivals(
+    evaluation: Evaluation, behaviours: list[list[str]], labels: dict[str, str]
+) -> dict[str, Any]:
+    """Lay out every rival explanation: the fall under each assumption, then each in numbers."""
+    names = rivals.rival_names(evaluation)
+    drawn = []
+    for number, block in enumerate(behaviours):
+        chart = assumptions.assumptions_chart(evaluation, block, labels)
+        if chart is not None:
+            drawn.append(_numbered(chart, number))
+    main = [name for name in names if rivals.is_primary(evaluation, name)] or names
+    said = [
+        (rivals.title_of(evaluation, name), rivals.rival_sentences(evaluation, name))
+        for name in main
+    ]
+    return _section(
+        "rivals",
+        "What else could explain this?",
+        text=[
+            "A result has other explanations than the programme. Each is given a number here: how "
+            "much it could explain, or how strong it would have to be. No table can rule them out; "
+            "how likely each is, people who know the programme must judge.",
+            *(
+                ["The tables have one line for each explanation of each outcome."]
+                if len(main) == len(names)
+                else [
+                    "The sentences are on the outcomes that the plan declared primary; the tables "
+                    "have every outcome."
+                ]
+            ),
+        ],
+        drawn=drawn,
+        lists=[(title, lines) for title, lines in said if lines],
+        tables_=[rivals.rival_table(evaluation, name, labels) for name in names],
+    )
+
+
+def _reporters(evaluation: Evaluation, labels: dict[str, str]) -> dict[str, Any]:
+    shown = [
+        reporters.agreement_table(evaluation),
+        reporters.falls_table(evaluation, labels),
+    ]
+    return _section(
+        "reporters",
+        "Do those who report agree?",
+        text=[
+            "Two people rated the same cases. Where they differ, neither is the truth: they may "
+            "know different things, or speak of different victim-survivors of one case."
+        ],
+        findings=reporters.reporter_sentences(evaluation, labels),
+        tables_=[table for table in shown if table is not None],
+    )
 
 
 def _has_bounds(result: ResultSet) -> bool:
@@ -299,9 +415,14 @@ def _reductions(
     for name in names:
         result = evaluation.results[name]
         parts = [
-            sentences.arm_sentence(result, name, group, labels)
+            sentence
             for group in ("programme", "comparison")
             if any(e.group == group for e in result.estimates)
+            for sentence in (
+                sentences.arm_sentence(result, name, group, labels),
+                bounds.unseen_sentence(evaluation, name, group, labels),
+            )
+            if sentence
         ]
         if name in made:
             point = label(name.split(":")[2].partition("-")[2]).lower()
@@ -309,7 +430,8 @@ def _reductions(
             parts += designs.brief_sentences(evaluation, name, title, labels)
         if name not in made or sentences.fall_between_arms(result) is not None:
             parts.append(sentences.contrast_sentence(result, labels))
-        points.append((titles[name], parts))
+            parts.append(bounds.unseen_between(evaluation, name, labels))
+        points.append((titles[name], [part for part in parts if part]))
     if made:
         points.append(("For all of these", designs.shared_sentences(evaluation)))
     return _section(

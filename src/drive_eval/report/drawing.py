@@ -218,6 +218,7 @@ def headings(axes: Axes, places: Places) -> None:
             va="center",
             fontweight="bold",
             fontsize=10.5,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         ).set_in_layout(False)
     axes.set_ylim(places.height, 0)
 

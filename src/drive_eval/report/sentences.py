@@ -39,11 +39,13 @@ __all__ = [
     "group_words",
     "how_sure",
     "increase_sentences",
+    "is_outcome",
     "main_design",
     "measured_sentence",
     "out_of_100",
     "people_words",
     "percent_text",
+    "percent_words",
     "plain_verdict",
     "reductions_headline",
     "risk_sentences",
@@ -155,6 +157,17 @@ def percent_text(count: int | None, total: int | None) -> str:
     if count is None or not total:
         return "too few to show"
     return out_of_100(min(1.0, count / total))
+
+
+def is_outcome(name: str) -> bool:
+    """Return whether a result is an outcome of the plan, and not what stands beside outcomes.
+
+    Examples
+    --------
+    >>> is_outcome("physical:idva:intake-exit"), is_outcome("rivals:further_assault")
+    (True, False)
+    """
+    return not name.startswith(("balance:", "rivals:", "reporters:")) and name != "ledger"
 
 
 def design_names(evaluation: Evaluation) -> list[str]:
@@ -765,7 +778,7 @@ def design_limits(evaluation: Evaluation) -> list[str]:
             "People whose second measure is missing may have done worse than those measured; the "
             "table of three denominators shows what is known among everybody."
         )
-    looked = sum(not name.startswith("balance:") for name in evaluation.results)
+    looked = sum(is_outcome(name) for name in evaluation.results)
     primary = sum(
         len(o["abuse_types"]) if o["kind"] == "behaviour" else 1
         for o in plan["outcomes"]
@@ -789,6 +802,17 @@ def _fewer(change: Estimate) -> str:
     ends = sorted((abs(100 * low), abs(100 * high)))
     side = "fewer" if point < 0 else "more"
     return f"{abs(100 * point):.0f} {side} in every 100, range {ends[0]:.0f} to {ends[1]:.0f}"
+
+
+def percent_words(value: float) -> str:
+    """Return a percentage as a reader should see it.
+
+    Examples
+    --------
+    >>> percent_words(0.2), percent_words(67.3), percent_words(99.8)
+    ('under 1%', '67%', 'over 99%')
+    """
+    return _percent(value)
 
 
 def _percent(value: float | None) -> str:

@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from drive_eval.report.bounds import (
+    RANGE_HEAD,
+    bounded_estimates,
+    ends_text,
+    ends_within,
+    range_cell,
+)
 from drive_eval.report.designs import design_label, plain_check
 from drive_eval.report.numbers import digits_of, number
 from drive_eval.report.sentences import (
@@ -13,6 +20,7 @@ from drive_eval.report.sentences import (
     behaviour_label,
     design_names,
     how_sure,
+    is_outcome,
     main_design,
     out_of_100,
     people_words,
@@ -38,6 +46,7 @@ __all__ = [
     "headline_table",
     "main_effects_table",
     "outcome_table",
+    "p_text",
     "provenance_table",
     "published_table",
     "reductions_table",
@@ -88,6 +97,9 @@ MEASURES = {
     "mean_cumulative_count": "Events so far, per 100 people",
     "mean_cumulative_count_difference": "Difference of the events so far, per 100 people",
     "mean_cumulative_count_ratio": "Ratio of the events so far",
+    # Already per hundred, so not among PER_HUNDRED.
+    "rate": "Events for every hundred people a year",
+    "rate_ratio": "Ratio of the rates",
 }
 PER_HUNDRED = frozenset(
     name for name, words in MEASURES.items() if "100" in words
@@ -97,10 +109,19 @@ BETWEEN = {
     ("percent_reduction", "ratio"): "Ended lower than if it had changed as the other group, %",
     ("percent_reduction", "users"): "Lower than in the other group, % of its share",
     ("percent_reduction", "hazard"): "Lower rate at any moment, %",
+    ("percent_reduction", "rate"): "Rate lower than if it had changed as the other group's, %",
+    ("percent_reduction", "harm"): "Harm lower than if it had changed as the other group's, %",
+    ("percent_reduction", "after"): "Lower rate afterwards, % of the other group's",
+    ("percent_reduction", "harm after"): "Less harm afterwards, % of the other group's",
     ("risk_difference", ""): "Difference of the groups, per 100",
     ("risk_difference", "itt"): "Difference of the groups, per 100",
     ("risk_difference", "as_treated"): "Difference of the groups, per 100",
     ("risk_difference", "iv"): "Difference of the groups, per 100",
+}
+#: Changes of one arm that are not of users.
+WITHIN = {
+    ("percent_reduction", "rate"): "Relative fall in the rate of events, %",
+    ("percent_reduction", "harm"): "Relative fall in harm, %",
 }
 CONTRASTS = {
     "programme v comparison, after v before": "change in one group set against the other's",
@@ -185,7 +206,11 @@ def headline_table(
             row.append(f"{_hundred(before)} before, {_hundred(after)} after")
         main = main_design(evaluation)
         made = str(evaluation.plan["design"]["kind"]) if main else ""
-        row += [plain_verdict(result, labels, main, made), how_sure(result, labels, main, made)]
+        row += [
+            plain_verdict(result, labels, main, made),
+            how_sure(result, labels, main, made),
+            range_cell(evaluation, name, labels),
+        ]
         rows.append(tuple(row))
     heads = [f"{arm_label(group, labels)} group, of every 100" for group in groups]
     _type, reporter, span, *_rest = names[0].split(":")
@@ -196,7 +221,7 @@ def headline_table(
             f"How many of every 100 used each type of abuse before ({label(first).lower()}) and "
             f"after ({label(second).lower()}), as rated by the {who[:1].lower()}{who[1:]}"
         ),
-        header=("Type of abuse", *heads, "What can be said", "How sure"),
+        header=("Type of abuse", *heads, "What can be said", "How sure", RANGE_HEAD),
         rows=tuple(rows),
         note="[c]: too few people to show." if any("[c]" in " ".join(r) for r in rows) else "",
     )
@@ -228,6 +253,7 @@ def reductions_table(
                     interval_text(change, digits),
                     value_text(fall, digits),
                     interval_text(fall, digits),
+                    ends_text(ends_within(evaluation, name, group)) or _no_range(fall),
                 )
             )
     return Table(
@@ -242,6 +268,7 @@ def reductions_table(
             f"{100 * level:g}% interval",
             "Relative fall, %",
             f"{100 * level:g}% interval",
+            RANGE_HEAD,
         ),
         rows=tuple(rows),
         note=(
@@ -249,6 +276,10 @@ def reductions_table(
             "computed; the checks say why."
         ),
     )
+
+
+def _no_range(fall: Estimate | None) -> str:
+    return "the same" if fall is not None and fall.estimate is not None else ""
 
 
 def severity_table(
@@ -400,7 +431,7 @@ def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
     rows, digits = [], digits_of(evaluation)
     designs = (CRUDE, *design_names(evaluation))
     for name, result in evaluation.results.items():
-        if name.startswith("balance:"):
+        if not is_outcome(name):
             continue
         for e in result.estimates:
             if e.subgroup and e.measure in ("net_change", "stopped", "started"):
@@ -412,6 +443,7 @@ def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
             if e.measure.startswith("e_value"):
                 term = ""
             what = MEASURES.get(e.measure, label(e.measure))
+            what = WITHIN.get((e.measure, term), what)
             if not e.group:
                 what = BETWEEN.get((e.measure, "hazard" if hazard else term), what)
             notes = [TERMS.get(term, "" if e.measure == "percent_reduction" else term)]
@@ -429,12 +461,16 @@ def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
                     ", ".join([what, *[note for note in notes if note]]),
                     value_text(e, digits),
                     interval_text(e, digits),
-                    _p(e.p_value),
+                    p_text(e.p_value),
                     _count(e.n),
                     e.claim,
                     e.method,
                 )
             )
+            rows += [
+                (*rows[-1][:2], f"{what}, {words}", number(value, 0, digits), "", "", "", "", "")
+                for words, value in bounded_estimates(evaluation, name, e)
+            ]
     return Table(
         caption="All effects",
         header=(
@@ -469,7 +505,7 @@ def main_effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Tab
     programme = f"{arm_label('programme', labels)} group alone"
     main = main_design(evaluation)
     for name, result in evaluation.results.items():
-        if name.startswith("balance:"):
+        if not is_outcome(name):
             continue
         whole = [e for e in result.estimates if not e.subgroup]
         wanted = [
@@ -502,6 +538,11 @@ def main_effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Tab
                     e.claim,
                 )
             )
+            # A percentage of those measured twice is followed by its range over the others.
+            rows += [
+                (rows[-1][0], words.capitalize(), number(value, 0, digits), "", e.claim)
+                for words, value in bounded_estimates(evaluation, name, e)
+            ]
     level = f"{100 * evaluation.plan['design']['conf_level']:g}% interval"
     return Table(
         caption="The main effect on each outcome",
@@ -577,7 +618,8 @@ def checks_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
     """Everything that was looked at: held, failed, or for information."""
     marks = {True: "held", False: "did not hold", None: "for information"}
     rows = []
-    for name, result in [*evaluation.results.items(), ("", None)]:
+    kept = [(n, r) for n, r in evaluation.results.items() if is_outcome(n) or n[:8] == "balance:"]
+    for name, result in [*kept, ("", None)]:
         checks = evaluation.checks if result is None else result.checks
         rows += [
             (
@@ -618,7 +660,7 @@ def _statistic(check: Check) -> str:
     text = f"{check.statistic:.3g}".replace("-", "−")
     if check.df is not None:
         text += f", df {check.df:.3g}"
-    return text if check.p_value is None else f"{text}, p {_p(check.p_value)}"
+    return text if check.p_value is None else f"{text}, p {p_text(check.p_value)}"
 
 
 def _with_interval(e: Estimate | None, digits: int | None) -> str:
@@ -648,7 +690,8 @@ def _number(e: Estimate, value: float, digits: int | None) -> str:
     return number(value, 0 if e.measure == "percent_reduction" else 2, digits)
 
 
-def _p(value: float | None) -> str:
+def p_text(value: float | None) -> str:
+    """Return a P value as a reader should see it; empty where there is none."""
     if value is None:
         return ""
     return "<0.001" if value < 0.001 else f"{value:.3f}"

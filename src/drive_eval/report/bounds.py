@@ -1,0 +1,286 @@
+"""A percentage of those measured twice never stands without its range over those who were not.
+
+Those without a second measure may all have gone on, or none of them. The rival explanations of an
+outcome give the fall for both cases; here they are looked up and put beside the percentage.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+from drive_eval.errors import ResultError
+from drive_eval.report.numbers import EXACT_POLICIES
+from drive_eval.report.sentences import (
+    arm_label,
+    behaviour_label,
+    fall_between_arms,
+    fall_within_arm,
+    group_phrase,
+    percent_words,
+)
+from drive_eval.results import NOT_SHOWN, Check, Estimate, Evaluation, ResultSet
+from drive_eval.vocabulary import ARMS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "RANGE_HEAD",
+    "Ends",
+    "behaviour_names",
+    "bounded_estimates",
+    "ends_between",
+    "ends_text",
+    "ends_within",
+    "guarded",
+    "range_cell",
+    "unseen_between",
+    "unseen_sentence",
+]
+
+#: Heads the column of such ranges.
+RANGE_HEAD = "If all, or none, of those not seen again still used it"
+_WITHHELD = (
+    "The relative change is not shown, because some people were not seen again and its range over "
+    "what became of them may not be shown. A percentage of those seen twice never stands alone."
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ends:
+    """A fall in percent, if all of those not seen again went on, and if none of them did."""
+
+    worst: float
+    best: float
+
+
+def behaviour_names(evaluation: Evaluation) -> list[str]:
+    """Return the results that count users of a type of abuse before and after."""
+    kinds = {kind for o in evaluation.plan["outcomes"] for kind in o.get("abuse_types") or ()}
+    return [
+        name
+        for name in evaluation.results
+        if name.partition(":")[0] in kinds and name.count(":") >= 2
+    ]
+
+
+def _rivals(evaluation: Evaluation, name: str) -> ResultSet:
+    return evaluation.results.get(f"rivals:{name}", ResultSet())
+
+
+def _bound(evaluation: Evaluation, name: str, group: str, measure: str, term: str) -> float | None:
+    for e in _rivals(evaluation, name).estimates:
+        same = e.measure == measure and e.group == group and not e.subgroup
+        if same and e.term.partition(" (")[0] == term:
+            return e.estimate
+    return None
+
+
+def ends_within(evaluation: Evaluation, name: str, group: str) -> Ends | None:
+    """Return the worst and best case of the fall in one arm; None where they are not there."""
+    worst, best = (
+        _bound(evaluation, name, group, "percent_reduction", f"{term} case")
+        for term in ("worst", "best")
+    )
+    return None if worst is None or best is None else Ends(worst, best)
+
+
+def ends_between(evaluation: Evaluation, name: str) -> Ends | None:
+    """Return how much further the programme arm fell, one arm at worst and the other at best.
+
+    Notes
+    -----
+    The quotient of the two arms' released ratios, so that it says nothing that they do not.
+    """
+    worst = _quotient(evaluation, name, "worst case", "best case")
+    best = _quotient(evaluation, name, "best case", "worst case")
+    return None if worst is None or best is None else Ends(worst, best)
+
+
+def _quotient(evaluation: Evaluation, name: str, programme: str, comparison: str) -> float | None:
+    one = _bound(evaluation, name, "programme", "risk_ratio", programme)
+    two = _bound(evaluation, name, "comparison", "risk_ratio", comparison)
+    if one is None or two is None or (one == 0 and two == 0):
+        return None
+    return -math.inf if two == 0 else 100 * (1 - one / two)
+
+
+def _may_be_missing(evaluation: Evaluation, name: str, group: str) -> bool:
+    """Return whether some of an arm were measured before and not after, or may have been."""
+    for table in evaluation.results[name].tables:
+        if table.name == f"pairs:{group}":
+            counts = {cell.key: cell.count for cell in table.cells}
+            # A rounded or hidden 0 says nothing of who is missing.
+            exact = evaluation.policy in EXACT_POLICIES
+            return not (exact and counts.get(("missing", "only before")) == 0)
+    return True
+
+
+def guarded(evaluation: Evaluation) -> Evaluation:
+    """Let no percentage of those measured twice pass without its range over the others.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Released.
+
+    Returns
+    -------
+    Evaluation
+        Where a policy keeps the range back, the percentage is kept back with it.
+
+    Raises
+    ------
+    ResultError
+        If nothing is kept back and the range was never worked out.
+    """
+    results = dict(evaluation.results)
+    for name in behaviour_names(evaluation):
+        found = evaluation.results[name]
+        bare = []
+        for arm in ARMS.codes:
+            fall = fall_within_arm(found, arm)
+            shown = fall is not None and fall.estimate is not None
+            if (
+                shown
+                and _may_be_missing(evaluation, name, arm)
+                and ends_within(evaluation, name, arm) is None
+            ):
+                bare.append(arm)
+        if not bare:
+            continue
+        if evaluation.policy in EXACT_POLICIES:
+            raise ResultError(
+                f'{name}: people of the arm "{bare[0]}" were measured before and not after, and '
+                f'the results have no worst and best case for them ("rivals:{name}", '
+                "missing_exit_bounds). A percentage of those measured twice is not printed without "
+                "them. Run the evaluation again."
+            )
+        results[name] = _without_percentages(found, bare)
+    return dataclasses.replace(evaluation, results=results)
+
+
+def _without_percentages(found: ResultSet, bare: list[str]) -> ResultSet:
+    kept = tuple(
+        dataclasses.replace(
+            e, estimate=None, std_error=None, conf_low=None, conf_high=None, method=NOT_SHOWN
+        )
+        if e.measure == "percent_reduction" and e.group in (*bare, "") and _of_measured(e)
+        else e
+        for e in found.estimates
+    )
+    said = tuple(Check(name="suppressed", group=arm, text=_WITHHELD) for arm in bare)
+    return dataclasses.replace(found, estimates=kept, checks=(*found.checks, *said))
+
+
+def _of_measured(e: Estimate) -> bool:
+    return e.term in ("users", "ratio")
+
+
+def ends_text(ends: Ends | None) -> str:
+    """Return both ends of a range of falls in words; empty where there is no range.
+
+    Examples
+    --------
+    >>> ends_text(Ends(67.3, 85.1)), ends_text(Ends(-12, 40)), ends_text(Ends(50, 50))
+    ('67% to 85% fewer', 'from 12% more to 40% fewer', '')
+    """
+    if ends is None or ends.worst == ends.best:
+        return ""
+    worst, best = ends.worst, ends.best
+    if worst < 0 <= best:
+        return f"from {percent_words(-worst)} more to {percent_words(best)} fewer"
+    side = "fewer" if worst >= 0 else "more"
+    low, high = sorted((abs(worst), abs(best)))
+    return f"{percent_words(low)} to {percent_words(high)} {side}"
+
+
+def range_cell(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> str:
+    """Return what the headline table says of those not seen again, beside its percentages."""
+    said = []
+    result = evaluation.results[name]
+    for arm in ARMS.codes:
+        fall = fall_within_arm(result, arm)
+        if fall is None:
+            continue
+        if fall.estimate is None:
+            words = "not shown" if fall.method == NOT_SHOWN else "not defined"
+        else:
+            words = ends_text(ends_within(evaluation, name, arm)) or "the same"
+        said.append(f"{arm_label(arm, labels)}: {words}")
+    best = fall_between_arms(result)
+    if best is not None and best.estimate is not None:
+        words = ends_text(ends_between(evaluation, name))
+        if words:
+            words = words.replace("fewer", "lower").replace("more", "higher")
+            said.append(f"Set against each other: {words}")
+    return ". ".join(said)
+
+
+def unseen_sentence(
+    evaluation: Evaluation, name: str, group: str, labels: Mapping[str, str]
+) -> str:
+    """Say what the fall in an arm would be if all, or none, of those not seen again went on."""
+    result = evaluation.results[name]
+    fall, ends = fall_within_arm(result, group), ends_within(evaluation, name, group)
+    if fall is None or fall.estimate is None or ends is None or ends.worst == ends.best:
+        return ""
+    counts = {
+        cell.key: cell.count
+        for table in result.tables
+        if table.name == f"pairs:{group}"
+        for cell in table.cells
+    }
+    lost, first = counts.get(("missing", "only before")), counts.get(("all", "measured at intake"))
+    who = "Some of those measured before were not seen again"
+    if lost and first:
+        who = f"Of {first:,} measured before, {lost:,} were not seen again"
+    # Other people than those measured twice: the share before is theirs.
+    return (
+        f"{who}: if all of them still used it, the {group_phrase(group, labels)} has "
+        f"{_change(ends.worst)} of {behaviour_label(name).lower()}; if none did, "
+        f"{_change(ends.best)}."
+    )
+
+
+def unseen_between(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> str:
+    """Say between what the groups' difference lies, whatever became of those not seen again."""
+    best, ends = fall_between_arms(evaluation.results[name]), ends_between(evaluation, name)
+    if best is None or best.estimate is None or ends is None or ends.worst == ends.best:
+        return ""
+    one, two = (group_phrase(arm, labels) for arm in ARMS.codes)
+    side = ends_text(ends).replace("fewer", "lower").replace("more", "higher")
+    return (
+        f"Whatever became of those not seen again in either group, the {one} ended {side} than if "
+        f"it had changed as the {two} did: the first is all of them still using it in the {one} "
+        f"and none in the {two}, the second the other way round."
+    )
+
+
+def _change(fall: float) -> str:
+    return f"{percent_words(abs(fall))} {'fewer' if fall >= 0 else 'more'} users"
+
+
+def bounded_estimates(evaluation: Evaluation, name: str, e: Estimate) -> list[tuple[str, float]]:
+    """Return what must stand beneath a percentage of those measured twice: words and value."""
+    if e.measure != "percent_reduction" or e.subgroup or e.estimate is None:
+        return []
+    if e.group:
+        ends = ends_within(evaluation, name, e.group) if e.term == "users" else None
+    else:
+        ends = ends_between(evaluation, name) if e.term == "ratio" else None
+    if ends is None or ends.worst == ends.best:
+        return []
+    return (
+        [
+            ("if all of those not seen again still used it", ends.worst),
+            ("if none of those not seen again still used it", ends.best),
+        ]
+        if e.group
+        else [
+            ("those not seen again at the programme's worst and the other's best", ends.worst),
+            ("those not seen again at the programme's best and the other's worst", ends.best),
+        ]
+    )

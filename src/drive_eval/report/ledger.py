@@ -1,0 +1,65 @@
+"""How many tests there were, and how surprising each is among that many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drive_eval.report.rivals import title_of
+from drive_eval.report.sentences import arm_label
+from drive_eval.report.tables import Table, p_text
+from drive_eval.results import ResultSet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drive_eval.results import Evaluation
+
+__all__ = ["ledger_sentence", "ledger_table"]
+
+
+def ledger_sentence(evaluation: Evaluation) -> str:
+    """Say how many tests were made; empty where they were not counted."""
+    checks = evaluation.results.get("ledger", ResultSet()).checks
+    return next((check.text for check in checks if check.name == "tests"), "")
+
+
+def ledger_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table | None:
+    """Return every test with its P value, raw and adjusted; the primary ones first.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Released.
+    labels : mapping
+        Names of the arms.
+
+    Returns
+    -------
+    Table or None
+        None where no test was made or shown.
+    """
+    tests = [c for c in evaluation.results.get("ledger", ResultSet()).checks if c.name == "test"]
+    rows = []
+    for check in sorted(tests, key=lambda c: c.passed is not True):
+        what, _, family = check.text.rpartition(": ")
+        rows.append(
+            (
+                title_of(evaluation, check.outcome.removeprefix("rivals:")),
+                arm_label(check.group, labels) if check.group else "Between the groups",
+                what,
+                family,
+                p_text(check.p_value) or "not shown",
+                p_text(check.statistic) or "not shown",
+            )
+        )
+    if not rows:
+        return None
+    return Table(
+        caption="Every test of this evaluation",
+        header=("Outcome", "Group", "Test", "Adjusted by", "P", "Adjusted P"),
+        rows=tuple(rows),
+        note=(
+            "An adjusted P value takes into account how many tests were made: among many, some are "
+            "small by chance. Primary tests were declared in the plan before the results were seen."
+        ),
+    )
