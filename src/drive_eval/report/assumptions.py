@@ -100,9 +100,13 @@ def assumptions_chart(
         caption=(
             "Bold: those measured twice, nothing else assumed. The two lines below it bound what "
             "those not seen again can do to it, whatever they did. The others say what the fall "
-            "would be if the assumption on the left were true; none of them is the truth. "
-            "Open square: the fall of the comparison group, which is what was to be expected "
-            "without the programme if both groups came in alike."
+            "would be if the assumption on the left were true; none of them is the truth."
+            + (
+                " Open square: the fall of the comparison group, which is what was to be expected "
+                "without the programme if both groups came in alike."
+                if any(row["part"] == "comparison" for row in rows)
+                else ""
+            )
         ),
     )
 

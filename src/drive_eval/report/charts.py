@@ -86,6 +86,8 @@ SEVERITY_COLOURS = {
 CHANGE_COLOURS = {"improved": TURQUOISE, "worsened": DARK_PINK}
 #: A rise may go on for ever; the axis of the reductions chart ends here, with an arrowhead.
 LARGEST_RISE = 300.0
+#: Where those not seen again alone could make a rise of a fall, it ends here.
+LARGEST_WORST = 50.0
 #: About the width of the stacked bars, in inches.
 STACK_PANEL = 3.5
 
@@ -208,10 +210,12 @@ def _reduction_rows(name: str, result: ResultSet) -> list[dict[str, Any]]:
 
 def _largest_rise(rows: Sequence[dict[str, Any]]) -> float:
     """Return how far the axis goes to the side of rises: as far as that of falls, or further."""
-    lows = [v for row in rows for v in (row["conf_low"], row["unseen_worst"]) if v is not None]
+    lows = [row["conf_low"] for row in rows if row["conf_low"] is not None]
     low = min(lows, default=0.0)
     if low >= 0:
-        return 0.0
+        # What those not seen again could do to a fall has less room than a rise that was seen.
+        worst = min([row["unseen_worst"] or 0.0 for row in rows], default=0.0)
+        return min(10 * math.ceil(-worst / 10), LARGEST_WORST) + 6 if worst < 0 else 0.0
     return min(max(100.0, 50 * math.ceil(min(-low, LARGEST_RISE) / 50)), LARGEST_RISE) + 6
 
 
@@ -315,14 +319,14 @@ def _bracket(axes: Axes, row: dict[str, Any], y: float, edge: float, *, sides: b
             markeredgewidth=1, clip_on=False, zorder=0.8,
         )  # fmt: skip
     words = f"{whole(worst)} to {whole(best)}"
-    if sides:
-        words = ends_text(Ends(worst, best))
+    if sides and worst < 0:
+        words = f"rise {whole(-worst)} to " + (f"fall {whole(best)}" if best >= 0 else whole(-best))
     first, last = axes.get_xlim()
     half = 0.5 * 0.073 * len(words) / 3.1 * (last - first)
     axes.annotate(
         words, (min(max((start + end) / 2, first + half), last - half), above), xytext=(0, 3),
         textcoords="offset points", ha="center", va="bottom", fontsize=SMALL, color=DARK_GREY,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4}, zorder=0.7,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4}, zorder=2.1,
     )  # fmt: skip
 
 

@@ -441,7 +441,7 @@ def rates_table(evaluation: Evaluation, name: str, labels: Mapping[str, str]) ->
             after = _between(found, f"{of} after".strip(), "rate_ratio")
             rows += [
                 (
-                    "The two changes set against each other",
+                    "The two changes compared",
                     *[""] * 4,
                     _text(both, 2, digits),
                     words,

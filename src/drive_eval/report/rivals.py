@@ -167,6 +167,7 @@ def rival_sentences(evaluation: Evaluation, name: str) -> list[str]:
 
 def _plain(evaluation: Evaluation, check: Check, lead: str = "") -> str:
     text = re.sub(r"(?<=\d) %", "%", plain_check(evaluation, check))
+    text = re.sub(r"(?<!\w)-(?=\d)", "−", text)
     return f"{lead}{text[:1].lower()}{text[1:]}" if lead else text
 
 
@@ -216,7 +217,9 @@ def _found(evaluation: Evaluation, name: str, what: str, check: Check) -> str:
     if what == "power":
         return _power(evaluation, known)
     if what in ("one_site", "one_person"):
-        return {True: "No", False: "Yes, in part", None: "See the numbers"}[check.passed]
+        if check.passed is None:
+            return "See the numbers"
+        return "It stays without any one" if check.passed else "It may: see the numbers"
     if what == "subgroup":
         return _kinds(evaluation, name)
     if what == "regression_to_the_mean":
@@ -305,7 +308,8 @@ def _expected(evaluation: Evaluation, name: str, check: Check) -> str:
     if beyond.estimate is None or expected.estimate is None:
         return _NOT_SHOWN
     if beyond.conf_low is not None and beyond.conf_low > 0:
-        return "It explains a part" if expected.estimate > 0 else "It explains none of it"
+        some = expected.conf_low is not None and expected.conf_low > 0
+        return "It explains a part" if some else "It explains little, if anything"
     return "It could explain all of it"
 
 

@@ -428,7 +428,8 @@ def denominators_table(
 
 def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
     """Every released effect with its interval, its counts and what it may be called."""
-    rows, digits = [], digits_of(evaluation)
+    rows: list[tuple[str, ...]] = []
+    digits = digits_of(evaluation)
     designs = (CRUDE, *design_names(evaluation))
     for name, result in evaluation.results.items():
         if not is_outcome(name):
