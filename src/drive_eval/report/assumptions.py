@@ -190,7 +190,7 @@ def assumptions_headline(
         )  # fmt: skip
     if stays == len(names):
         every = "Every type of abuse" if len(names) > 1 else "This abuse"
-        return f"{every} fell under each assumption that was tried"
+        return f"{every} fell under each assumption shown"
     if not stays:
         return "Under some assumptions the fall is no longer clear"
     return f"The fall stays under each assumption for {stays} of {len(names)} types of abuse"

@@ -148,7 +148,7 @@ def _change(fall: Estimate | None) -> str:
         return "."
     low, high = fall.conf_low, fall.conf_high
     if kind == "cannot tell":
-        up = "no limit" if math.isinf(low) else percent_words(-low)
+        up = "no limit" if math.isinf(low) else percent_words(abs(low))
         return f". This is compatible with anything from {up} more to {percent_words(high)} fewer."
     side = "fewer" if kind == "fell" else "more"
     ends = [
@@ -165,7 +165,7 @@ def _together(found: Followed, term: str, what: str, labels: Mapping[str, str]) 
         return "The two groups cannot be set against each other here."
     low, high = fall.conf_low, fall.conf_high
     if kind == "cannot tell":
-        up = "any amount" if math.isinf(low) else percent_words(-low)
+        up = "any amount" if math.isinf(low) else percent_words(abs(low))
         return (
             f"Set against the {two}, the {one} may have ended with {what} anywhere from "
             f"{percent_words(high)} lower to {up} higher. This shows neither that there is a "

@@ -342,7 +342,8 @@ def rival_checks_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Tab
             if name.startswith("rivals:")
             else f"{behaviour_label(name.partition(':')[2])} (two reporters)",
             arm_label(check.group, labels) if check.group else "",
-            check.name.replace("_", " "),
+            # "Effective" is a word about programmes, and never about one here.
+            check.name.replace("effective_size", "what_the_weights_leave").replace("_", " "),
             marks[check.passed],
             plain_check(evaluation, check),
         )

@@ -228,9 +228,12 @@ def verdict(reduction: Estimate | None) -> Verdict:
 def verdict_within(result: ResultSet, group: str) -> Verdict:
     """Say whether the number of users fell in one arm; a change from nobody is a rise."""
     found = verdict(fall_within_arm(result, group))
+    change = _one(result, "risk_difference", group)
+    if found == "not shown" and change is not None:
+        # The percentage is held back, and the change in people of 100 is not.
+        return _verdict_of_gap(change) or found
     if found != "undefined":
         return found
-    change = _one(result, "risk_difference", group)
     if change is not None and change.conf_low is not None and change.conf_low > 0:
         return "rose"
     return "undefined" if change is None or change.estimate is None else "cannot tell"
@@ -242,11 +245,15 @@ def verdict_between(result: ResultSet) -> Verdict:
     Where the ratio of the changes does not exist, their difference decides.
     """
     found = verdict(fall_between_arms(result))
-    if found != "undefined":
+    if found not in ("undefined", "not shown"):
         return found
     gap = _one(result, "difference_in_differences", "")
-    if gap is None or gap.conf_low is None or gap.conf_high is None:
-        return "undefined"
+    return (None if gap is None else _verdict_of_gap(gap)) or found
+
+
+def _verdict_of_gap(gap: Estimate) -> Verdict | None:
+    if gap.conf_low is None or gap.conf_high is None:
+        return None
     return "fell" if gap.conf_high < 0 else "rose" if gap.conf_low > 0 else "cannot tell"
 
 
@@ -496,14 +503,19 @@ def contrast_sentence(result: ResultSet, labels: Mapping[str, str]) -> str:
         names = ("suppressed_contrast", "second_threshold", "refused")
         reasons = [c.text for c in result.checks if c.name in names]
         return " ".join(["The two groups cannot be set against each other here.", *reasons[:1]])
-    if verdict(best) == "undefined" and gap is not None:
+    if verdict(best) in ("undefined", "not shown") and gap is not None:
         last = (
             "This does not show that the programme makes a difference, nor that it does not."
             if kind == "cannot tell"
             else claim_sentence(gap.claim)
         )
+        why = (
+            "The two relative changes cannot be divided by each other, so the"
+            if verdict(best) == "undefined"
+            else "The"
+        )
         return (
-            "The two relative changes cannot be divided by each other, so the groups are compared "
+            f"{why} groups are compared "
             f"in people per 100: set against the change of the {other}, that of the "
             f"{programme} was {_fewer(gap)}. {last}"
         )
