@@ -166,6 +166,7 @@ def _one_behaviour(
         )
         here = {**labels, "group": group}
         parts.append(_lost_contact(arm, group=group))
+        parts.append(_missing_cells(plan, arm, group=group))
         if pairs.empty:
             parts.append(ResultSet(tables=tables))
             parts.append(_never_measured(here, outcome, level))
@@ -258,8 +259,9 @@ def pair_table(
     All of it stands in one table, because disclosure control must see together what a reader
     can set side by side. The sixteen transitions are atoms that carry the structure and are
     not shown; the lines shown are the four kinds of pair, the users before and after, the
-    severity levels before and after, who improved, stayed or worsened, and who was not
-    measured when.
+    severity levels before and after, who improved, stayed or worsened, who was not measured
+    when, and how many of those who were not seen again had used it before: bounds on a fall
+    hang on these.
     """
     levels = SEVERITY.codes
     limit = SEVERITY.rank(threshold)
@@ -272,8 +274,12 @@ def pair_table(
         for i, a in enumerate(levels)
         for j, b in enumerate(levels)
     }
+    gone = arm.loc[before & ~after, "used_before"].astype(bool)
+    lost: dict[Key, int] = {
+        ("lost", "used before"): int(gone.sum()),
+        ("lost", "not used before"): int((~gone).sum()),
+    }
     unseen: dict[Key, int] = {
-        ("missing", "only before"): int((before & ~after).sum()),
         ("missing", "only after"): int((~before & after).sum()),
         ("missing", "never"): int((~before & ~after).sum()),
     }
@@ -288,8 +294,9 @@ def pair_table(
 
     totals: dict[Key, Sequence[Key]] = {
         ("all", "measured at both"): list(counts),
-        ("all", f"measured at {first}"): [*counts, ("missing", "only before")],
-        ("all", "referred"): [*counts, *unseen],
+        ("all", f"measured at {first}"): [*counts, *lost],
+        ("all", "referred"): [*counts, *lost, *unseen],
+        ("missing", "only before"): list(lost),
         ("users", "before"): where(lambda i, _j: i >= limit),
         ("users", "after"): where(lambda _i, j: j >= limit),
         ("pairs", "both"): where(lambda i, j: i >= limit and j >= limit),
@@ -309,7 +316,7 @@ def pair_table(
         title=f"Before and after, {group} arm",
         unit=unit,
         dimensions=("part", "level"),
-        counts={**counts, **unseen},
+        counts={**counts, **lost, **unseen},
         totals=totals,
         hidden=counts,
     )
@@ -662,6 +669,17 @@ def _lost_contact(arm: pd.DataFrame, *, group: str) -> ResultSet:
     )
     check = Check(name="partly_measured", statistic=float(partly), group=group, text=text)
     return ResultSet(checks=(check,))
+
+
+def _missing_cells(plan: Plan, arm: pd.DataFrame, *, group: str) -> ResultSet:
+    """Count the smallest category of a covariate among those seen again, and not, for the gate."""
+    before = arm[arm["used_before"].notna()]
+    rows = before.assign(group=before["used_after"].notna())
+    names = list(plan.sensitivity.missing_covariates)
+    if not names or rows["group"].nunique() < 2:
+        return ResultSet()
+    smallest = smallest_cell(rows, names, "used_before")
+    return ResultSet(checks=(dataclasses.replace(smallest, name="missing_cells", group=group),))
 
 
 def _never_measured(

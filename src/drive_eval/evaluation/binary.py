@@ -74,6 +74,12 @@ def evaluate_binary(
         found = _by_design(plan, outcome, rows, shares, designs)
     else:
         found = binary_estimates(plan, outcome, followed, shares, cluster=cluster)
+    names = list(plan.sensitivity.missing_covariates)
+    if names and len(followed) < len(rows):
+        # Who is missing is filled in by a model of these; the gate looks at it.
+        told = rows.assign(known=rows["outcome"].notna().map({True: "known", False: "lost"}))
+        cells = dataclasses.replace(smallest_cell(told, names, "known"), name="missing_cells")
+        found = dataclasses.replace(found, checks=(*found.checks, cells))
     return dataclasses.replace(found, tables=(table,))
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "CLUSTERED",
     "EXCLUDED",
     "HIDDEN",
+    "coarse_p",
     "control_table",
     "empty",
     "expand",
@@ -34,9 +35,18 @@ __all__ = [
     "without_numbers",
 ]
 
-#: What is given up first when hiding small counts alone would not protect them. The four
-#: kinds of pair cost least: without them an effect still follows from its margins.
-PRIORITY = {"pairs": 1, "missing": 2, "before": 3, "after": 4, "change": 5, "users": 6, "all": 7}
+#: What is given up first when hiding small counts alone would not protect them. Bounds can do
+#: without who was lost; without the four kinds of pair an effect still follows from its margins.
+PRIORITY = {
+    "lost": 0,
+    "pairs": 1,
+    "missing": 2,
+    "before": 3,
+    "after": 4,
+    "change": 5,
+    "users": 6,
+    "all": 7,
+}
 #: The lines that count who has no outcome.
 MISSING_LINES = ("only before", "only after", "never", "not judged")
 EXCLUDED = Check(
@@ -137,7 +147,7 @@ def model_based(
             estimate=two_digits(e.estimate),
             conf_low=two_digits(e.conf_low),
             conf_high=two_digits(e.conf_high),
-            p_value=two_digits(e.p_value),
+            p_value=coarse_p(e.p_value),
             std_error=None,
             n=totals["programme"],
             n_events=users["programme"],
@@ -163,6 +173,19 @@ def too_rare(covariate: str) -> str:
 def two_digits(value: float | None) -> float | None:
     """Round to two significant digits; what is not finite becomes None."""
     return None if value is None or not math.isfinite(value) else float(f"{value:.2g}")
+
+
+def coarse_p(value: float | None) -> float | None:
+    """Give a P value to two digits, and no smaller than 0.001.
+
+    A tiny one tells its test statistic to many digits, and with it the counts behind it.
+
+    Examples
+    --------
+    >>> [coarse_p(p) for p in (0.04567, 3e-12)]
+    [0.046, 0.001]
+    """
+    return None if value is None else max(float(f"{value:.2g}"), 0.001)
 
 
 def quarter(size: float) -> float:
@@ -191,12 +214,12 @@ def released_claim(
             )
             return "associational", Check(name="claim", text=text)
         shares[group] = max(0.0, 1 - measured / total)
-        lines = [c.count for c in table.cells if c.key[-1] in MISSING_LINES]
-        if None in lines:
-            # A released total may be a sum of seven rounded cells, each off by half the base.
-            most = total - measured + 14 * half
+        lines = [c for c in table.cells if c.key[-1] in MISSING_LINES]
+        if any(cell.count is None for cell in lines):
+            # A released total may be a sum of eight rounded cells, each off by half the base.
+            most = total - measured + 16 * half
         else:
-            most = sum(count + half for count in lines if count)
+            most = sum(c.count + half * max(len(c.parts), 1) for c in lines if c.count)
         worst[group] = max(0.0, most / max(most + measured - 4 * half, 1))
     claim, check = between_arms_claim(plan, shares)
     if claim == "causal" and between_arms_claim(plan, worst)[0] != "causal":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from drive_eval.plan import Outcome, Plan
     from drive_eval.results import Estimate
 
-__all__ = ["LEDGER", "count_tests"]
+__all__ = ["LEDGER", "count_tests", "words_of"]
 
 #: Under which the ledger is filed.
 LEDGER = "ledger"
@@ -127,7 +127,7 @@ def _of_result(
             if key in seen:
                 continue
             seen.add(key)
-            yield _Test(name, e.group, _said(e), e.p_value), e
+            yield _Test(name, e.group, words_of(e), e.p_value), e
     values = {(group, p) for group, _, p in seen}
     for c in result.checks:
         if c.p_value is None or (c.group, c.p_value) in values:
@@ -142,7 +142,18 @@ def _of_result(
         yield _Test(name, c.group, shown, c.p_value), None
 
 
-def _said(e: Estimate) -> str:
+def words_of(e: Estimate) -> str:
+    """Name the test that an estimate carries.
+
+    Parameters
+    ----------
+    e : Estimate
+
+    Returns
+    -------
+    str
+        How a Check ``test`` begins.
+    """
     parts = [e.measure.replace("_", " "), e.term, e.subgroup]
     if e.time is not None:
         parts.append(f"at {e.time:g} {e.time_unit}")

@@ -25,10 +25,16 @@ from drive_eval.evaluation.controlled import (
     released_claim,
 )
 from drive_eval.evaluation.designs import CONTRAST
+from drive_eval.evaluation.ledger import LEDGER
 from drive_eval.evaluation.released_balance import release_balance
 from drive_eval.evaluation.released_behaviours import WITHHELD, behaviour, second_threshold
 from drive_eval.evaluation.released_designs import Counts, released_contrasts
+from drive_eval.evaluation.released_ledger import release_ledger
+from drive_eval.evaluation.released_reporters import release_reporters
+from drive_eval.evaluation.released_rivals import release_rivals
 from drive_eval.evaluation.released_times import following
+from drive_eval.evaluation.reporters import reporter_sets
+from drive_eval.evaluation.rivals import PREFIX, rival_names
 from drive_eval.models import comparison, prepost
 from drive_eval.plan import (
     BehaviourOutcome,
@@ -112,6 +118,7 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
                 results[name] = following(plan, outcome, result, rules)
             else:
                 results[name] = _perceived_change(plan, outcome.reporter, result, rules)
+    results |= _beside(plan, evaluation, results, rules, exact=exact)
     everything = [*tables, *(t for r in results.values() for t in r.tables)]
     hidden = sum(c.shown and c.count is None for t in everything for c in t.cells)
     shown = sum(c.shown for t in everything for c in t.cells)
@@ -150,12 +157,53 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
     )
 
 
+def _beside(
+    plan: Plan,
+    evaluation: Evaluation,
+    released: Mapping[str, ResultSet],
+    rules: Policy,
+    *,
+    exact: bool,
+) -> dict[str, ResultSet]:
+    """Return what stands beside the outcomes: rival explanations, reporters and the ledger."""
+    found: dict[str, ResultSet] = {}
+    whole = evaluation.results
+    for name in rival_names(plan):
+        key = f"{PREFIX}{name}"
+        if key not in whole:
+            continue
+        found[key] = (
+            _open(whole[key], rules)
+            if exact
+            else release_rivals(plan, name, whole[key], whole[name], released[name], rules)
+        )
+    for name, (one, other, abuse_type) in reporter_sets(plan).items():
+        if name not in whole:
+            continue
+        found[name] = (
+            _open(whole[name], rules)
+            if exact
+            else release_reporters(
+                one, other, abuse_type, whole[name], rules, plan.design.conf_level
+            )
+        )
+    if LEDGER in whole:
+        found[LEDGER] = whole[LEDGER]
+        if not exact:
+            found[LEDGER] = release_ledger(whole[LEDGER], {**released, **found})
+    return found
+
+
 def _open(result: ResultSet, rules: Policy) -> ResultSet:
     """Return a result of which nothing is hidden, without what only the gate looks at."""
     return dataclasses.replace(
         result,
         tables=tuple(control_table(table, rules) for table in result.tables),
-        checks=tuple(c for c in result.checks if c.name not in ("covariate_cells", "design_cells")),
+        checks=tuple(
+            c
+            for c in result.checks
+            if c.name not in ("covariate_cells", "design_cells", "missing_cells")
+        ),
     )
 
 

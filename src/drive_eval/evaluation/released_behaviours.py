@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from drive_eval.disclosure import Policy
     from drive_eval.plan import BehaviourOutcome, Plan
 
-__all__ = ["WITHHELD", "behaviour", "second_threshold"]
+__all__ = ["WITHHELD", "behaviour", "pair_counts", "second_threshold"]
 
 PAIRS = ("both", "before_only", "after_only", "neither")
 SHIFT = ("probability_improved", "probability_worsened", "improved_minus_worsened")
@@ -80,7 +80,7 @@ def behaviour(
         here = {**labels, "group": group}
         controlled = tables[group] = control_table(table, rules)
         parts.append(ResultSet(tables=(controlled,)))
-        counts, how = _pair_counts(controlled)
+        counts, how = pair_counts(controlled)
         total = sum(counts.values()) if counts is not None else 0
         if counts is None or not total:
             parts.append(_hidden_arm(controlled, result, here, level))
@@ -159,7 +159,7 @@ def second_threshold(
     return ResultSet(estimates=tuple(estimates), checks=(check,), tables=tuple(tables))
 
 
-def _pair_counts(table: CountTable) -> tuple[dict[str, int] | None, str]:
+def pair_counts(table: CountTable) -> tuple[dict[str, int] | None, str]:
     """Return four cells to compute with: as released, or the least favourable to the margins."""
     cells = {name: table["pairs", name] for name in PAIRS}
     shown = {name: count for name, count in cells.items() if count is not None}

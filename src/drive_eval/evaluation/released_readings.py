@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from scipy import special
 
-from drive_eval.evaluation.controlled import HIDDEN, too_rare, two_digits, without_numbers
+from drive_eval.evaluation.controlled import (
+    HIDDEN,
+    coarse_p,
+    too_rare,
+    two_digits,
+    without_numbers,
+)
 from drive_eval.evaluation.designs import adjusted_for
 from drive_eval.evaluation.released_arms import few
 from drive_eval.results import Check
@@ -230,7 +236,7 @@ class Rows:
             estimate=coarse(e.estimate),
             conf_low=coarse(e.conf_low),
             conf_high=coarse(e.conf_high),
-            p_value=two_digits(e.p_value),
+            p_value=coarse_p(e.p_value),
             method=f"{e.method.partition(',')[0]}, to two digits",
             **counted,
         )

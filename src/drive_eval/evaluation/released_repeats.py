@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from drive_eval import disclosure
 from drive_eval.evaluation.released_behaviours import WITHHELD
 from drive_eval.evaluation.released_curves import fewest_events, unit_of
+from drive_eval.evaluation.released_rates import enough_incidents, released_incidents
 from drive_eval.results import CountTable
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def released_tables(result: ResultSet, name: str, rules: Policy) -> tuple[CountT
     -------
     tuple of CountTable
         In the same order. Of months, those in which enough different people had an event and no
-        person can have had more than half of the events; numbers of people are withheld.
+        person can have had more than half of the events; numbers of people are withheld. Of
+        the windows before and after likewise, with rounded numbers of people.
     """
     exact = {table.name.removesuffix(f":{name}"): table for table in result.tables}
     followed, repeats = exact["followed"], exact.get("repeats")
@@ -54,6 +56,10 @@ def released_tables(result: ResultSet, name: str, rules: Policy) -> tuple[CountT
     if "monthly" in exact:
         done["monthly"] = _months(exact["monthly"], exact["monthly_people"], rules)
         done["monthly_people"] = _withheld(exact["monthly_people"])
+    if "incidents" in exact:
+        done["incidents"] = released_incidents(
+            exact["incidents"], enough_incidents(result, name, rules), rules
+        )
     return tuple(done.get(kind) or _withheld(table) for kind, table in exact.items())
 
 

@@ -27,6 +27,7 @@ from drive_eval.evaluation.released_curves import (
     unit_of,
 )
 from drive_eval.evaluation.released_months import released_months
+from drive_eval.evaluation.released_rates import Incidents, of_rates
 from drive_eval.evaluation.released_readings import Arm, Rows, method_of, point
 from drive_eval.evaluation.released_repeats import released_tables
 from drive_eval.results import Check, ResultSet
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from drive_eval.disclosure import Policy
     from drive_eval.evaluation.released_curves import Exact, Stairs
     from drive_eval.plan import Plan, ReoffendingOutcome, TimeToEventOutcome
-    from drive_eval.results import CountTable, Curve
+    from drive_eval.results import CountTable, Curve, Estimate
     from drive_eval.vocabulary import Claim
 
 __all__ = ["FEWEST_PEOPLE", "following"]
@@ -93,7 +94,17 @@ def following(
     shown, checks = _curves(plan, outcome, result, tables, arms, times, rules, z)
     claim, said = _claim(plan, result, tables, rules)
     rows = Rows(plan=plan, result=result, arms=arms, shown=shown, rules=rules, z=z, claim=claim)
-    estimates = tuple(rows.released(e) for e in result.estimates)
+    incidents = Incidents(
+        plan,
+        result,
+        outcome.name,
+        next((t for t in tables if t.name == f"incidents:{outcome.name}"), None),
+        rules,
+    )
+    estimates = tuple(
+        _claimed(incidents.released(e), claim) if of_rates(e) else rows.released(e)
+        for e in result.estimates
+    )
     curves = [
         found
         for curve in result.curves
@@ -105,12 +116,23 @@ def following(
         estimates=estimates,
         checks=tuple(
             dataclasses.replace(c, outcome=outcome.name)
-            for c in (*said, *kept, *checks, *rows.checks(), *_tests(result, arms, rules))
+            for c in (
+                *said,
+                *kept,
+                *checks,
+                *rows.checks(),
+                *incidents.checks(),
+                *_tests(result, arms, rules),
+            )
         ),
         tables=tables,
         curves=(*curves, *months),
         assumptions=tuple(a for a in result.assumptions if not any(c.isdigit() for c in a)),
     )
+
+
+def _claimed(e: Estimate, claim: Claim) -> Estimate:
+    return dataclasses.replace(e, claim=claim) if e.claim == "causal" else e
 
 
 def _arms(result: ResultSet, tables: Iterable[CountTable], name: str) -> dict[str, Arm]:
