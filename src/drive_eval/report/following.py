@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.ticker import MultipleLocator
 
 from drive_eval.report.designs import made_by, source_words
-from drive_eval.report.drawing import STYLE, TOO_FEW, Chart, new_figure
+from drive_eval.report.drawing import STYLE, TOO_FEW, Chart, new_figure, wrapped
 from drive_eval.report.followed import (
     CAUSE_WORDS,
     Followed,
@@ -22,14 +22,17 @@ from drive_eval.report.followed import (
     value_at,
 )
 from drive_eval.report.numbers import digits_of, number
-from drive_eval.report.sentences import CRUDE, group_words, out_of_100
+from drive_eval.report.sentences import CRUDE, arm_label, group_phrase, group_words, out_of_100
 from drive_eval.report.steps import (
+    LINE,
+    Names,
     behind,
     capital,
     draw_arm,
     drawn_words,
     heading,
     hidden_words,
+    keys,
     last_value,
     level_of,
     name_ends,
@@ -154,11 +157,11 @@ def cumulative_incidence_chart(
     Returns
     -------
     Chart or None
-        One panel a cause, on one scale. None where no cumulative incidence was worked out.
+        One panel a cause, on one scale. None where no cumulative incidence may be shown.
     """
     found = followed_outcome(evaluation, name)
     curves = {cause: arm_curves(found, "cumulative_incidence", cause) for cause in causes_of(found)}
-    if not curves:
+    if not any(curves.values()):
         return None
     tops = {cause: top_of(of.values(), 100, 4.0) for cause, of in curves.items()}
     headline = incidence_headline(evaluation, name, labels)
@@ -169,11 +172,20 @@ def cumulative_incidence_chart(
     room = 1.6 / max(tops.values())
     step = next(s for s in (1, 2, 5, 10, 20) if max(tops.values()) / s <= 6 or s == 20)
     heights = [max(room * top, 0.75) + 0.3 for top in tops.values()]
+    names = {arm: wrapped(capital(group_phrase(arm, labels)), 88) for arm in arms_of(found)}
+    style: Names = "beside"
+    beneath: list[float] = []
+    if any(len(arm_label(arm, labels)) > 12 for arm in names):
+        style, beneath = "sign", [LINE * sum(name.count("\n") + 1 for name in names.values())]
     with mpl.rc_context(STYLE):
-        figure, title = new_figure(headline, subtitle, sum(heights) + 0.55)
-        panels = figure.subplots(len(curves), 1, height_ratios=heights, sharex=True, squeeze=False)[
-            :, 0
-        ]
+        figure, title = new_figure(headline, subtitle, sum(heights) + sum(beneath) + 0.55)
+        rows = len(curves) + len(beneath)
+        every = figure.subplots(
+            rows, 1, height_ratios=[*heights, *beneath], sharex=True, squeeze=False
+        )[:, 0]
+        panels = every[: len(curves)]
+        for axes in every[len(curves) :]:
+            keys(axes, names)
         for axes, (cause, of), tall in zip(panels, curves.items(), heights, strict=True):
             # As many inches for a person in each panel.
             top = (tall - 0.3) / room
@@ -188,13 +200,14 @@ def cumulative_incidence_chart(
                 e = value_at(found, "cumulative_incidence", group=arm, term=cause)
                 words = _share_words(e, last_value(curve, found))
                 ends[arm] = words.replace(" of 100", "")
-            name_ends(axes, of, found, labels, ends, 100, tall - 0.3, short=True)
+            name_ends(axes, of, found, labels, ends, 100, tall - 0.3, style=style)
             if not of:
                 say(axes, TOO_FEW)
         for axes in panels[:-1]:
             axes.tick_params(axis="x", labelbottom=False)
+        panels[-1].tick_params(axis="x", labelbottom=True)
         panels[-1].set_xlabel(f"{found.unit} after the start")
-    every = [curve for of in curves.values() for curve in of.values()]
+    all_curves = [curve for of in curves.values() for curve in of.values()]
     said = [
         f"{capital(CAUSE_WORDS[cause].format(event=found.event))}, {group_words(arm, labels)}: "
         f"{_share_words(value_at(found, 'cumulative_incidence', group=arm, term=cause), None)}."
@@ -207,7 +220,7 @@ def cumulative_incidence_chart(
         subtitle=subtitle,
         figure=figure,
         title_height=title,
-        data=behind(every, 100),
+        data=behind(all_curves, 100),
         alt_text=f"Step lines in {len(curves)} panels. After "
         f"{duration(found.horizon, found.unit)}: {' '.join(said)}",
         caption=" ".join(
@@ -218,7 +231,7 @@ def cumulative_incidence_chart(
                 "figure, and larger: it takes those in custody and the dead as if they would have "
                 "gone on like the rest.",
                 *not_made_alike(evaluation),
-                notes(every, labels),
+                notes(all_curves, labels),
                 source_words(evaluation),
             )
             if part
@@ -237,7 +250,7 @@ def mean_count_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
     Returns
     -------
     Chart or None
-        None where no mean count was worked out.
+        None where no mean count may be shown.
     """
     found = followed_outcome(evaluation, name)
     measure = "mean_cumulative_count"
@@ -245,6 +258,8 @@ def mean_count_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
         return None
     term = next((t for t in (found.term, CRUDE, "") if arm_curves(found, measure, t)), found.term)
     curves = arm_curves(found, measure, term)
+    if not curves:
+        return None
     headline = mean_count_headline(evaluation, name, labels)
     digits = digits_of(evaluation)
     subtitle = (
@@ -321,6 +336,8 @@ def _gap_words(
         number(100 * v, 1, digits) for v in (gap.conf_low, gap.estimate, gap.conf_high)
     )
     one, two = (group_words(arm, labels) for arm in ARMS.codes)
+    if len(one) + len(two) > 40:
+        one, two = ARMS.codes
     return (
         f". {capital(one)} less {two} after {duration(found.horizon, found.unit)}: {point} {per} "
         f"({level} interval {low} to {high})"

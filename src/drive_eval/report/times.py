@@ -140,7 +140,7 @@ def _shares(evaluation: Evaluation, found: Followed, labels: Mapping[str, str]) 
     for arm in arms:
         e, who = value_at(found, "event_free", group=arm), group_phrase(arm, labels)
         if e is None or e.estimate is None:
-            hidden.append(f"In the {who}: {_lower(_why(found, arm))}")
+            hidden.append(f"Of the {who} nothing can be shown: {_why(found, arm)}")
         elif not said:
             said.append(
                 f"{out_of_100(e.estimate)} in every 100 in the {who} were still free of "
@@ -149,7 +149,7 @@ def _shares(evaluation: Evaluation, found: Followed, labels: Mapping[str, str]) 
         else:
             said.append(f"{out_of_100(e.estimate)} in every 100 in the {who}")
     if not said:
-        return " ".join([f"How many were still free of {found.event} cannot be shown.", *hidden])
+        return f"How many were still free of {found.event} cannot be shown: {_why(found, arms[0])}"
     text = f"{when}, {' and '.join(said)}."
     if hidden:
         return " ".join([text, *hidden])
@@ -185,7 +185,9 @@ def _no_contrast(found: Followed, measure: str) -> str:
 
 
 def _why(found: Followed, arm: str) -> str:
-    return why_hidden(found.result, arm)
+    """Return why an arm's numbers are not there, as what follows a colon."""
+    text = why_hidden(found.result, arm)
+    return _lower(text.partition(": ")[2] or text)
 
 
 def _lower(text: str) -> str:
@@ -369,7 +371,7 @@ def cause_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str]
         if parts:
             said.append(f"of every 100 in the {who}, {_listed(parts)}")
     if not said:
-        return []
+        return [f"Whether custody or death came first cannot be shown: {_why(found, '')}"]
     after = f"Within {duration(found.horizon, found.unit)}"
     text = [f"{after}, {'; '.join(said)}."]
     gaps = {
@@ -439,7 +441,7 @@ def repeat_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
     if not has_measure(found, "mean_cumulative_count"):
         return []
     if not shown:
-        return [f"How often it happened, every one counted, cannot be shown. {_why(found, '')}"]
+        return [f"How often it happened, every one counted, cannot be shown: {_why(found, '')}"]
     one = group_phrase("programme", labels)
     said = [
         f"{per_100_people(value, digits)} for every 100 people in the {group_phrase(arm, labels)}"
