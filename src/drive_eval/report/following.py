@@ -171,14 +171,16 @@ def cumulative_incidence_chart(
     )
     room = 1.6 / max(tops.values())
     step = next(s for s in (1, 2, 5, 10, 20) if max(tops.values()) / s <= 6 or s == 20)
-    heights = [max(room * top, 0.75) + 0.3 for top in tops.values()]
+    heights = [max(room * top, 0.75) for top in tops.values()]
     names = {arm: wrapped(capital(group_phrase(arm, labels)), 88) for arm in arms_of(found)}
     style: Names = "beside"
     beneath: list[float] = []
     if any(len(arm_label(arm, labels)) > 12 for arm in names):
         style, beneath = "sign", [LINE * sum(name.count("\n") + 1 for name in names.values())]
     with mpl.rc_context(STYLE):
-        figure, title = new_figure(headline, subtitle, sum(heights) + sum(beneath) + 0.55)
+        figure, title = new_figure(
+            headline, subtitle, sum(heights) + sum(beneath) + 0.3 * len(heights) + 0.55
+        )
         rows = len(curves) + len(beneath)
         every = figure.subplots(
             rows, 1, height_ratios=[*heights, *beneath], sharex=True, squeeze=False
@@ -188,7 +190,7 @@ def cumulative_incidence_chart(
             keys(axes, names)
         for axes, (cause, of), tall in zip(panels, curves.items(), heights, strict=True):
             # As many inches for a person in each panel.
-            top = (tall - 0.3) / room
+            top = tall / room
             axes.set_ylim(0, top)
             time_axis(axes, found)
             words = capital(CAUSE_WORDS[cause].format(event=found.event))
@@ -200,7 +202,7 @@ def cumulative_incidence_chart(
                 e = value_at(found, "cumulative_incidence", group=arm, term=cause)
                 words = _share_words(e, last_value(curve, found))
                 ends[arm] = words.replace(" of 100", "")
-            name_ends(axes, of, found, labels, ends, 100, tall - 0.3, style=style)
+            name_ends(axes, of, found, labels, ends, 100, tall, style=style)
             if not of:
                 say(axes, TOO_FEW)
         for axes in panels[:-1]:
