@@ -99,7 +99,7 @@ def beside(value: float, exact: float, shown: int, rules: Policy) -> int:
     >>> [beside(value, 97, 97, POLICIES["ons_acro"]) for value in (97, 88, 87, 72)]
     [97, 97, 87, 67]
     """
-    base, apart = unit_of(rules), abs(exact - value)
+    base, apart = unit_of(rules), float(abs(exact - value))
     if apart <= rules.suppress_up_to + _TINY:
         return shown
     least = base * (rules.suppress_up_to // base + 1)
@@ -387,7 +387,7 @@ def _lost(count: float, gone: tuple[int, int] | None, rules: Policy) -> int:
     `gone` leave early in all, exactly and as released: beside it, the rest leaves later. No class
     of numbers that are told apart is narrow, because a narrow one would be as good as exact.
     """
-    few, base = rules.suppress_up_to + _TINY, unit_of(rules)
+    few, base = rules.suppress_up_to + _TINY, float(unit_of(rules))
     start, inside = few, 0.0 if gone is None else gone[0] - 2 * few
     if abs(count) <= few and (gone is None or count < 0 or inside >= 2 * base):
         return 0

@@ -128,7 +128,9 @@ def _together(
 
 def _priority(table: CountTable) -> dict[Key, int]:
     """Say what is given up first: ways out, then numbers of events; curves need the totals."""
-    last = {"end": 2, "0 events": 4, "followed": 5, "event": 6, "all": 7}
+    last = {"0 events": 4, "followed": 5, "event": 6, "all": 7}
+    if ("custody",) in {cell.key for cell in table.cells}:
+        last["end"] = 2  # else it is all that can hide who is not followed
     return {
         cell.key: last.get(cell.key[0], 3 if cell.key[0].endswith(" events") else 1)
         for cell in table.cells
