@@ -356,8 +356,8 @@ def test_the_main_design_speaks_and_the_crude_comparison_is_called_unfair():
     table = times_tables.designs_over_time_table(result, "arrest", LABELS)
     assert [row[0] for row in table.rows] == [
         "No adjustment (not a fair comparison)",
-        "Nearest neighbours (main design)",
-        "Propensity weights",
+        "1:1 nearest matching within a caliper (main design)",
+        "Propensity weights (ATT)",
     ]
     assert table.rows[1][3] == "9.0 (1.0 to 17.0)"
 
