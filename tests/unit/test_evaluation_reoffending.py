@@ -534,6 +534,9 @@ class TestAdjusted:
         found = run(plan_of(ARREST, kind="randomised"), study_in_memory(cases)).results["arrest"]
         assert found.one(measure="restricted_mean_difference").claim == "causal"
         assert found.one(measure="restricted_mean", group="programme").claim == "descriptive"
+        # Those still free of the event are no longer those who were allocated.
+        assert found.one(measure="hazard_ratio", term="").claim == "associational"
+        assert "Hazard ratios are associational" in found.check("claim").text
         found = run(plan_of(ARREST), study_in_memory(cases)).results["arrest"]
         assert found.one(measure="restricted_mean_difference").claim == "associational"
 

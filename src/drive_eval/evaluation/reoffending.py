@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +65,14 @@ _CUSTODY_ENDS = (
 _IGNORED = (
     "Custody is ignored: days inside count as days at risk, so an arm in which more are locked up "
     "looks better than it is."
+)
+_REMAINING = (
+    "Hazard ratios are associational all the same: they compare those who are still free of the "
+    "event, and who that is comes after allocation."
+)
+_REMAINING_AT_LIBERTY = (
+    "Only the cumulative incidence is: all other figures compare those who are at liberty, or "
+    "still free of the event, and who that is comes after allocation."
 )
 _RATIO = (
     "A hazard ratio averages over the follow-up and is no ratio of shares; the event-free shares "
@@ -237,7 +246,7 @@ def evaluate_reoffending(
     )
     months = count_months(outcome, units, chosen.events, custody)
     own = by_unit(outcome, units, months, chosen.events, custody)
-    asked, claim = _question(plan, outcome, units, first.rows, excluded, designs)
+    asked, claim = _question(plan, outcome, units, first.rows, excluded, designs, custody)
     ended = _ended_by(units, first.rows, custody)
     parts = [
         ResultSet(
@@ -317,6 +326,7 @@ def _question(
     pieces: pd.DataFrame,
     excluded: Mapping[str, int],
     designs: Mapping[str, Design] | None,
+    custody: pd.DataFrame | None = None,
 ) -> tuple[Question, Check]:
     shares = {}
     for arm in ARMS.codes:
@@ -325,6 +335,10 @@ def _question(
             seen = int(cohort.isin(pieces["unit_id"]).sum())
             shares[arm] = missing_share(seen, len(cohort), excluded, arm)
     claim, check = between_arms_claim(plan, shares)
+    at_liberty = custody is not None and getattr(outcome, "custody_as", "") in ("gap", "competing")
+    if claim == "causal":
+        text = f"{check.text} {_REMAINING_AT_LIBERTY if at_liberty else _REMAINING}"
+        check = dataclasses.replace(check, text=text)
     asked = Question(
         plan=plan,
         units=units,
@@ -334,6 +348,7 @@ def _question(
         times=tuple(sorted({*map(float, outcome.times), float(outcome.horizon)})),
         time_unit=getattr(outcome, "time_unit", "days"),
         claim=claim,
+        at_liberty=at_liberty,
     )
     return asked, check
 

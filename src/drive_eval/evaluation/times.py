@@ -74,6 +74,8 @@ class Question:
     time_unit : {'days', 'weeks', 'months'}
     claim : {'descriptive', 'associational', 'causal'}
         The strongest sentence about the two arms.
+    at_liberty : bool
+        Whether figures but cumulative incidence speak of people while they are not in custody.
     """
 
     plan: Plan
@@ -84,6 +86,18 @@ class Question:
     times: tuple[float, ...]
     time_unit: TimeUnit
     claim: Claim
+    at_liberty: bool = False
+
+    def claim_of(self, measure: str) -> Claim:
+        """How strong a sentence about the two arms may be, by what is compared.
+
+        A hazard is that of people still free of the event, and being at liberty is not allocated
+        either: both come after the start, so who is compared is no longer who was allocated.
+        """
+        remaining = measure in ("hazard_ratio", "percent_reduction")
+        if self.at_liberty and measure != "cumulative_incidence_difference":
+            remaining = True
+        return "associational" if remaining and self.claim == "causal" else self.claim
 
     @property
     def horizon(self) -> float:
@@ -514,7 +528,7 @@ def _rows(asked: Question, found: ResultSet, keys: Sequence[_Key]) -> ResultSet:
             conf_level=asked.plan.design.conf_level,
         )
         if not group and estimate.estimate is not None:
-            estimate = dataclasses.replace(estimate, claim=asked.claim)
+            estimate = dataclasses.replace(estimate, claim=asked.claim_of(measure))
         estimates.append(estimate)
     checks = tuple(
         c
