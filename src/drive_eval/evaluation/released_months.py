@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from drive_eval.disclosure import Policy
     from drive_eval.results import CountTable, Curve, ResultSet
 
-__all__ = ["released_months"]
+__all__ = ["rates_by_month"]
 
 
-def released_months(
+def rates_by_month(
     result: ResultSet,
     tables: Iterable[CountTable],
     people: Mapping[str, tuple[int, int]],

@@ -26,7 +26,7 @@ from drive_eval.evaluation.released_curves import (
     stairs,
     unit_of,
 )
-from drive_eval.evaluation.released_months import released_months
+from drive_eval.evaluation.released_months import rates_by_month
 from drive_eval.evaluation.released_readings import Arm, Rows, method_of, point
 from drive_eval.evaluation.released_repeats import released_tables
 from drive_eval.results import Check, ResultSet
@@ -99,7 +99,7 @@ def following(
         for curve in result.curves
         if (found := _drawn(curve, shown, times, rules, z)) is not None
     ]
-    months = released_months(result, tables, {g: arm.n for g, arm in arms.items()}, rules)
+    months = rates_by_month(result, tables, {g: arm.n for g, arm in arms.items()}, rules)
     kept = [c for c in result.checks if c.name in _PLAIN]
     return ResultSet(
         estimates=estimates,
