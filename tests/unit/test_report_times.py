@@ -362,6 +362,74 @@ def test_the_main_design_speaks_and_the_crude_comparison_is_called_unfair():
     assert table.rows[1][3] == "9.0 (1.0 to 17.0)"
 
 
+def test_a_design_without_the_shares_of_its_arms_speaks_by_its_difference():
+    # As the gate releases designs: differences and ratios, curves of the groups as they came.
+    block = {"name": "pairs", "method": "nearest", "covariates": ["age"]}
+    rows = [*first_event(OPEN, term="crude"), *first_event(hide=tuple(FREE), term="pairs")]
+    result = evaluation_of(
+        ARREST,
+        rows,
+        curves=both_curves(term="crude"),
+        design={"kind": "matched", "unit": "person"},
+        balancing=[block],
+    )
+    said = times.sentences_over_time(result, "arrest", LABELS)
+    assert said[0].startswith(
+        "After 52 weeks, with the groups matched, there were 9 more in every 100 (range 1 to 17) "
+        "still free of re-arrest in the programme group."
+    )
+    assert "too few" not in " ".join(said)
+    assert said[1] == (
+        "On average, of 52 weeks, people were free of it for 2.0 weeks longer in the programme "
+        "group (range 0.4 to 4.4 weeks)."
+    )
+    chart = following.event_free_chart(result, "arrest", LABELS)
+    assert chart.headline == (
+        "After 52 weeks, 9 more of 100 were still free of re-arrest in the programme group than "
+        "in the matched comparison group"
+    )
+    assert "of each group, with no adjustment" in chart.subtitle
+    assert "after 52 weeks and matching: 9.0 of 100" in chart.subtitle
+    assert "with no adjustment: not a fair comparison" in chart.caption
+    open_ = [*first_event(OPEN, hide=tuple(FREE), term="pairs")]
+    unclear = dataclasses.replace(result, results={"arrest": ResultSet(estimates=tuple(open_))})
+    assert times.free_headline(unclear, "arrest", LABELS) == (
+        "After 52 weeks, no clear difference in who was still free of re-arrest"
+    )
+    share, average, *_rest = times.sentences_over_time(unclear, "arrest", LABELS)
+    assert "there may be anything from under 1 fewer to 17 more" in share
+    assert "a time that may be anything from 0.3 weeks shorter to 4.4 weeks longer" in average
+
+
+@pytest.mark.parametrize("crude", [True, False])
+def test_a_count_with_no_adjustment_is_called_unfair_and_kept_off_the_first_page(crude):
+    block = {"name": "pairs", "method": "nearest", "covariates": ["age"]}
+    at = {"time": 365.0, "time_unit": "days", "name": "police"}
+    rows = []
+    for term, hidden in (("crude", False), ("pairs", crude)):
+        own = {"hidden": hidden, "term": term, **at}
+        rows += [
+            estimate("mean_cumulative_count", (0.4, 0.3, 0.5), group="programme", **own),
+            estimate("mean_cumulative_count", (0.7, 0.6, 0.8), group="comparison", **own),
+            estimate("mean_cumulative_count_difference", (-0.3, -0.4, -0.2), **own),
+        ]
+    gap = estimate("event_free_difference", (0.1, 0.05, 0.15), term="pairs", **at)
+    result = evaluation_of(
+        POLICE,
+        [*rows, gap],
+        design={"kind": "matched", "unit": "person"},
+        balancing=[block],
+    )
+    said = times.repeat_sentences(result, "police", LABELS)[0]
+    assert ("not a fair comparison" in said) == crude
+    first_page = " ".join(times.short_sentences(result, "police", LABELS))
+    assert ("Every event" in first_page) != crude
+    table = times_tables.mean_counts_table(result, "police", LABELS)
+    assert len(table.rows) == (3 if crude else 6)
+    headline = times.mean_count_headline(result, "police", LABELS)
+    assert headline.startswith("With no adjustment, within") == crude
+
+
 @pytest.mark.parametrize(
     ("ratio", "said"),
     [
@@ -708,10 +776,13 @@ def test_a_chart_of_nothing_is_left_out():
         assert draw(result, "police", LABELS) is None
 
 
-def test_what_holds_for_one_arm_alone_is_said_of_it(released):
+def test_what_stands_beneath_all_curves_is_said_once(released):
     caption = following.mean_count_chart(released, "police", LABELS).caption
     assert caption.count("numbers are rounded to 5") == 1
-    assert re.search(r"Programme: the exact curve lies within \d+", caption)
+    notes = [c.note for c in released.results["police"].curves if "events in" in c.note]
+    widest = max(int(n) for note in notes for n in re.findall(r"lies within (\d+)", note))
+    assert caption.count("The exact curve lies within") == 1
+    assert f"The exact curve lies within {widest} events in 100 people." in caption
 
 
 # The page

@@ -27,11 +27,11 @@ __all__ = [
     "arm_curves",
     "arms_of",
     "causes_of",
-    "count_at",
     "duration",
     "ending_words",
     "followed_outcome",
     "has_measure",
+    "shown_term",
     "table_of",
     "value_at",
     "verdict_over_time",
@@ -151,13 +151,16 @@ def value_at(
     return None
 
 
-def count_at(found: Followed, measure: str, *, group: str = "") -> Estimate | None:
-    """Return a mean count under the main design, or the crude one where designs do not carry."""
-    for term in (found.term, CRUDE, ""):
-        e = value_at(found, measure, group=group, term=term)
-        if e is not None:
-            return e
-    return None
+def shown_term(found: Followed, measure: str) -> str:
+    """Return the term under which the arms' own values are shown: the main design's, else crude.
+
+    Released results of a design are differences, without the values of its arms.
+    """
+    for term in dict.fromkeys((found.term, CRUDE, "")):
+        own = [value_at(found, measure, group=arm, term=term) for arm in ARMS.codes]
+        if any(e is not None and e.estimate is not None for e in own):
+            return term
+    return found.term
 
 
 def arms_of(found: Followed) -> list[str]:

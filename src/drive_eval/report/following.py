@@ -15,7 +15,6 @@ from drive_eval.report.followed import (
     arm_curves,
     arms_of,
     causes_of,
-    count_at,
     duration,
     followed_outcome,
     has_measure,
@@ -89,20 +88,28 @@ def event_free_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
     """
     found = followed_outcome(evaluation, name)
     curves = arm_curves(found, "event_free")
+    # A design may be released as its differences alone; then the lines are of the groups as came.
+    crude = bool(found.term) and not curves
+    term = CRUDE if crude else found.term
+    curves = curves or arm_curves(found, "event_free", term)
     lows = [100 * v for c in curves.values() for v in (*c.conf_low, *c.estimate) if v is not None]
     lowest = min(lows, default=0.0)
     begin = next((b for b in BEGINNINGS if lowest > b + 0.1 * (100 - b)), 0.0)
     headline = free_headline(evaluation, name, labels)
     subtitle = (
         f"People of 100 still free of {found.event}, with {level_of(evaluation)} intervals of each "
-        f"group{_after(evaluation, found)}"
+        f"group{', with no adjustment' if crude else _after(evaluation, found)}"
     )
     gap = value_at(found, "event_free_difference")
-    subtitle += _gap_words(
-        found, gap, "of 100", digits_of(evaluation), level_of(evaluation), labels
-    )
+    said = _gap_words(found, gap, "of 100", digits_of(evaluation), level_of(evaluation), labels)
+    if crude and said:
+        after = duration(found.horizon, found.unit)
+        said = said.replace(after, f"{after} and {made_by(evaluation, found.term)}", 1)
+    subtitle += said
     ends = {
-        arm: _share_words(value_at(found, "event_free", group=arm), last_value(curve, found))
+        arm: _share_words(
+            value_at(found, "event_free", group=arm, term=term), last_value(curve, found)
+        )
         for arm, curve in curves.items()
     }
     figure, title = panel(
@@ -124,9 +131,7 @@ def event_free_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
         figure=figure,
         title_height=title,
         data=behind(curves.values(), 100),
-        alt_text=_spoken(
-            found, curves, labels, measure="event_free", what=f"still free of {found.event}"
-        ),
+        alt_text=_spoken(found, curves, labels, term=term, what=f"still free of {found.event}"),
         caption=" ".join(
             part
             for part in (
@@ -135,8 +140,9 @@ def event_free_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
                 "still followed.",
                 _CUSTODY_NOTE if found.plan.get("custody_as") == "gap" else "",
                 f"The axis begins at {begin:g}, not at 0." if begin else "",
+                *(not_made_alike(evaluation) if crude else ()),
                 hidden_words(found, curves, labels),
-                notes(curves.values(), labels),
+                notes(curves.values()),
                 source_words(evaluation),
             )
             if part
@@ -233,7 +239,7 @@ def cumulative_incidence_chart(
                 "figure, and larger: it takes those in custody and the dead as if they would have "
                 "gone on like the rest.",
                 *not_made_alike(evaluation),
-                notes(all_curves, labels),
+                notes(all_curves),
                 source_words(evaluation),
             )
             if part
@@ -269,11 +275,11 @@ def mean_count_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
         f"{level_of(evaluation)} intervals of each group"
     )
     subtitle += _after(evaluation, found) if term == found.term else ", with no adjustment"
-    gap = count_at(found, f"{measure}_difference")
+    gap = value_at(found, f"{measure}_difference", term=term)
     subtitle += _gap_words(found, gap, "for every 100", digits, level_of(evaluation), labels)
     ends = {}
     for arm, curve in curves.items():
-        e = count_at(found, measure, group=arm)
+        e = value_at(found, measure, group=arm, term=term)
         value = last_value(curve, found) if e is None or e.estimate is None else e.estimate
         ends[arm] = "" if value is None else per_100_people(value, digits)
         if e is not None and e.conf_low is not None and e.conf_high is not None:
@@ -310,8 +316,9 @@ def mean_count_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
                 "Events for every 100 people at liberty: a person may have several, and a few "
                 "people may have many. Band: interval of that group alone, not of the difference.",
                 _CUSTODY_NOTE if found.plan.get("custody_as") == "gap" else "",
+                *(not_made_alike(evaluation) if term != found.term else ()),
                 hidden_words(found, curves, labels),
-                notes(curves.values(), labels),
+                notes(curves.values()),
                 source_words(evaluation),
             )
             if part
@@ -365,7 +372,7 @@ def _spoken(
     curves: Mapping[str, Curve],
     labels: Mapping[str, str],
     *,
-    measure: str,
+    term: str,
     what: str,
 ) -> str:
     said = []
@@ -375,7 +382,7 @@ def _spoken(
             continue
         parts = []
         for time in found.times:
-            e = value_at(found, measure, group=arm, time=time)
+            e = value_at(found, "event_free", group=arm, term=term, time=time)
             words = _share_words(e, None)
             if words:
                 parts.append(f"after {duration(time, found.unit)} {words}")

@@ -132,7 +132,7 @@ def monthly_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) -> 
                 *not_made_alike(evaluation),
                 hidden_words(found, curves, labels),
                 "Months without a point have too few events to show." * (len(known) < len(every)),
-                notes(curves.values(), labels),
+                notes(curves.values()),
                 source_words(evaluation),
             )
             if part

@@ -27,7 +27,7 @@ from drive_eval.report.drawing import (
 )
 from drive_eval.report.followed import Followed, arms_of, duration
 from drive_eval.report.numbers import EXACT_POLICIES
-from drive_eval.report.sentences import arm_label, design_names, group_phrase, group_words
+from drive_eval.report.sentences import arm_label, design_names, group_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -343,22 +343,25 @@ def drawn_words(curves: Iterable[Curve]) -> str:
     return _JOINED if any(_coarse(curve) for curve in curves) else _STEPS
 
 
-def notes(curves: Iterable[Curve], labels: Mapping[str, str]) -> str:
-    """Return what stands beneath the curves, once where it is the same for all."""
-    every = list(curves)
-    said: dict[str, list[str]] = {}
-    for curve in every:
+def notes(curves: Iterable[Curve]) -> str:
+    """Return what stands beneath the curves; of sentences that differ in a number, the largest.
+
+    Examples
+    --------
+    >>> from drive_eval.results import Curve
+    >>> none = {name: () for name in ("times", "estimate", "conf_low", "conf_high", "at_risk",
+    ...                               "events", "censored")}
+    >>> notes(Curve(name="a", title="", measure="a", time_unit="days", note=text, **none)
+    ...       for text in ("Rounded to 5. Within 3 points.", "Rounded to 5. Within 12 points."))
+    'Rounded to 5. Within 12 points.'
+    """
+    said: dict[str, tuple[list[float], str]] = {}
+    for curve in curves:
         for sentence in filter(None, re.split(r"(?<=[.]) ", curve.note)):
-            said.setdefault(sentence, []).append(group_words(curve.group, labels))
-    parts = []
-    for sentence, whose in said.items():
-        who = "" if len(whose) == len(every) else f"{capital(_both(whose))}: "
-        parts.append(f"{who}{sentence[:1].lower() if who else sentence[:1]}{sentence[1:]}")
-    return " ".join(parts)
-
-
-def _both(words: list[str]) -> str:
-    return " and ".join(dict.fromkeys(words))
+            numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", sentence)]
+            same = re.sub(r"\d+(?:\.\d+)?", "#", sentence)
+            said[same] = max(said.get(same, ([], "")), (numbers, sentence))
+    return " ".join(sentence for _numbers, sentence in said.values())
 
 
 def not_made_alike(evaluation: Evaluation) -> list[str]:

@@ -9,15 +9,21 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from drive_eval.report.designs import design_label, is_matched, per_hundred, plain_check
+from drive_eval.report.designs import (
+    comparison_made,
+    design_label,
+    is_matched,
+    per_hundred,
+    plain_check,
+)
 from drive_eval.report.followed import (
     Followed,
     arms_of,
     causes_of,
-    count_at,
     duration,
     followed_outcome,
     has_measure,
+    shown_term,
     value_at,
     verdict_over_time,
 )
@@ -54,6 +60,9 @@ __all__ = [
 ]
 
 _KNOWN = ("fell", "rose", "cannot tell")
+_NOT_BESIDE = (
+    "The shares of the groups that the design makes are not shown beside those of everybody."
+)
 _CUSTODY = {
     "gap": (
         "Time in custody is left out: nobody counts as free of {event} while locked up, and people "
@@ -84,6 +93,19 @@ def free_headline(evaluation: Evaluation, name: str, labels: Mapping[str, str]) 
     shown = {arm: e.estimate for arm, e in free.items() if e is not None and e.estimate is not None}
     after = f"After {duration(found.horizon, found.unit)}"
     who = {arm: group_phrase(arm, labels) for arm in free}
+    gap = value_at(found, "event_free_difference")
+    if not shown and gap is not None and verdict_over_time(gap) in _KNOWN:
+        two = (
+            comparison_made(evaluation, labels)
+            if found.term
+            else group_phrase("comparison", labels)
+        )
+        who_not = f"{group_phrase('programme', labels)} than in the {two}"
+        side = "more" if (gap.estimate or 0.0) >= 0 else "fewer"
+        amount = out_of_100(abs(gap.estimate or 0.0))
+        if verdict_over_time(gap) == "cannot tell":
+            return f"{after}, no clear difference in who was still free of {found.event}"
+        return f"{after}, {amount} {side} of 100 were still free of {found.event} in the {who_not}"
     if not shown:
         return f"{found.title}: too few people to show"
     first, *others = shown
@@ -148,6 +170,8 @@ def _shares(evaluation: Evaluation, found: Followed, labels: Mapping[str, str]) 
             )
         else:
             said.append(f"{out_of_100(e.estimate)} in every 100 in the {who}")
+    if not said and (contrast := _contrast_alone(evaluation, found, labels)):
+        return contrast
     if not said:
         return f"How many were still free of {found.event} cannot be shown: {_why(found, arms[0])}"
     text = f"{when}, {' and '.join(said)}."
@@ -172,6 +196,26 @@ def _shares(evaluation: Evaluation, found: Followed, labels: Mapping[str, str]) 
         f"{text} That is {per_hundred(gap)} still free of it in the {one}. "
         f"{claim_sentence(gap.claim)}"
     )
+
+
+def _contrast_alone(evaluation: Evaluation, found: Followed, labels: Mapping[str, str]) -> str:
+    """Say the difference where the shares of the arms under a design are not shown."""
+    gap = value_at(found, "event_free_difference")
+    kind, one = verdict_over_time(gap), group_phrase("programme", labels)
+    when = _when(evaluation, found, found.horizon)
+    if gap is None or kind not in _KNOWN:
+        return ""
+    if kind == "cannot tell":
+        text = (
+            f"{when}, there may be {per_hundred(gap)} still free of {found.event} in the {one}. "
+            "This shows neither that there is a difference nor that there is none."
+        )
+    else:
+        text = (
+            f"{when}, there were {per_hundred(gap)} still free of {found.event} in the {one}. "
+            f"{claim_sentence(gap.claim)}"
+        )
+    return f"{text} {_NOT_BESIDE}" if found.term else text
 
 
 def _no_contrast(found: Followed, measure: str) -> str:
@@ -214,14 +258,16 @@ def _average(evaluation: Evaluation, found: Followed, labels: Mapping[str, str])
         arm: e.estimate for arm, e in means.items() if e is not None and e.estimate is not None
     }
     of = duration(found.horizon, found.unit)
+    gap = value_at(found, "restricted_mean_difference")
+    kind = verdict_over_time(gap)
+    if not shown and gap is not None and kind in _KNOWN:
+        return _average_alone(gap, found, one, digits)
     if not shown:
         return ""
     first, *others = shown
     bare = number(shown[first], _decimals(found.unit), digits)
     text = f"On average, people in the {group_phrase(first, labels)} were free of it for {bare} of "
     text += of
-    gap = value_at(found, "restricted_mean_difference")
-    kind = verdict_over_time(gap)
     if not others or gap is None or gap.estimate is None or kind not in _KNOWN:
         return f"{text}."
     text += (
@@ -229,16 +275,31 @@ def _average(evaluation: Evaluation, found: Followed, labels: Mapping[str, str])
         if first == "programme"
         else ""
     )
-    low, high = gap.conf_low or 0.0, gap.conf_high or 0.0
     if kind == "cannot tell":
-        best = f" (best estimate: {_sided(gap.estimate, found, digits)})" if gap.estimate else ""
+        return f"{text}. The difference may be {_span(gap, found, one, digits)}."
+    return f"{text}: {_span(gap, found, one, digits)}."
+
+
+def _average_alone(gap: Estimate, found: Followed, one: str, digits: int | None) -> str:
+    """Say the difference of the average times where those of the arms are not shown."""
+    of = f"On average, of {duration(found.horizon, found.unit)}, people were free of it for"
+    if verdict_over_time(gap) == "cannot tell":
+        return f"{of} a time that may be {_span(gap, found, one, digits)}."
+    return f"{of} {_span(gap, found, one, digits)}."
+
+
+def _span(gap: Estimate, found: Followed, one: str, digits: int | None) -> str:
+    """Say a difference of average times with its range, in whichever direction it goes."""
+    low, high, point = gap.conf_low or 0.0, gap.conf_high or 0.0, gap.estimate or 0.0
+    if low <= 0 <= high:
+        best = f" (best estimate: {_sided(point, found, digits)})" if point else ""
         return (
-            f"{text}. The difference may be anything from {_length(-low, found, digits)} shorter "
-            f"to {_length(high, found, digits)} longer in the {one}{best}."
+            f"anything from {_length(-low, found, digits)} shorter to "
+            f"{_length(high, found, digits)} longer in the {one}{best}"
         )
     ends = sorted((abs(low), abs(high)))
     span = f"{number(ends[0], _decimals(found.unit), digits)} to {_length(ends[1], found, digits)}"
-    return f"{text}: {_sided(gap.estimate, found, digits)} in the {one} (range {span})."
+    return f"{_sided(point, found, digits)} in the {one} (range {span})"
 
 
 def _sided(value: float, found: Followed, digits: int | None) -> str:
@@ -373,6 +434,8 @@ def cause_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str]
     if not said:
         return [f"Whether custody or death came first cannot be shown: {_why(found, '')}"]
     after = f"Within {duration(found.horizon, found.unit)}"
+    if design_names(evaluation):
+        after += ", with no adjustment, which is not a fair comparison"
     text = [f"{after}, {'; '.join(said)}."]
     gaps = {
         cause: value_at(found, "cumulative_incidence_difference", term=cause) for cause in causes
@@ -413,6 +476,8 @@ def mean_count_headline(evaluation: Evaluation, name: str, labels: Mapping[str, 
     if not shown:
         return f"{found.title}, every one counted: too few people to show"
     within = f"Within {duration(found.horizon, found.unit)}"
+    if shown_term(found, "mean_cumulative_count") != found.term:
+        within = f"With no adjustment, within {duration(found.horizon, found.unit)}"
     first, *others = shown
     text = (
         f"{within}, {per_100_people(shown[first], digits)} events for every 100 people in the "
@@ -426,12 +491,15 @@ def mean_count_headline(evaluation: Evaluation, name: str, labels: Mapping[str, 
 
 
 def _mean_counts(found: Followed) -> dict[str, float]:
-    means = {arm: count_at(found, "mean_cumulative_count", group=arm) for arm in arms_of(found)}
+    measure = "mean_cumulative_count"
+    term = shown_term(found, measure)
+    means = {arm: value_at(found, measure, group=arm, term=term) for arm in arms_of(found)}
     return {arm: e.estimate for arm, e in means.items() if e is not None and e.estimate is not None}
 
 
 def _count_gap(found: Followed) -> Estimate | None:
-    return count_at(found, "mean_cumulative_count_difference")
+    measure = "mean_cumulative_count"
+    return value_at(found, f"{measure}_difference", term=shown_term(found, measure))
 
 
 def repeat_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> list[str]:
@@ -447,8 +515,8 @@ def repeat_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
         f"{per_100_people(value, digits)} for every 100 people in the {group_phrase(arm, labels)}"
         for arm, value in shown.items()
     ]
-    crude = found.term and gap is not None and gap.term == CRUDE
-    beyond = ", with no adjustment, which is not a fair comparison" if crude else ""
+    crude = shown_term(found, "mean_cumulative_count") != found.term
+    beyond = ", with no adjustment, which is not a fair comparison," if crude else ""
     text = (
         f"Every event counted, not only the first, there were within "
         f"{duration(found.horizon, found.unit)}{beyond} {_listed(said)}."
@@ -473,7 +541,8 @@ def repeat_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
     ratio = _repeated(found)
     if ratio is None or ratio.estimate is None:
         return [text]
-    return [text, f"At any moment, the rate of all events was {_rate_words(ratio, one, digits)}."]
+    moment = f"At any moment{_made(evaluation, found)}"
+    return [text, f"{moment}, the rate of all events was {_rate_words(ratio, one, digits)}."]
 
 
 def _repeated(found: Followed) -> Estimate | None:
@@ -554,6 +623,8 @@ def short_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str]
     found = followed_outcome(evaluation, name)
     first, *rest = free_sentences(evaluation, name, labels)
     said = [f"{found.title}: {_lower(first)}", *rest]
+    if found.term and shown_term(found, "mean_cumulative_count") != found.term:
+        return said  # a comparison that is not fair has no place on the first page
     return said + repeat_sentences(evaluation, name, labels)[:1]
 
 
