@@ -260,12 +260,21 @@ def test_a_hazard_ratio_never_stands_alone(hidden):
     assert "azard" not in " ".join(times.sentences_over_time(result, "arrest", LABELS))
 
 
-def test_a_ratio_that_changes_with_time_is_not_to_be_used_alone():
-    failed = Check(name="proportional_hazards", passed=False, text="It changes.")
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("proportional_hazards", True),
+        ("proportional_hazards: adjusted", True),
+        ("proportional_hazards: repeated", False),
+        ("proportional_hazards of all: adjusted", False),
+    ],
+)
+def test_a_ratio_that_changes_with_time_is_not_to_be_used_alone(name, changes):
+    failed = Check(name=name, passed=False, text="It changes.")
     result = evaluation_of(ARREST, first_event(), checks=[failed])
     said = times.hazard_sentences(result, "arrest", LABELS)
-    assert "changes with time" in said[-1]
-    assert "not to be used alone" in said[-1]
+    assert ("changes with time" in said[-1]) == changes
+    assert ("not to be used alone" in said[-1]) == changes
 
 
 def test_covariates_that_were_taken_into_account_are_named():
@@ -505,6 +514,10 @@ def test_all_events_are_counted_in_people_and_not_of_people(gap, words):
     )
     assert words in said[0]
     assert said[1].startswith("At any moment, the rate of all events was 42% lower")
+    assert "changes with time" not in said[1]
+    failed = Check(name="proportional_hazards: repeated", passed=False, text="It changes.")
+    changing = evaluation_of(POLICE, rows, checks=[failed])
+    assert "changes with time" in times.repeat_sentences(changing, "police", LABELS)[1]
 
 
 @pytest.mark.parametrize(

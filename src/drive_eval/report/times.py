@@ -346,7 +346,7 @@ def hazard_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
         said.append(
             f"With {known} taken into account, it was {_rate_words(adjusted, one, digits)}."
         )
-    if _changes(found):
+    if _changes(found, "", "adjusted"):
         said.append(
             "This ratio changes with time, so it is an average of different ratios and is not to "
             "be used alone: use the shares and the average time above."
@@ -356,13 +356,10 @@ def hazard_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
     return said
 
 
-def _changes(found: Followed) -> bool:
-    """Return whether the test of proportional hazards did not hold."""
-    names = {"proportional_hazards"}
-    return any(
-        check.passed is False and check.name.partition(":")[0] in names
-        for check in found.result.checks
-    )
+def _changes(found: Followed, *models: str) -> bool:
+    """Return whether a model's test of proportional hazards did not hold; "" is the plain one."""
+    names = {f"proportional_hazards: {model}".removesuffix(": ") for model in models}
+    return any(check.passed is False and check.name in names for check in found.result.checks)
 
 
 def _rate_words(ratio: Estimate, one: str, digits: int | None) -> str:
@@ -542,7 +539,10 @@ def repeat_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
     if ratio is None or ratio.estimate is None:
         return [text]
     moment = f"At any moment{_made(evaluation, found)}"
-    return [text, f"{moment}, the rate of all events was {_rate_words(ratio, one, digits)}."]
+    rate = f"{moment}, the rate of all events was {_rate_words(ratio, one, digits)}."
+    if _changes(found, "repeated"):
+        rate += " This ratio changes with time and is not to be used alone."
+    return [text, rate]
 
 
 def _repeated(found: Followed) -> Estimate | None:
