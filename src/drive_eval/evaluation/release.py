@@ -82,7 +82,8 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
     they go together. Nor does anybody know on which dates people left the following. The same
     ratings counted from another severity would be linked by a subtraction, so only the first such
     block of a plan is released. Where people are clustered, the design effect passes rounded up
-    to a quarter and the clusters as twentieths of the released total. Under a policy that hides and rounds nothing, the exact results pass unchanged.
+    to a quarter and the clusters as twentieths of the released total. Under a policy that
+    hides and rounds nothing, the exact results pass unchanged.
     """
     plan = Plan.model_validate(dict(evaluation.plan))
     rules = disclosure.policy(policy, public_source=plan.data.public_source)
