@@ -29,6 +29,7 @@ from drive_eval.evaluation.released_curves import (
 from drive_eval.evaluation.released_months import rates_by_month
 from drive_eval.evaluation.released_readings import Arm, Rows, method_of, point
 from drive_eval.evaluation.released_repeats import released_tables
+from drive_eval.evaluation.reoffending import AT_LIBERTY, REMAINING
 from drive_eval.results import Check, ResultSet
 
 if TYPE_CHECKING:
@@ -368,6 +369,8 @@ def _claim(
     elif claim == "causal":
         text = "The contrast of the arms is causal: arms as allocated by chance, and outcomes "
         text += "missing within the plan's limit, as far as the counts shown tell."
+        effects = [e.measure for e in result.estimates if e.claim == "causal"]
+        text += f" {REMAINING if 'restricted_mean_difference' in effects else AT_LIBERTY}"
         check = dataclasses.replace(check, text=text)
     return claim, [dataclasses.replace(check, statistic=None, threshold=None)]
 

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from drive_eval.plan import Plan, ReoffendingOutcome, TimeToEventOutcome
 
 __all__ = [
+    "AT_LIBERTY",
     "ENDED_BY",
     "EVENT_NUMBERS",
+    "REMAINING",
     "evaluate_reoffending",
     "evaluate_time_to_event",
     "followed_pieces",
@@ -66,11 +68,12 @@ _IGNORED = (
     "Custody is ignored: days inside count as days at risk, so an arm in which more are locked up "
     "looks better than it is."
 )
-_REMAINING = (
+#: Added where the arms' contrast is causal: what of the outcome is not.
+REMAINING = (
     "Hazard ratios are associational all the same: they compare those who are still free of the "
     "event, and who that is comes after allocation."
 )
-_REMAINING_AT_LIBERTY = (
+AT_LIBERTY = (
     "Only the cumulative incidence is: all other figures compare those who are at liberty, or "
     "still free of the event, and who that is comes after allocation."
 )
@@ -337,7 +340,7 @@ def _question(
     claim, check = between_arms_claim(plan, shares)
     at_liberty = custody is not None and getattr(outcome, "custody_as", "") in ("gap", "competing")
     if claim == "causal":
-        text = f"{check.text} {_REMAINING_AT_LIBERTY if at_liberty else _REMAINING}"
+        text = f"{check.text} {AT_LIBERTY if at_liberty else REMAINING}"
         check = dataclasses.replace(check, text=text)
     asked = Question(
         plan=plan,
