@@ -594,13 +594,40 @@ class TestRefusals:
         assert "Look at its source" in said
 
     def test_a_column_that_is_asked_of_events_is_needed(self, paper):
-        plan = plan_of({**POLICE, "stage": "charged"})
-        assert "outcome_stage" in refused(plan, paper)
+        plan = plan_of({**POLICE, "stage": "charged", "abuse_types": ["physical"]})
+        events = paper.table("events").drop(
+            columns=["outcome_stage", "abuse_type"], errors="ignore"
+        )
+        said = refused(plan, with_table(paper, "events", events)).splitlines()
+        assert said == [
+            'the outcome "police" chooses events by stage = "charged", but events has no column '
+            "outcome_stage. Add it, or take this line out of the plan.",
+            'the outcome "police" chooses events by abuse_types, but events has no column '
+            "abuse_type. Add it, or take this line out of the plan.",
+        ]
 
     def test_an_end_of_the_data_is_needed(self, paper):
         cases = paper.table("cases").drop(columns="data_end_date")
         study = with_table(paper, "cases", cases)
-        assert "data_end_date" in refused(plan_of(POLICE), study)
+        assert refused(plan_of(POLICE), study).startswith(
+            'the outcome "police" needs the column data_end_date of cases: the last day'
+        )
+
+    def test_an_end_of_the_data_in_every_row_is_needed(self, paper):
+        cases = paper.table("cases")
+        cases.loc[[0, 3], "data_end_date"] = pd.NaT
+        said = refused(plan_of(POLICE), with_table(paper, "cases", cases))
+        assert "data_end_date, which is blank in 2 of 10 rows of cases" in said
+
+    def test_a_refusal_of_the_measures_names_the_outcome(self, paper):
+        cases = paper.table("cases")
+        cases.loc[cases["case_id"] == "I", "perpetrator_id"] = "PF"
+        study = with_table(paper, "cases", cases)
+        said = refused(plan_of(POLICE, unit="enrolment"), study)
+        assert said.startswith('the outcome "police": 2 units share days')
+        assert refused(plan_of({**ARREST, "stop": "week"}), study_in_memory(drawn())).startswith(
+            'the outcome "arrest": no column "week"'
+        )
 
     def test_a_horizon_beyond_the_data(self, paper):
         plan = plan_of({**POLICE, "horizon": 400})
