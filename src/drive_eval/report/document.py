@@ -27,6 +27,7 @@ from drive_eval.report import (
     times,
     times_tables,
 )
+from drive_eval.report.assumptions import merged_assumptions
 from drive_eval.vocabulary import REPORTERS, label
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
     sections.append(
         _section("disclosure", "How people are protected from being recognised", text=statement)
     )
-    assumptions = dict.fromkeys(
+    assumptions = merged_assumptions(
         a
         for r in evaluation.results.values()
         for a in r.assumptions
@@ -160,7 +161,7 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
             "methods",
             "Methods",
             text=list(plan.report.notes),
-            items=list(assumptions),
+            items=assumptions,
             tables_=[tables.checks_table(evaluation, labels)],
         )
     )
