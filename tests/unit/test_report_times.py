@@ -15,7 +15,15 @@ from drive_eval.data.synthetic import synthetic_study
 from drive_eval.evaluation import run
 from drive_eval.evaluation.release import release_evaluation
 from drive_eval.plan import Plan
-from drive_eval.report import document, following, months, sentences, times, times_tables
+from drive_eval.report import (
+    document,
+    following,
+    months,
+    sentences,
+    tables,
+    times,
+    times_tables,
+)
 from drive_eval.report.followed import arm_curves, followed_outcome
 from drive_eval.results import (
     NOT_SHOWN,
@@ -224,7 +232,7 @@ def test_the_share_comes_first_then_the_average_time_then_the_ratio():
         "groups that nobody measured.",
         "On average, people in the programme group were free of it for 46.9 of 52 weeks, those in "
         "the comparison group for 44.8: 2.0 weeks longer in the programme group (range 0.4 to 4.4 "
-        "weeks).",
+        "weeks), worked out before rounding.",
         "At any moment, the rate of first re-arrest among those still free of it was 31% lower in "
         "the programme group (range 10% to 52% lower; hazard ratio 0.69, range 0.48 to 0.90).",
         "The ratio says nothing of how long, or of how many: read it with the above.",
@@ -285,7 +293,56 @@ def test_covariates_that_were_taken_into_account_are_named():
         comparison={"covariates": ["age", "prior_arrests"]},
     )
     said = times.hazard_sentences(result, "arrest", LABELS)[1]
-    assert said.startswith("With age and prior arrests taken into account, it was 40% lower")
+    assert said.startswith(
+        "With what was known at the start (age, prior arrests) taken into account, it was 40% lower"
+    )
+
+
+def test_a_difference_that_the_shown_numbers_do_not_give_says_why():
+    share = times.free_sentences(
+        evaluation_of(ARREST, first_event(((0.083, 0.01, 0.17), *CLEAR[1:]))), "arrest", LABELS
+    )[0]
+    assert "78 in every 100" in share
+    assert "69 in every 100" in share
+    assert (
+        "8 more in every 100 (range 1 to 17) still free of it in the programme group, worked "
+        "out before rounding." in share
+    )
+
+
+def test_at_liberty_by_chance_is_told_apart_from_differences_that_nobody_measured():
+    held = Check(name="claim", passed=True, text="The contrast of the arms is causal.")
+    design = {"kind": "randomised", "unit": "person"}
+    by_chance = evaluation_of(ARREST, first_event(), checks=[held], design=design)
+    said = times.free_sentences(by_chance, "arrest", LABELS)[0]
+    assert said.endswith(
+        "People were allocated by chance, but this compares them only while they are at liberty, "
+        "and who that is may differ between the groups."
+    )
+    lost = dataclasses.replace(held, passed=False)
+    too_many = evaluation_of(ARREST, first_event(), checks=[lost], design=design)
+    said = times.free_sentences(too_many, "arrest", LABELS)[0]
+    assert said.endswith("differences between the groups that nobody measured.")
+
+
+def test_what_came_first_may_be_put_down_to_the_allocation(released):
+    text = " ".join(times.cause_sentences(released, "police", LABELS))
+    assert "Counted so, recorded assault first:" in text
+    assert "put down to the allocation" in text
+    free = " ".join(times.free_sentences(released, "police", LABELS))
+    assert "only while they are at liberty" in free
+
+
+def test_an_arrest_for_anything_makes_nobody_a_perpetrator():
+    record = evaluation_of({**ARREST, "reporter": "police"}, first_event())
+    assert sentences.people_words(record) == "people"
+    abuse = evaluation_of({**POLICE, "domestic_abuse": True}, [])
+    assert sentences.people_words(abuse) == "perpetrators"
+
+
+def test_whose_records_count_stands_before_the_first_number():
+    police = evaluation_of({**POLICE, "source": ["police", "marac"]}, [])
+    assert ("Who reported", "MARAC; Police") in tables.front_box(police)
 
 
 @pytest.mark.parametrize("found", [CLEAR, OPEN])

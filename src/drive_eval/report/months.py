@@ -122,7 +122,7 @@ def monthly_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) -> 
         caption=" ".join(
             part
             for part in (
-                "The months just before the start are high in every group, because something then "
+                "Months just before a start tend to be high in every group, because something then "
                 "led to the referral: set the groups beside each other, not after against before.",
                 f"{TOO_SHORT} a month is not drawn." if _shortened(curves, washout) else "",
                 "Police recording changed while these people were followed, so part of a rise or "

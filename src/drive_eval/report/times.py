@@ -192,9 +192,39 @@ def _shares(evaluation: Evaluation, found: Followed, labels: Mapping[str, str]) 
             f"{text} The difference may be {per_hundred(gap)} in the {one} still free of it. This "
             "shows neither that there is a difference nor that there is none."
         )
+    shown = [value_at(found, "event_free", group=arm) for arm in arms]
+    values = [100 * e.estimate for e in shown if e is not None and e.estimate is not None]
+    exact = _unrounded(values, 100 * (gap.estimate or 0.0))
     return (
-        f"{text} That is {per_hundred(gap)} still free of it in the {one}. "
-        f"{claim_sentence(gap.claim)}"
+        f"{text} That is {per_hundred(gap)} still free of it in the {one}{exact}. "
+        f"{_claim(evaluation, found, gap)}"
+    )
+
+
+def _unrounded(values: Sequence[float], gap: float, decimals: int = 0) -> str:
+    """Say that a difference was worked out before rounding, where the numbers shown differ.
+
+    Examples
+    --------
+    >>> _unrounded([77.8, 69.4], 8.3), _unrounded([77.8, 69.6], 8.2)
+    (', worked out before rounding', '')
+    """
+    if len(values) < 2:
+        return ""
+    one, two, apart = (round(value, decimals) for value in (*values[:2], abs(gap)))
+    return "" if math.isclose(abs(one - two), apart) else ", worked out before rounding"
+
+
+def _claim(evaluation: Evaluation, found: Followed, gap: Estimate) -> str:
+    """Say how far a difference may be read; by chance or not, who is at liberty may differ."""
+    by_chance = evaluation.plan["design"]["kind"] == "randomised" and any(
+        check.name == "claim" and check.passed for check in found.result.checks
+    )
+    if gap.claim == "causal" or not by_chance:
+        return claim_sentence(gap.claim)
+    return (
+        "People were allocated by chance, but this compares them only while they are at liberty, "
+        "and who that is may differ between the groups."
     )
 
 
@@ -213,7 +243,7 @@ def _contrast_alone(evaluation: Evaluation, found: Followed, labels: Mapping[str
     else:
         text = (
             f"{when}, there were {per_hundred(gap)} still free of {found.event} in the {one}. "
-            f"{claim_sentence(gap.claim)}"
+            f"{_claim(evaluation, found, gap)}"
         )
     return f"{text} {_NOT_BESIDE}" if found.term else text
 
@@ -277,7 +307,8 @@ def _average(evaluation: Evaluation, found: Followed, labels: Mapping[str, str])
     )
     if kind == "cannot tell":
         return f"{text}. The difference may be {_span(gap, found, one, digits)}."
-    return f"{text}: {_span(gap, found, one, digits)}."
+    exact = _unrounded(list(shown.values()), gap.estimate, _decimals(found.unit))
+    return f"{text}: {_span(gap, found, one, digits)}{exact}."
 
 
 def _average_alone(gap: Estimate, found: Followed, one: str, digits: int | None) -> str:
@@ -342,9 +373,10 @@ def hazard_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
     adjusted = value_at(found, "hazard_ratio", term="adjusted")
     if adjusted is not None and adjusted.estimate is not None and not found.term:
         names = [label(c).lower() for c in evaluation.plan["comparison"].get("covariates", ())]
-        known = _listed(names) or "what was known at the start"
+        known = f" ({', '.join(names)})" if names else ""
         said.append(
-            f"With {known} taken into account, it was {_rate_words(adjusted, one, digits)}."
+            f"With what was known at the start{known} taken into account, it was "
+            f"{_rate_words(adjusted, one, digits)}."
         )
     if _changes(found, "", "adjusted"):
         said.append(
@@ -440,9 +472,11 @@ def cause_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str]
     kinds = {cause: verdict_over_time(gap) for cause, gap in gaps.items()}
     one = group_phrase("programme", labels)
     if kinds.get("reoffence") in _KNOWN:
-        text.append(
-            f"Counted so, {found.event} first: {per_hundred(gaps['reoffence'])} in the {one}."
-        )
+        counted = f"Counted so, {found.event} first: {per_hundred(gaps['reoffence'])} in the {one}."
+        gap = gaps["reoffence"]
+        if gap is not None and gap.claim == "causal" and kinds["reoffence"] != "cannot tell":
+            counted += f" {claim_sentence(gap.claim)}"
+        text.append(counted)
     if kinds.get("custody") in ("fell", "rose"):
         more = "more" if kinds["custody"] == "rose" else "fewer"
         text.append(
@@ -533,7 +567,7 @@ def repeat_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
         side = "more" if kind == "rose" else "fewer"
         text += (
             f" That is {per_100_people(abs(gap.estimate), digits)} {side} for every 100 people in "
-            f"the {one} (range {' to '.join(ends)}). {claim_sentence(gap.claim)}"
+            f"the {one} (range {' to '.join(ends)}). {_claim(evaluation, found, gap)}"
         )
     ratio = _repeated(found)
     if ratio is None or ratio.estimate is None:
