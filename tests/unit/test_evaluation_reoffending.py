@@ -301,6 +301,26 @@ class TestOptions:
         assert "perpetrator_id" in found.one(measure="hazard_ratio", term="").method
         assert found.check("attribution").statistic == 2
 
+    @pytest.mark.parametrize(("rule", "months"), [("first", (4, 1)), ("last", (5, 0))])
+    def test_a_day_of_two_enrolments_is_in_one_month_of_one_of_them(self, paper, rule, months):
+        # I enrols again on day 35: his event of day 50 is in month 2 of one or 1 of the other.
+        cases, events = paper.table("cases"), paper.table("events")
+        again = cases[cases["case_id"] == "I"].assign(case_id="K", index_date=pd.Timestamp(day(35)))
+        study = with_table(paper, "cases", pd.concat([cases, again], ignore_index=True))
+        events.loc[events["perpetrator_id"] == "PI", "date"] = pd.Timestamp(day(50))
+        study = with_table(study, "events", events)
+        plan = plan_of(
+            {**POLICE, "horizon": 60, "attribution": rule, "months_before": 0}, unit="enrolment"
+        )
+        found = run(plan, study).results["police"]
+        counted, people = found.table("monthly:police"), found.table("monthly_people:police")
+        assert tuple(counted["comparison", month] for month in ("1", "2")) == months
+        # F and G have two events each in month 1.
+        assert tuple(people["comparison", month] for month in ("1", "2")) == (
+            months[0] - 2,
+            months[1],
+        )
+
     def test_arms_with_different_clocks_are_named(self, paper):
         starts = [day(0)] * 5 + [day(60)] * 5
         cases = paper.table("cases").assign(start_date=pd.to_datetime(starts))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from drive_eval.errors import DesignError
 from drive_eval.evaluation.contrasts import between_arms_claim, merge, missing_share
-from drive_eval.evaluation.months import by_unit, count_months, monthly_curves, monthly_tables
+from drive_eval.evaluation.months import count_months, monthly_curves, monthly_tables
 from drive_eval.evaluation.times import (
     Question,
     first_event_result,
@@ -248,7 +248,7 @@ def evaluate_reoffending(
         units, chosen.events, custody, custody_as=outcome.custody_as, **_told(outcome)
     )
     months = count_months(outcome, units, chosen.events, custody)
-    own = by_unit(outcome, units, months, chosen.events, custody)
+    own = count_months(outcome, units, chosen.events, custody, by_unit=True).rows
     asked, claim = _question(plan, outcome, units, first.rows, excluded, designs, custody)
     ended = _ended_by(units, first.rows, custody)
     parts = [
