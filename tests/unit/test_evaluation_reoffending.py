@@ -132,6 +132,7 @@ class TestOnPaper:
             e.term: e.estimate
             for e in of(result, "cumulative_incidence", group="programme", time=100)
         }
+        assert "on the index date is followed from release on" in " ".join(result.assumptions)
         assert shares == {
             "reoffence": pytest.approx(0.2),
             "custody": pytest.approx(0.4),
@@ -269,6 +270,9 @@ class TestOptions:
         assert not of(found, "cumulative_incidence")
         assert "No custody table was given" in found.check("custody").text
         assert "Custody as" not in " ".join(found.assumptions)
+        # Nothing says that time in custody was cut out, or that nobody was in it.
+        assert not {"custody_as", "in_custody_at_index"} & {c.name for c in found.checks}
+        assert "custody" not in found.curve("monthly_rate", group="programme").note
 
     def test_no_months_before(self, paper):
         plan = plan_of({**POLICE, "months_before": 0, "months_after": 2})

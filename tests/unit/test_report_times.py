@@ -590,6 +590,33 @@ def test_what_custody_counts_as_is_said(custody_as, words):
     assert words in times.custody_sentence(followed_outcome(result, "police"))
 
 
+@pytest.mark.parametrize(
+    ("custody_as", "table", "said"),
+    [("gap", True, True), ("gap", False, False), ("ignored", True, False)],
+)
+def test_people_are_at_liberty_only_where_custody_is_known_and_cut_out(custody_as, table, said):
+    rates = [(float(m), 40.0, 20.0, 70.0, 60) for m in (-3, -2, -1, 1, 2, 3)]
+    here = {"name": "police", "unit": "days"}
+    curves = [
+        *both_curves(measure="mean_cumulative_count", **here),
+        *both_curves(measure="event_free", **here),
+        curve("programme", rates, name="police", measure="monthly_rate", unit="months"),
+    ]
+    rows = [
+        estimate("mean_cumulative_count", (0.4, 0.3, 0.5), name="police", group=arm, time=365.0)
+        for arm in FREE
+    ]
+    none = Check(name="custody", text="There is no table of custody.")
+    result = evaluation_of(
+        {**POLICE, "custody_as": custody_as}, rows, curves=curves, checks=() if table else (none,)
+    )
+    monthly = months.monthly_chart(result, "police", LABELS)
+    assert ("at liberty" in monthly.subtitle) is said
+    caption = following.mean_count_chart(result, "police", LABELS).caption
+    assert ("at liberty" in caption) is said
+    assert ("in custody" in caption) is said
+
+
 def test_a_study_without_custody_says_so():
     check = Check(name="custody", text="There is no table of custody.")
     result = evaluation_of(POLICE, causes(), checks=[check])

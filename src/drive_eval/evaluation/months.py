@@ -154,13 +154,13 @@ def monthly_curves(
                 censored=(None,) * len(rows),
                 conf_level=design.conf_level,
                 method=_METHOD,
-                note=_note(outcome),
+                note=_note(outcome, months),
             )
         )
     return tuple(curves)
 
 
-def _note(outcome: ReoffendingOutcome) -> str:
+def _note(outcome: ReoffendingOutcome, months: Measured) -> str:
     parts = []
     if outcome.months_before:
         text = "The incident that led to the referral"
@@ -169,7 +169,8 @@ def _note(outcome: ReoffendingOutcome) -> str:
         else:
             text += " is left out."
         parts.append(text)
-    if outcome.custody_as != "ignored":
+    # The check "custody" says that there is none to leave out, or that it is ignored.
+    if not any(check.name == "custody" for check in months.checks):
         parts.append("Time in custody and events in it are left out.")
     return " ".join(parts)
 

@@ -58,7 +58,8 @@ _GAP = (
 _COMPETING = (
     "Custody as a competing event: the first custody ends the following as an event of its own, "
     "so the cumulative incidence is the share of everybody, and being locked up is not counted as "
-    "being free of re-offending."
+    "being free of re-offending. Who is in custody on the index date is followed from release on, "
+    "and taken to have been like the others until then."
 )
 _CUSTODY_ENDS = (
     "Custody ends the following in the event-free shares, the restricted means and the hazard "

@@ -87,6 +87,12 @@ class Followed:
     term: str
     result: ResultSet
 
+    @property
+    def at_liberty(self) -> bool:
+        """Whether nobody in custody is at risk; not where there is no table of custody."""
+        cut_out = self.plan.get("custody_as") in ("gap", "competing")
+        return cut_out and not any(check.name == "custody" for check in self.result.checks)
+
 
 def followed_outcome(evaluation: Evaluation, name: str) -> Followed:
     """Return one outcome over time with its words."""

@@ -138,7 +138,7 @@ def event_free_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
                 drawn_words(curves.values()),
                 "Band: interval of that group alone, not of the difference. Beneath: how many were "
                 "still followed.",
-                _CUSTODY_NOTE if found.plan.get("custody_as") == "gap" else "",
+                _CUSTODY_NOTE if found.at_liberty and found.plan["custody_as"] == "gap" else "",
                 f"The axis begins at {begin:g}, not at 0." if begin else "",
                 *(not_made_alike(evaluation) if crude else ()),
                 hidden_words(found, curves, labels),
@@ -313,9 +313,10 @@ def mean_count_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
         caption=" ".join(
             part
             for part in (
-                "Events for every 100 people at liberty: a person may have several, and a few "
-                "people may have many. Band: interval of that group alone, not of the difference.",
-                _CUSTODY_NOTE if found.plan.get("custody_as") == "gap" else "",
+                f"Events for every 100 people{' at liberty' if found.at_liberty else ''}: a person "
+                "may have several, and a few people may have many. Band: interval of that group "
+                "alone, not of the difference.",
+                _CUSTODY_NOTE if found.at_liberty and found.plan["custody_as"] == "gap" else "",
                 *(not_made_alike(evaluation) if term != found.term else ()),
                 hidden_words(found, curves, labels),
                 notes(curves.values()),

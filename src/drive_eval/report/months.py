@@ -80,9 +80,10 @@ def monthly_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) -> 
     months = [m for c in curves.values() for m in c.times] or [-1.0, 1.0]
     first, last = min(*months, 0.0), max(*months, 0.0)
     washout = float(found.plan.get("washout", 0)) if first < 0 else 0.0
+    whose = "at liberty" if found.at_liberty else "followed"
     subtitle = (
-        f"Recorded events for every 100 people at liberty for a year, by month before and after "
-        f"the start, with {level_of(evaluation)} intervals"
+        f"Recorded events for every 100 people {whose} for a year, by month before and after the "
+        f"start, with {level_of(evaluation)} intervals"
     )
     drawn = {arm: _drawn_months(curve, washout) for arm, curve in curves.items()}
     every = [row for rows in drawn.values() for row in rows]
