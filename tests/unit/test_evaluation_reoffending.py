@@ -416,6 +416,16 @@ class TestDesigns:
         assert "classes (adjusted) (hazard)" in falls
         assert {c.term for c in found.curves} == set(TERMS)
 
+    def test_what_differs_within_classes_is_said_to_stay_in_the_shares(self, many):
+        plan, units, _, found = many
+        said = "what still differs within classes stays in them"
+        assert said in " ".join(found.assumptions)
+        pairs = plan.model_copy(update={"balancing": plan.balancing[:1]})
+        alone = evaluate_time_to_event(
+            pairs, plan.outcomes[0], units, {}, make_designs(pairs, units)
+        )
+        assert said not in " ".join(alone.assumptions)
+
     def test_pairs_are_those_of_the_model_itself(self, many):
         _, units, designs, found = many
         rows = time_to_event_rows(units, stop="weeks", event="arrested", horizon=52)

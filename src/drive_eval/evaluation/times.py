@@ -54,6 +54,11 @@ TO_HORIZON = (
 _CONTRAST = "programme v comparison"
 _PERSON = "perpetrator_id"
 _PROPORTIONAL = "proportional_hazards"
+_IN_CLASSES = (
+    "Subclasses and coarsened matching weight event-free shares, restricted means and mean counts "
+    "by class and no further: what still differs within classes stays in them, and is taken out of "
+    "the adjusted hazard ratio alone."
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +152,8 @@ def first_event_result(asked: Question, pieces: pd.DataFrame) -> ResultSet:
         if term in asked.designs:
             known = _known(asked, pieces)
             parts.append(outcome_cells(asked.plan, term, asked.designs[term], known, "event"))
+    if any(block.method in ("subclass", "cem") for block in asked.plan.balancing):
+        parts.append(ResultSet(assumptions=(_IN_CLASSES,)))
     if asked.plan.comparison.covariates and not asked.designs:
         known = _known(asked, pieces)
         cells = smallest_cell(known, asked.plan.comparison.covariates, "event")
