@@ -771,6 +771,14 @@ def test_arms_that_move_together_show_no_difference_to_make_an_interval_of():
     assert found.one(measure="restricted_mean_ratio").conf_low is None
 
 
+def test_a_summary_tells_the_times_apart():
+    table = pd.DataFrame({"week": [5, 9, 52, 52], "event": [True, True, False, False]})
+    result = survival.kaplan_meier(table, stop="week", event="event", times=[8, 20])
+    text = result.summary()
+    assert "event event_free at 8 days: 0.75 (95% CI" in text
+    assert "event event_free at 20 days: 0.5 (95% CI" in text
+
+
 def test_a_table_of_another_library_is_told_how_to_become_one_of_pandas():
     polars = pytest.importorskip("polars")
     table = polars.DataFrame({"week": [1, 2], "event": [True, False]})
