@@ -53,3 +53,14 @@ def test_matched_sets_and_clusters_are_one_assumption():
         "Matched sets, and other clusters, are independent of each other; cases, rows and events "
         "within one need not be."
     ]
+
+
+def test_people_and_the_events_of_one_of_them_are_one_assumption():
+    said = merged_assumptions(
+        [
+            "People (person) are independent of each other.",
+            "Rows (person) are independent of each other.",
+            "Clusters are independent of each other; events of one person need not be.",
+        ]
+    )
+    assert said == ["People are independent of each other; events of one need not be."]

@@ -15,6 +15,7 @@ _FOLLOWING = re.compile(
 )
 _APART = re.compile(r"(?:People|Rows)(?: \(([a-z]+)\))? are independent of each other\.")
 _CLUSTERS = re.compile(r"(Clusters|Matched sets) are independent of each other; .* need not be\.")
+_OF_ONE = "Clusters are independent of each other; events of one person need not be."
 _COUNTED = {
     "enrolment": "Enrolments",
     "dyad": "Pairs of a perpetrator and a victim-survivor",
@@ -44,6 +45,10 @@ def merged_assumptions(said: Iterable[str]) -> list[str]:
     sentences = list(dict.fromkeys(said))
     for kind, merge in ((_FOLLOWING, _following), (_APART, _apart), (_CLUSTERS, _clusters)):
         sentences = _merged(sentences, kind, merge)
+    apart = next((s for s in sentences if _APART.match(s)), "")
+    if apart and _OF_ONE in sentences:  # people are the clusters
+        both = apart.replace(".", "; events of one need not be.")
+        sentences = [both if s == apart else s for s in sentences if s != _OF_ONE]
     return sentences
 
 
