@@ -333,6 +333,39 @@ def test_what_came_first_may_be_put_down_to_the_allocation(released):
     assert "only while they are at liberty" in free
 
 
+def test_many_without_following_are_told_of_before_anything_is_trusted():
+    counts = {("programme", "end"): 125, ("programme", "not followed"): 25}
+    counts |= {("comparison", "end"): 148, ("comparison", "not followed"): 2}
+    table = CountTable.from_counts(
+        name="followed:arrest",
+        title="",
+        unit="person",
+        dimensions=("group", "ended_by"),
+        counts=counts,
+        totals={(arm, "all"): [(arm, "end"), (arm, "not followed")] for arm in FREE},
+    )
+    said = times.short_sentences(
+        evaluation_of(ARREST, first_event(), tables=[table]), "arrest", LABELS
+    )
+    assert said[-1] == (
+        "Not followed at all, and in none of these figures: 25 of 150 in the programme group and 2 "
+        "of 150 in the comparison group."
+    )
+    few = dict(counts) | {("programme", "end"): 148, ("programme", "not followed"): 2}
+    table = CountTable.from_counts(
+        name="followed:arrest",
+        title="",
+        unit="person",
+        dimensions=("group", "ended_by"),
+        counts=few,
+        totals={(arm, "all"): [(arm, "end"), (arm, "not followed")] for arm in FREE},
+    )
+    said = times.short_sentences(
+        evaluation_of(ARREST, first_event(), tables=[table]), "arrest", LABELS
+    )
+    assert "Not followed" not in " ".join(said)
+
+
 def test_an_arrest_for_anything_makes_nobody_a_perpetrator():
     record = evaluation_of({**ARREST, "reporter": "police"}, first_event())
     assert sentences.people_words(record) == "people"

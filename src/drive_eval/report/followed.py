@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drive_eval.report.numbers import number
-from drive_eval.report.sentences import CRUDE, main_design
+from drive_eval.report.sentences import CRUDE, group_phrase, main_design
 from drive_eval.results import NOT_SHOWN
 from drive_eval.vocabulary import ARMS, label
 
@@ -31,6 +31,7 @@ __all__ = [
     "ending_words",
     "followed_outcome",
     "has_measure",
+    "not_followed_sentence",
     "shown_term",
     "table_of",
     "value_at",
@@ -206,6 +207,23 @@ def table_of(found: Followed, name: str) -> CountTable | None:
     """Return a table of counts of the outcome, such as ``followed``; None where there is none."""
     full = f"{name}:{found.name}"
     return next((table for table in found.result.tables if table.name == full), None)
+
+
+def not_followed_sentence(found: Followed, labels: Mapping[str, str]) -> str:
+    """Say how many are in no figure, where the counts shown make it a twentieth of an arm."""
+    table = table_of(found, "followed")
+    cells = {cell.key: cell.count for cell in (table.cells if table is not None else ())}
+    many = False
+    said = []
+    for arm in arms_of(found):
+        gone, whole = cells.get((arm, "not followed")), cells.get((arm, "all"))
+        if gone is None or not whole:
+            continue
+        many = many or gone >= whole / 20
+        said.append(f"{gone:,} of {whole:,} in the {group_phrase(arm, labels)}")
+    if not many:
+        return ""
+    return f"Not followed at all, and in none of these figures: {' and '.join(said)}."
 
 
 def ending_words(found: Followed, ending: str) -> str:

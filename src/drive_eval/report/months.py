@@ -124,7 +124,12 @@ def monthly_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) -> 
             part
             for part in (
                 "Months just before a start tend to be high in every group, because something then "
-                "led to the referral: set the groups beside each other, not after against before.",
+                "led to the referral: "
+                + (
+                    "set the groups beside each other, not after against before."
+                    if len(arms_of(found)) > 1
+                    else "fewer events after it are expected without any programme."
+                ),
                 f"{TOO_SHORT} a month is not drawn." if _shortened(curves, washout) else "",
                 "Police recording changed while these people were followed, so part of a rise or "
                 "fall may be how incidents were recorded; see the box above."

@@ -23,6 +23,7 @@ from drive_eval.report.followed import (
     duration,
     followed_outcome,
     has_measure,
+    not_followed_sentence,
     shown_term,
     value_at,
     verdict_over_time,
@@ -141,7 +142,8 @@ def free_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str])
     Returns
     -------
     list of str
-        The shares out of 100 and their difference, then the average time free.
+        The shares out of 100 and their difference, then the average time free, and how many
+        are in no figure, where they are many.
     """
     found = followed_outcome(evaluation, name)
     return [
@@ -149,6 +151,7 @@ def free_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str])
         for sentence in (
             _shares(evaluation, found, labels),
             _average(evaluation, found, labels),
+            not_followed_sentence(found, labels),
         )
         if sentence
     ]
@@ -565,9 +568,10 @@ def repeat_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
     else:
         ends = (low, high) if kind == "rose" else (high, low)
         side = "more" if kind == "rose" else "fewer"
+        exact = _unrounded([100 * v for v in shown.values()], 100 * gap.estimate)
         text += (
             f" That is {per_100_people(abs(gap.estimate), digits)} {side} for every 100 people in "
-            f"the {one} (range {' to '.join(ends)}). {_claim(evaluation, found, gap)}"
+            f"the {one} (range {' to '.join(ends)}){exact}. {_claim(evaluation, found, gap)}"
         )
     ratio = _repeated(found)
     if ratio is None or ratio.estimate is None:
