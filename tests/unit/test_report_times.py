@@ -585,7 +585,7 @@ def test_what_came_first_and_a_warning_where_more_were_locked_up():
         ((-0.29, -0.36, -0.22), "That is 29 fewer for every 100 people in the programme group "
                                 "(range 22 to 36)."),
         ((0.1, 0.02, 0.2), "That is 10 more for every 100 people in the programme group "
-                           "(range 2 to 20)."),
+                           "(range 2 to 20)"),
         ((-0.05, -0.2, 0.1), "anything from 20 fewer to 10 more for every 100 people"),
     ],
 )  # fmt: skip
