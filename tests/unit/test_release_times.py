@@ -13,6 +13,7 @@ from drive_eval.data.study import load_study
 from drive_eval.disclosure import POLICIES
 from drive_eval.evaluation import run
 from drive_eval.evaluation.release import hidden_reasons, release_evaluation
+from drive_eval.evaluation.released_checks import FOR_THE_GATE, warnings_of
 from drive_eval.evaluation.released_curves import (
     Stairs,
     beside,
@@ -21,9 +22,11 @@ from drive_eval.evaluation.released_curves import (
     read,
     unit_of,
 )
+from drive_eval.evaluation.released_months import rates_by_month
 from drive_eval.evaluation.released_repeats import released_tables
+from drive_eval.evaluation.times import how_much_is_one
 from drive_eval.plan import Plan
-from drive_eval.results import CountTable, Curve, Evaluation, ResultSet
+from drive_eval.results import Check, CountTable, Curve, Evaluation, ResultSet
 
 HIDING = ["opensafely", "ons_acro"]
 OPENSAFELY, ONS = (POLICIES[name] for name in HIDING)
@@ -334,15 +337,211 @@ def test_a_month_needs_enough_people_and_nobody_with_most_events(events, people,
     tables = tuple(
         CountTable.from_counts(
             name=f"{name}:x", title="", unit=name, dimensions=("group", "month"),
-            counts={("programme", "1"): count},
+            counts={("programme", "-1"): count},
         )
         for name, count in (("monthly", events), ("monthly_people", people))
     )  # fmt: skip
     exact = ResultSet(tables=(*repeats_of(40, 20, (30, 10, 0, 0)).tables, *tables))
     *_, months, persons = released_tables(exact, "x", OPENSAFELY)
-    assert months["programme", "1"] == shown
-    assert persons["programme", "1"] is None
+    assert months["programme", "-1"] == shown
+    assert persons["programme", "-1"] is None
     assert persons.policy == "withheld"
+    *_, months, _persons = released_tables(exact, "x", ONS)
+    assert months["programme", "-1"] == (20 if shown else None)  # zero is hidden there
+
+
+@pytest.mark.parametrize("rules", [OPENSAFELY, ONS], ids=HIDING)
+@pytest.mark.parametrize("end", [9, 30])
+def test_a_small_arm_has_no_months_not_even_those_of_nobody(rules, end):
+    first = repeats_of(0 if end == 9 else 20, 0, (0 if end == 9 else 20, 0, 0, 0), end - 9)
+    tables = tuple(
+        CountTable.from_counts(
+            name=f"{name}:x", title="", unit=name, dimensions=("group", "month"),
+            counts={("programme", "-2"): 0, ("programme", "-1"): 20},
+        )
+        for name in ("monthly", "monthly_people")
+    )  # fmt: skip
+    rate = Curve(
+        name="monthly_rate", measure="monthly_rate", title="", group="programme", outcome="x",
+        time_unit="months", times=(-2.0, -1.0), estimate=(0.0, 900.0), conf_low=(0.0, 500.0),
+        conf_high=(90.0, 1200.0), at_risk=(21.0, 21.0), events=(0.0, 20.0), censored=(None, None),
+    )  # fmt: skip
+    exact = ResultSet(tables=(*first.tables, *tables), curves=(rate,))
+    released = released_tables(exact, "x", rules)
+    assert [cell.count for cell in released[2].cells] == [None, None]
+    n = 12 + end - 9
+    assert rates_by_month(exact, released, {"programme": (n, n)}, rules) == []
+
+
+# Warnings of bias
+
+
+def warned(rules, *checks: Check, size: int = 100) -> list[Check]:
+    counts = {
+        (arm, word): n for arm in ARMS for word, n in (("event", size // 2), ("end", size // 2))
+    }
+    table = CountTable.from_counts(
+        name="followed:x", title="", unit="person", dimensions=("group", "ended_by"),
+        counts=counts, totals={(arm, "all"): [(arm, "event"), (arm, "end")] for arm in ARMS},
+    )  # fmt: skip
+    exact = ResultSet(tables=(table,), checks=checks)
+    found = warnings_of(exact, released_tables(exact, "x", rules), rules)
+    for check in found:
+        assert (check.statistic, check.threshold, check.df, check.p_value) == (None,) * 4
+    return found
+
+
+def changed(count: int) -> Check:
+    text = f"{count} of 200 units have days before and after a change."
+    return Check(name="recording_change", group="principal_crime", passed=False, statistic=count,
+                 text=text)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("count", "part"),
+    [(1, "A small part"), (20, "A small part"), (21, "Some"), (100, "Some"), (101, "Most"),
+     (200, "Most")],
+)  # fmt: skip
+def test_a_change_in_recording_is_warned_of_without_a_count(count, part):
+    (check,) = warned(OPENSAFELY, changed(count))
+    assert check.passed is False
+    assert check.text.startswith(
+        f"{part} of the time compared lies on both sides of a change in how crime was recorded "
+        "(2023-06-01: Only the principal crime"
+    )
+    assert str(count) not in check.text.replace("2023-06-01", "")
+
+
+def test_where_zero_is_hidden_a_few_are_not_told_from_nobody():
+    assert warned(ONS, changed(9)) == []
+    (check,) = warned(ONS, changed(10))
+    assert check.text.startswith("Part of the time compared lies on both sides")
+
+
+def test_a_gap_and_an_unknown_change():
+    gap = dataclasses.replace(changed(50), group="gap_devon_cornwall")
+    assert "lies in a gap of police recording (2023-01-01" in warned(OPENSAFELY, gap)[0].text
+    assert warned(OPENSAFELY, dataclasses.replace(gap, group="unheard of")) == []
+
+
+def test_short_following_and_history_are_said_in_words():
+    short = Check(name="follow_up", passed=False, statistic=61, text="61 of 200")
+    late = Check(name="history", passed=False, statistic=3, text="For 3 of 200")
+    one, two = warned(OPENSAFELY, short, late)
+    assert one.text.startswith("Some of the people compared are followed for less than the whole")
+    assert two.text.startswith("For a small part of the people compared the extract begins later")
+    assert [c.name for c in warned(ONS, short, late)] == ["follow_up"]
+    # Where zero is hidden it is not said either whether anybody's data end early.
+    moved = dataclasses.replace(short, passed=True)
+    assert warned(OPENSAFELY, moved) == []
+    assert len(warned(ONS, moved)) == 1
+
+
+def test_clocks_differ_without_medians_and_small_arms_do_not_tell():
+    apart = Check(name="clocks", passed=False, statistic=0.4, threshold=0.1, text="median 3 days")
+    (check,) = warned(OPENSAFELY, apart)
+    assert check.passed is False
+    assert "different clocks" in check.text
+    assert not any(c.isdigit() for c in check.text)
+    same = dataclasses.replace(apart, passed=True)
+    assert warned(OPENSAFELY, same) == []
+    small = [warned(OPENSAFELY, one, size=40) for one in (apart, same)]
+    assert small[0] == small[1]
+    assert (small[0][0].passed, "this small" in small[0][0].text) == (None, True)
+
+
+def test_records_and_the_index_incident():
+    wrong = [
+        Check(name=name, passed=False, statistic=3, text="3 of 9")
+        for name in ("after_end", "custody_open", "events_in_custody", "attribution")
+    ]
+    found = warned(OPENSAFELY, *wrong)
+    assert [c.name for c in found] == ["after_end", "custody_open", "events_in_custody"]
+    assert not any(c.isdigit() for check in found for c in check.text)
+    assert warned(ONS, *wrong) == []
+    left_out = Check(name="index_incident", passed=True, statistic=57, text="57")
+    (check,) = warned(ONS, left_out)
+    assert (check.passed, "Left out" in check.text) == (True, True)
+    (check,) = warned(ONS, dataclasses.replace(left_out, passed=False))
+    assert (check.passed, "no programme at all" in check.text) == (False, True)
+
+
+# How much of an arm one person is
+
+
+def test_how_much_of_an_arm_is_one_person():
+    rows = pd.DataFrame(
+        {
+            "group": ["programme"] * 4 + ["comparison"],
+            "perpetrator_id": ["a", "a", "a", "b", "c"],
+            "unit_id": ["a1", "a1", "a2", "b1", "c1"],
+            "event": [1, 1, 1, 0, 0],
+        }
+    )
+    found = {(c.name, c.group): c.statistic for c in how_much_is_one(rows)}
+    assert found == {
+        ("largest_cluster", "programme"): 2,
+        ("most_events", "programme"): 3,
+        ("largest_cluster", "comparison"): 1,
+        ("most_events", "comparison"): 0,
+    }
+
+
+@pytest.mark.parametrize("policy", ["internal", "public_data", *HIDING])
+def test_what_only_the_gate_looks_at_never_leaves_it(large, policy):
+    assert {c.name for c in large.results["arrest"].checks} >= {"largest_cluster", "most_events"}
+    released = release_evaluation(large, policy).results["arrest"]
+    assert not {c.name for c in released.checks} & set(FOR_THE_GATE)
+
+
+def test_steps_are_of_as_many_events_as_one_person_makes_necessary(tmp_path):
+    sections = {"design": {"kind": "comparison_group", "unit": "enrolment"}}
+    found = evaluated(tmp_path / "three", cases_of(300, 400, each=3), **sections)
+    exact = found.results["arrest"]
+    largest = {c.group: c.statistic for c in exact.checks if c.name == "largest_cluster"}
+    assert largest == dict.fromkeys(ARMS, 3)
+    result = release_evaluation(found, "opensafely").results["arrest"]
+    for curve in result.curves:
+        steps = [n for n in curve.events[1:] if n is not None]
+        assert min(steps) >= 3 * fewest_events(OPENSAFELY)
+    bare = tuple(c for c in exact.checks if c.name != "largest_cluster")
+    more = tuple(Check(name="largest_cluster", group=arm, statistic=200.0, text="") for arm in ARMS)
+    one = dataclasses.replace(exact, checks=(*bare, *more))
+    result = release_evaluation(dataclasses.replace(found, results={"arrest": one}), "opensafely")
+    assert result.results["arrest"].curves == ()
+
+
+# Hazard ratios
+
+
+@pytest.mark.parametrize("policy", HIDING)
+def test_the_interval_of_a_hazard_ratio_follows_from_what_is_shown(large, policy):
+    result = release_evaluation(large, policy).results["arrest"]
+    e = result.one(measure="hazard_ratio")
+    exact = large.results["arrest"].one(measure="hazard_ratio")
+    size = float(e.method.rpartition("design effect ")[2])
+    error = math.sqrt(size * (1 / e.n_events + 1 / e.n_events_reference))
+    assert e.conf_low == float(f"{e.estimate * math.exp(-1.959964 * error):.2g}")
+    assert e.conf_high == float(f"{e.estimate * math.exp(1.959964 * error):.2g}")
+    width, wanted = (math.log(x.conf_high / x.conf_low) for x in (e, exact))
+    assert 0.97 * wanted <= width <= 1.25 * wanted
+    reduced = result.one(measure="percent_reduction")
+    assert reduced.conf_low == pytest.approx(100 * (1 - e.conf_high))
+    assert reduced.p_value == e.p_value
+
+
+@pytest.mark.parametrize("policy", HIDING)
+def test_an_arm_without_a_curve_has_no_hazard_ratio(tmp_path, policy):
+    small = evaluated(tmp_path / "small", cases_of(40, 300))
+    result = release_evaluation(small, policy).results["arrest"]
+    assert result.one(measure="hazard_ratio").estimate is None
+    assert not any(c.name.startswith("proportional_hazards") for c in result.checks)
+
+
+def test_whether_hazards_are_proportional_is_a_word(large):
+    check = release_evaluation(large, "ons_acro").results["arrest"].check("proportional_hazards")
+    assert (check.passed, check.p_value, check.statistic) == (True, None, None)
+    assert "no sign that it changes" in check.text
 
 
 # The arithmetic of steps

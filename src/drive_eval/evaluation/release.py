@@ -27,6 +27,7 @@ from drive_eval.evaluation.controlled import (
 from drive_eval.evaluation.designs import CONTRAST
 from drive_eval.evaluation.released_balance import release_balance
 from drive_eval.evaluation.released_behaviours import WITHHELD, behaviour, second_threshold
+from drive_eval.evaluation.released_checks import FOR_THE_GATE
 from drive_eval.evaluation.released_designs import Counts, released_contrasts
 from drive_eval.evaluation.released_times import following
 from drive_eval.models import comparison, prepost
@@ -156,7 +157,7 @@ def _open(result: ResultSet, rules: Policy) -> ResultSet:
     return dataclasses.replace(
         result,
         tables=tuple(control_table(table, rules) for table in result.tables),
-        checks=tuple(c for c in result.checks if c.name not in ("covariate_cells", "design_cells")),
+        checks=tuple(c for c in result.checks if c.name not in FOR_THE_GATE),
     )
 
 

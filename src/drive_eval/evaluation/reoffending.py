@@ -14,6 +14,7 @@ from drive_eval.evaluation.months import count_months, monthly_curves, monthly_t
 from drive_eval.evaluation.times import (
     Question,
     first_event_result,
+    how_much_is_one,
     incidence_result,
     repeats_result,
 )
@@ -123,7 +124,7 @@ def evaluate_time_to_event(
     words = tuple(word for word in ENDED_BY if word in ("event", "end", "not followed"))
     parts = [
         ResultSet(
-            checks=(claim, *_early(rows, outcome, plan.design.unit)),
+            checks=(claim, *_early(rows, outcome, plan.design.unit), *how_much_is_one(pieces)),
             tables=(_followed_table(asked, ended, words),),
             assumptions=(_RATIO,),
         ),
@@ -254,7 +255,12 @@ def evaluate_reoffending(
     ended = _ended_by(units, first.rows, custody)
     parts = [
         ResultSet(
-            checks=(claim, *chosen.checks, *_said(first, again, months)),
+            checks=(
+                claim,
+                *chosen.checks,
+                *_said(first, again, months),
+                *how_much_is_one(again.rows),
+            ),
             tables=(
                 _followed_table(asked, ended, ENDED_BY),
                 _repeats_table(asked, again.rows),

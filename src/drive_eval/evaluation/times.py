@@ -40,6 +40,7 @@ __all__ = [
     "TO_HORIZON",
     "Question",
     "first_event_result",
+    "how_much_is_one",
     "incidence_result",
     "repeats_result",
 ]
@@ -59,6 +60,7 @@ _IN_CLASSES = (
     "by class and no further: what still differs within classes stays in them, and is taken out of "
     "the adjusted hazard ratio alone."
 )
+_FOR_THE_GATE = "How much of an arm one person may be; the gate looks at it."
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +227,33 @@ def incidence_result(asked: Question, pieces: pd.DataFrame, causes: Sequence[str
     found = _rows(asked, found, keys)
     curves = tuple(c for c in found.curves if c.measure == "cumulative_incidence")
     return merge([dataclasses.replace(found, curves=curves)], outcome=asked.name)
+
+
+def how_much_is_one(rows: pd.DataFrame) -> list[Check]:
+    """How many units of an arm are one person, and how many events has one?
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As for `repeats_result`, or `first_event_result`.
+
+    Returns
+    -------
+    list of Check
+        ``largest_cluster`` and ``most_events`` of each arm, in `statistic`. For the gate only.
+    """
+    found = []
+    for arm, here in rows.groupby("group", sort=True):
+        persons = here.groupby(_PERSON)
+        sizes = {
+            "largest_cluster": persons["unit_id"].nunique().max(),
+            "most_events": persons["event"].sum().max(),
+        }
+        found += [
+            Check(name=name, group=str(arm), statistic=float(size), text=_FOR_THE_GATE)
+            for name, size in sizes.items()
+        ]
+    return found
 
 
 # One comparison
