@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import special
 
 from drive_eval.data.study import load_study
 from drive_eval.disclosure import POLICIES
@@ -589,3 +590,23 @@ def test_a_weighted_curve_is_not_read():
     assert read(Curve(events=(0.0, 1.05), **one)) is None
     assert read(Curve(events=(0.0, None), **one)) is None
     assert read(Curve(events=(0.0, 1.0), **one)).value(2.0) == 0.9
+
+
+def test_a_short_month_without_events_has_its_own_upper_limit():
+    # Two days before the washout of a month, 200 people: 3.69 / (200 × 2 / 365.25) years × 100.
+    years = 200 * 2 / 365.25
+    limit = 100 * special.gammaincinv(1.0, 0.975) / years
+    rate = Curve(
+        name="monthly_rate", measure="monthly_rate", title="", group="programme", outcome="x",
+        time_unit="months", times=(-1.0,), estimate=(0.0,), conf_low=(0.0,),
+        conf_high=(float(limit),), at_risk=(200.0,), events=(0.0,), censored=(None,),
+    )  # fmt: skip
+    table = CountTable.from_counts(
+        name="monthly:x", title="", unit="events", dimensions=("group", "month"),
+        counts={("programme", "-1"): 0},
+    )  # fmt: skip
+    found = rates_by_month(
+        ResultSet(curves=(rate,)), (table,), {"programme": (200, 200)}, OPENSAFELY
+    )
+    assert found[0].conf_high[0] == pytest.approx(limit, rel=0.35)
+    assert found[0].conf_high[0] > 200

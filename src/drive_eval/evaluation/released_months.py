@@ -77,8 +77,8 @@ def _released(
     base, tail = unit_of(rules), (1 - curve.conf_level) / 2
     size = max((_worth(*row, tail) for row in _points(curve)), default=1.0)
     rows: list[tuple[float | None, float | None, float | None, int | None, int | None]] = []
-    for time, rate, units, events in zip(
-        curve.times, curve.estimate, curve.at_risk, curve.events, strict=True
+    for time, rate, highest, units, events in zip(
+        curve.times, curve.estimate, curve.conf_high, curve.at_risk, curve.events, strict=True
     ):
         if time > 0:
             rows.append((*_after(steps, time, tail), None, None))
@@ -87,7 +87,13 @@ def _released(
         if count is None or rate is None or units is None or events is None:
             rows.append((None, None, None, None, None))
             continue
-        months = beside(1200 * events / rate if rate else units, people[0], people[1], rules)
+        if not rate and not highest:
+            rows.append((None, None, None, None, None))
+            continue
+        # A month without events tells of its time by its upper limit alone: it may be short.
+        none_seen = float(special.gammaincinv(1.0, 1 - tail))
+        lived = 1200 * events / rate if rate else 1200 * none_seen / (highest or 1.0)
+        months = beside(lived, people[0], people[1], rules)
         followed = beside(units, people[0], people[1], rules)
         if months <= 0 or followed <= 0:
             rows.append((None, None, None, None, None))
