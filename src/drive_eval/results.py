@@ -637,7 +637,9 @@ class ResultSet:
         """Return a plain-text table of the estimates, then the checks, one line each."""
         lines = []
         for e in self.estimates:
-            label = " ".join(x for x in (e.outcome, e.group, e.measure, e.term, e.subgroup) if x)
+            when = "" if e.time is None else f"at {e.time:g} {e.time_unit}".rstrip()
+            named = (e.outcome, e.group, e.measure, e.term, e.subgroup, when)
+            label = " ".join(x for x in named if x)
             lines.append(f"{label}: {_interval_text(e)}")
         for check in self.checks:
             mark = {True: "ok", False: "FAILED", None: "note"}[check.passed]

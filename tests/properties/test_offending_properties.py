@@ -285,6 +285,11 @@ def test_months_add_up_to_the_windows_they_are_made_of(world, rule):
         assert (row.units, row.events_free, row.events_in_custody) == (followed, free, inside)
         assert row.person_years * 365.25 == pytest.approx(time)
         assert pd.isna(row.rate) if time == 0 else row.rate == pytest.approx(free * 365.25 / time)
+    each = monthly_rates(*world, first_month=-1, last_month=1, attribution=rule, by_unit=True).rows
+    counted = ["units", "events_free", "events_in_custody"]
+    sums = each.groupby(["group", "month"])[counted].sum()
+    assert sums.to_numpy().tolist() == rows[counted].to_numpy().tolist()
+    assert len(each) == 2 * len(slow.units)
 
 
 @given(world=worlds(), rule=rules)

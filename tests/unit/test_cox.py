@@ -681,7 +681,7 @@ def test_covariates_that_repeat_each_other_are_named():
 
 def test_a_covariate_that_says_the_stratum_again_is_named():
     table = people().assign(south=lambda t: (t["site"] == "south").astype(int))
-    with pytest.raises(DesignError, match="south never differ between rows that are at risk"):
+    with pytest.raises(DesignError, match="south never differs between rows that are at risk"):
         first(table, covariates=["south"], strata="site")
 
 

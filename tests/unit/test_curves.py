@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from drive_eval.errors import DataError, DesignError, DesignWarning, UndefinedResultError
-from drive_eval.models import _curves
+from drive_eval.models import _curves, survival
 from drive_eval.models.comparison import risk_contrast
 from drive_eval.models.matching import nearest, propensity_weights
 from drive_eval.models.survival import (
@@ -769,3 +769,37 @@ def test_arms_that_move_together_show_no_difference_to_make_an_interval_of():
     found = same(restricted_mean(table, **columns, horizon=15))
     assert found.one(measure="restricted_mean_ratio").estimate == 1
     assert found.one(measure="restricted_mean_ratio").conf_low is None
+
+
+def test_a_summary_tells_the_times_apart():
+    table = pd.DataFrame({"week": [5, 9, 52, 52], "event": [True, True, False, False]})
+    result = survival.kaplan_meier(table, stop="week", event="event", times=[8, 20])
+    text = result.summary()
+    assert "event event_free at 8 days: 0.75 (95% CI" in text
+    assert "event event_free at 20 days: 0.5 (95% CI" in text
+
+
+def test_a_table_of_another_library_is_told_how_to_become_one_of_pandas():
+    polars = pytest.importorskip("polars")
+    table = polars.DataFrame({"week": [1, 2], "event": [True, False]})
+    said = r"is needed, not a DataFrame of polars \(table.to_pandas\(\) makes one\)\."
+    with pytest.raises(DataError, match=said):
+        survival.kaplan_meier(table, stop="week", event="event", times=1)
+    with pytest.raises(DataError, match=said):
+        survival.cox(table, stop="week", event="event", covariates=["week"])
+
+
+@pytest.mark.parametrize(
+    ("given", "change"),
+    [
+        (["1", "2"], 'pd.to_numeric(table["week"])'),
+        (pd.to_timedelta([1, 2], unit="D"), 'table["week"].dt.days'),
+        (pd.to_datetime(["2020-01-01", "2020-01-02"]), '(table["week"] - table["…"]).dt.days'),
+    ],
+)
+def test_times_that_are_no_numbers_are_told_how_to_become_some(given, change):
+    table = pd.DataFrame({"week": given, "event": [True, False]})
+    with pytest.raises(DataError) as refusal:
+        survival.kaplan_meier(table, stop="week", event="event", times=1)
+    assert 'column "week" (stop) must hold numbers' in str(refusal.value)
+    assert change in str(refusal.value)

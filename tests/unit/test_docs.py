@@ -19,6 +19,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import drive_eval as de
@@ -216,6 +217,39 @@ def with_blank_ages(folder):
     file.write_text(re.sub(r",\d\d,(?=male|female)", ",,", text, count=3), encoding="utf-8")
 
 
+POLICE = '[[outcomes]]\nkind = "reoffending"\nname = "police"\n'
+
+
+def with_police(more: str = "", *, without: tuple[str, str] | None = None, unit: str = "person"):
+    """Add an outcome from events, and take a column out of a table: (table, column)."""
+
+    def change(folder):
+        plan = folder / "evaluation.toml"
+        swap(plan, "[[outcomes]]", f"{POLICE}{more}\n[[outcomes]]")
+        if unit != "person":
+            swap(plan, 'unit = "person"', f'unit = "{unit}"')
+        if without is not None:
+            file = folder / "data" / f"{without[0]}.csv"
+            table = pd.read_csv(file, dtype=str, keep_default_na=False)
+            table.drop(columns=without[1]).to_csv(file, index=False)
+
+    return change
+
+
+def with_times_of_nothing(folder):
+    plan = folder / "evaluation.toml"
+    more = 'stop = "weeks"\nevent = "arrested"\ntime_unit = "weeks"\nhorizon = 52\n'
+    block = f'[[outcomes]]\nkind = "time_to_event"\nname = "arrest"\n{more}'
+    swap(plan, "[[outcomes]]", f"{block}[[outcomes]]")
+    swap(
+        plan, "[design]", '[data.columns.cases]\nweeks = "integer"\narrested = "boolean"\n[design]'
+    )
+    file = folder / "data" / "cases.csv"
+    table = pd.read_csv(file, dtype=str, keep_default_na=False).assign(weeks="60", arrested="no")
+    table.loc[:1, "weeks"] = "0"
+    table.to_csv(file, index=False)
+
+
 def without_a_plan(folder):
     (folder / "evaluation.toml").unlink()
 
@@ -250,6 +284,15 @@ PROVOKED = {
     "A covariate that was measured too late": with_balancing(
         '"dash_score"', 'measured_on = { dash_score = "start_date" }'
     ),
+    "No end of the data": with_police(without=("cases", "data_end_date")),
+    "Events chosen by a column that they do not have": with_police(
+        'stage = "charged"', without=("events", "outcome_stage")
+    ),
+    "A source that recorded nothing": with_police('source = ["probation"]'),
+    "A horizon that nobody is followed to": with_police("horizon = 5000"),
+    "A misspelt key of an outcome from events": with_police('sources = ["police"]'),
+    "Enrolments of one person that overlap": with_police(unit="enrolment"),
+    "A time of 0": with_times_of_nothing,
     "Results are there already": with_results_already,
 }
 

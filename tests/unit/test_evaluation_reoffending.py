@@ -132,6 +132,7 @@ class TestOnPaper:
             e.term: e.estimate
             for e in of(result, "cumulative_incidence", group="programme", time=100)
         }
+        assert "on the index date is followed from release on" in " ".join(result.assumptions)
         assert shares == {
             "reoffence": pytest.approx(0.2),
             "custody": pytest.approx(0.4),
@@ -269,6 +270,9 @@ class TestOptions:
         assert not of(found, "cumulative_incidence")
         assert "No custody table was given" in found.check("custody").text
         assert "Custody as" not in " ".join(found.assumptions)
+        # Nothing says that time in custody was cut out, or that nobody was in it.
+        assert not {"custody_as", "in_custody_at_index"} & {c.name for c in found.checks}
+        assert "custody" not in found.curve("monthly_rate", group="programme").note
 
     def test_no_months_before(self, paper):
         plan = plan_of({**POLICE, "months_before": 0, "months_after": 2})
@@ -300,6 +304,26 @@ class TestOptions:
         found = run(plan, study).results["police"]
         assert "perpetrator_id" in found.one(measure="hazard_ratio", term="").method
         assert found.check("attribution").statistic == 2
+
+    @pytest.mark.parametrize(("rule", "months"), [("first", (4, 1)), ("last", (5, 0))])
+    def test_a_day_of_two_enrolments_is_in_one_month_of_one_of_them(self, paper, rule, months):
+        # I enrols again on day 35: his event of day 50 is in month 2 of one or 1 of the other.
+        cases, events = paper.table("cases"), paper.table("events")
+        again = cases[cases["case_id"] == "I"].assign(case_id="K", index_date=pd.Timestamp(day(35)))
+        study = with_table(paper, "cases", pd.concat([cases, again], ignore_index=True))
+        events.loc[events["perpetrator_id"] == "PI", "date"] = pd.Timestamp(day(50))
+        study = with_table(study, "events", events)
+        plan = plan_of(
+            {**POLICE, "horizon": 60, "attribution": rule, "months_before": 0}, unit="enrolment"
+        )
+        found = run(plan, study).results["police"]
+        counted, people = found.table("monthly:police"), found.table("monthly_people:police")
+        assert tuple(counted["comparison", month] for month in ("1", "2")) == months
+        # F and G have two events each in month 1.
+        assert tuple(people["comparison", month] for month in ("1", "2")) == (
+            months[0] - 2,
+            months[1],
+        )
 
     def test_arms_with_different_clocks_are_named(self, paper):
         starts = [day(0)] * 5 + [day(60)] * 5
@@ -391,6 +415,16 @@ class TestDesigns:
         assert "crude (hazard)" in falls
         assert "classes (adjusted) (hazard)" in falls
         assert {c.term for c in found.curves} == set(TERMS)
+
+    def test_what_differs_within_classes_is_said_to_stay_in_the_shares(self, many):
+        plan, units, _, found = many
+        said = "what still differs within classes stays in them"
+        assert said in " ".join(found.assumptions)
+        pairs = plan.model_copy(update={"balancing": plan.balancing[:1]})
+        alone = evaluate_time_to_event(
+            pairs, plan.outcomes[0], units, {}, make_designs(pairs, units)
+        )
+        assert said not in " ".join(alone.assumptions)
 
     def test_pairs_are_those_of_the_model_itself(self, many):
         _, units, designs, found = many
@@ -534,6 +568,9 @@ class TestAdjusted:
         found = run(plan_of(ARREST, kind="randomised"), study_in_memory(cases)).results["arrest"]
         assert found.one(measure="restricted_mean_difference").claim == "causal"
         assert found.one(measure="restricted_mean", group="programme").claim == "descriptive"
+        # Those still free of the event are no longer those who were allocated.
+        assert found.one(measure="hazard_ratio", term="").claim == "associational"
+        assert "Hazard ratios are associational" in found.check("claim").text
         found = run(plan_of(ARREST), study_in_memory(cases)).results["arrest"]
         assert found.one(measure="restricted_mean_difference").claim == "associational"
 
@@ -591,13 +628,40 @@ class TestRefusals:
         assert "Look at its source" in said
 
     def test_a_column_that_is_asked_of_events_is_needed(self, paper):
-        plan = plan_of({**POLICE, "stage": "charged"})
-        assert "outcome_stage" in refused(plan, paper)
+        plan = plan_of({**POLICE, "stage": "charged", "abuse_types": ["physical"]})
+        events = paper.table("events").drop(
+            columns=["outcome_stage", "abuse_type"], errors="ignore"
+        )
+        said = refused(plan, with_table(paper, "events", events)).splitlines()
+        assert said == [
+            'the outcome "police" chooses events by stage = "charged", but events has no column '
+            "outcome_stage. Add it, or take this line out of the plan.",
+            'the outcome "police" chooses events by abuse_types, but events has no column '
+            "abuse_type. Add it, or take this line out of the plan.",
+        ]
 
     def test_an_end_of_the_data_is_needed(self, paper):
         cases = paper.table("cases").drop(columns="data_end_date")
         study = with_table(paper, "cases", cases)
-        assert "data_end_date" in refused(plan_of(POLICE), study)
+        assert refused(plan_of(POLICE), study).startswith(
+            'the outcome "police" needs the column data_end_date of cases: the last day'
+        )
+
+    def test_an_end_of_the_data_in_every_row_is_needed(self, paper):
+        cases = paper.table("cases")
+        cases.loc[[0, 3], "data_end_date"] = pd.NaT
+        said = refused(plan_of(POLICE), with_table(paper, "cases", cases))
+        assert "data_end_date, which is blank in 2 of 10 rows of cases" in said
+
+    def test_a_refusal_of_the_measures_names_the_outcome(self, paper):
+        cases = paper.table("cases")
+        cases.loc[cases["case_id"] == "I", "perpetrator_id"] = "PF"
+        study = with_table(paper, "cases", cases)
+        said = refused(plan_of(POLICE, unit="enrolment"), study)
+        assert said.startswith('the outcome "police": 2 units share days')
+        assert refused(plan_of({**ARREST, "stop": "week"}), study_in_memory(drawn())).startswith(
+            'the outcome "arrest": no column "week"'
+        )
 
     def test_a_horizon_beyond_the_data(self, paper):
         plan = plan_of({**POLICE, "horizon": 400})

@@ -67,7 +67,13 @@ def test_the_hash_follows_the_content_and_not_the_place(tmp_path):
         ('"person"', '"persons"', 'Nearest: "person".'),
         ('"idva"', '"idvaa"', '"idvaa" is not in the code list. Nearest: "idva".'),
         ('"behaviour"', '"behavior"', 'has no kind "behavior". Nearest: "behaviour".'),
-        ('kind = "behaviour"\n', "", 'needs kind = "behaviour", "perceived_change" or "binary".'),
+        (
+            'kind = "behaviour"\n',
+            "",
+            'needs kind = "behaviour", "perceived_change", "binary", "time_to_event" or '
+            '"reoffending".',
+        ),
+        ('"behaviour"', '"re-offending"', 'has no kind "re-offending". Nearest: "reoffending".'),
         (
             'reporter = "idva"',
             'reporter = "idva"\nthreshold = "none"',
@@ -351,3 +357,27 @@ def test_another_toml_in_the_folder_is_not_offered_as_a_plan(tmp_path):
     ) as caught:
         load_plan(tmp_path / "nothing.toml")
     assert "pyproject" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("horizont = 365", 'unknown key "outcomes[1].horizont". Nearest: "horizon".'),
+        ('source = ["polise"]', '"outcomes[1].source[1]" "polise" is not in the code list.'),
+        ('horizon = "a year"', '"outcomes[1].horizon" must be a whole number'),
+        ("times = [91, 400]", "times holds 400, which lies beyond the horizon of 365"),
+    ],
+)
+def test_faults_of_outcomes_over_time_name_the_key_as_it_stands_in_the_plan(
+    tmp_path: Path, line: str, message: str
+) -> None:
+    file = tmp_path / "evaluation.toml"
+    file.write_text(
+        '[evaluation]\ntitle = "T"\n[data]\nfolder = "data"\n'
+        '[design]\nkind = "comparison_group"\nunit = "person"\n'
+        f'[[outcomes]]\nkind = "reoffending"\nname = "police"\n{line}\n'
+    )
+    with pytest.raises(PlanError) as refusal:
+        load_plan(file)
+    assert message in str(refusal.value)
+    assert "reoffending." not in str(refusal.value)

@@ -1,4 +1,4 @@
-"""What else could explain it, as the report says it: exact, withheld, and never a bare percentage."""
+"""What else could explain it, as the report says it: exact or withheld, never bare."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from drive_eval.errors import ResultError
 from drive_eval.evaluation import run
 from drive_eval.plan import Plan
 from drive_eval.report import (
-    assumptions,
     bounds,
     charts,
     document,
@@ -23,6 +22,7 @@ from drive_eval.report import (
     rivals,
     sentences,
     tables,
+    under_assumptions,
 )
 from drive_eval.results import NOT_SHOWN, Cell, Check, Estimate, ResultSet
 
@@ -300,7 +300,7 @@ class TestRivals:
 
 class TestCharts:
     def test_every_assumption_is_drawn_as_it_was_found(self, exact):
-        chart = assumptions.assumptions_chart(exact, [NAME], LABELS)
+        chart = under_assumptions.assumptions_chart(exact, [NAME], LABELS)
         data = chart.data.set_index("assumption")["percent_reduction"]
         found = exact.results[f"rivals:{NAME}"]
         worst = found.one(measure="percent_reduction", group="programme", term="worst case (users)")
@@ -310,7 +310,7 @@ class TestCharts:
         assert all(words.lower()[:20] in chart.alt_text.lower() for words in data.index)
 
     def test_the_headline_holds_every_assumption_against_no_change(self, exact):
-        chart = assumptions.assumptions_chart(exact, [NAME], LABELS)
+        chart = under_assumptions.assumptions_chart(exact, [NAME], LABELS)
         mine = chart.data[~chart.data["assumption"].str.startswith("Expected")]
         fell = rivals.fall_of(exact, NAME, "programme") == "fell"
         assert (chart.headline == "This abuse fell under each assumption shown") == (
@@ -319,7 +319,7 @@ class TestCharts:
         rows = [
             {"abuse_type": "physical", "part": "other", "percent_reduction": 5.0, "conf_low": -2.0}
         ]
-        said = assumptions.assumptions_headline(exact, [NAME], rows)
+        said = under_assumptions.assumptions_headline(exact, [NAME], rows)
         assert said == "Under some assumptions the fall is no longer clear"
 
     def test_rates_are_drawn_as_they_were_found(self, exact):
@@ -410,7 +410,7 @@ class TestWithheld:
         assert not [row for row in rows if re.search(r"\d", row[2])]
 
     def test_charts_of_hidden_numbers_say_so(self, empty):
-        chart = assumptions.assumptions_chart(empty, [NAME], LABELS)
+        chart = under_assumptions.assumptions_chart(empty, [NAME], LABELS)
         assert chart.headline == "What the fall would be under each assumption"
         assert "too few people to show" in chart.alt_text
         assert chart.data["percent_reduction"].isna().all()
@@ -426,7 +426,7 @@ class TestWithheld:
         assert ledger.ledger_sentence(kept) == ""
         assert reporters.agreement_table(kept) is None
         assert reporters.falls_table(kept, LABELS) is None
-        assert assumptions.assumptions_chart(kept, [NAME], LABELS) is None
+        assert under_assumptions.assumptions_chart(kept, [NAME], LABELS) is None
 
     def test_agreement_that_may_not_be_shown_is_said(self, empty):
         _, said = reporters.reporter_sentences(empty, LABELS)[0]

@@ -111,13 +111,10 @@ def check_designs(plan: Plan, study: Study) -> dict[str, Matched | Weighted]:
 def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
     """Return the units in the figures of each outcome, or refuse with all reasons."""
     from drive_eval.evaluation.designs import balancing_faults
+    from drive_eval.evaluation.needed import said_of
     from drive_eval.evaluation.reoffending import horizon_faults
     from drive_eval.evaluation.rivals import sensitivity_faults
-    from drive_eval.measures.case_table import (
-        behaviour_rows,
-        binary_rows,
-        perceived_change_rows,
-    )
+    from drive_eval.measures.case_table import behaviour_rows, binary_rows, perceived_change_rows
     from drive_eval.plan import (
         BehaviourOutcome,
         PerceivedChangeOutcome,
@@ -176,7 +173,7 @@ def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
                             "the outcome out of the plan."
                         )
             except (DataError, DesignError) as fault:
-                faults.append(str(fault))
+                faults.append(said_of(outcome, str(fault)))
     if found and not faults and not any(found.values()):
         faults.append(
             f"there is nothing to show: no {plan.design.unit} has what any outcome of the plan "
@@ -192,6 +189,7 @@ def _pieces(
     plan: Plan, outcome: TimeToEventOutcome | ReoffendingOutcome, units: pd.DataFrame, study: Study
 ) -> pd.DataFrame:
     """Return the time at risk of each unit; refuse what cannot be followed."""
+    from drive_eval.evaluation.needed import need_columns
     from drive_eval.evaluation.reoffending import followed_pieces, try_reoffending
     from drive_eval.measures.case_table import time_to_event_rows
     from drive_eval.plan import TimeToEventOutcome
@@ -203,6 +201,7 @@ def _pieces(
             )
         )
     events = _needed(study, "events", outcome.kind)
+    need_columns(outcome, units, events)
     return try_reoffending(plan, outcome, units, events, study.tables.get("custody"))
 
 

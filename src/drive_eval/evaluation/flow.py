@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["flow_table"]
 
+_COUNTED = {
+    "person": "people",
+    "enrolment": "enrolments",
+    "dyad": "pairs of perpetrator and victim-survivor",
+}
+
 
 def flow_table(plan: Plan, study: Study, units: pd.DataFrame) -> CountTable:
     """Count in each arm who is in the figures and where the others left, with the reason.
@@ -91,7 +97,7 @@ def flow_table(plan: Plan, study: Study, units: pd.DataFrame) -> CountTable:
 
 def _note(plan: Plan, study: Study, units: pd.DataFrame) -> str:
     cases = len(study.tables["cases"])
-    parts = [f"Counted: {plan.design.unit}."]
+    parts = [f"Counted: {_COUNTED[plan.design.unit]}."]
     if plan.design.unit == "person" and cases > len(units):
         parts.append(
             "A person with several enrolments is counted once, by the first; later enrolments "

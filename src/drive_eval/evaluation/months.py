@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from drive_eval.plan import ReoffendingOutcome
     from drive_eval.plan.sections import DesignSection
 
-__all__ = ["by_unit", "count_months", "monthly_curves", "monthly_tables"]
+__all__ = ["count_months", "monthly_curves", "monthly_tables"]
 
 _METHOD = (
     "exact Poisson for the number of independent events that the events of these people are worth"
@@ -29,8 +29,10 @@ def count_months(
     units: pd.DataFrame,
     events: pd.DataFrame,
     custody: pd.DataFrame | None,
+    *,
+    by_unit: bool = False,
 ) -> Measured:
-    """Count the events that the plan chose, and the time at risk, by arm and month.
+    """Count the events that the plan chose, and the time at risk, by arm or unit and month.
 
     Parameters
     ----------
@@ -40,6 +42,8 @@ def count_months(
     events : DataFrame
         Those that count.
     custody : DataFrame or None
+    by_unit : bool
+        Rows of units, which add up to those of arms.
 
     Returns
     -------
@@ -55,42 +59,8 @@ def count_months(
         washout=outcome.washout,
         attribution=outcome.attribution,
         force=outcome.force or None,
+        by_unit=by_unit,
     )
-
-
-def by_unit(
-    outcome: ReoffendingOutcome,
-    units: pd.DataFrame,
-    months: Measured,
-    events: pd.DataFrame,
-    custody: pd.DataFrame | None,
-) -> pd.DataFrame:
-    """Return the events and the time at risk of each unit in each month that has any.
-
-    Parameters
-    ----------
-    outcome, units, events, custody
-        As in `count_months`.
-    months : Measured
-        From `count_months`.
-
-    Returns
-    -------
-    DataFrame
-        The rows of `drive_eval.measures.offending.event_counts`; ``window`` is the month.
-    """
-    some = months.rows[months.rows["person_years"] > 0].drop_duplicates("month")
-    windows = {}
-    for month, first, last in zip(some["month"], some["first_day"], some["last_day"], strict=True):
-        windows[str(month)] = (first, last + 1) if first < 0 else (first - 1, last)
-    return offending.event_counts(
-        units,
-        events,
-        None if outcome.custody_as == "ignored" else custody,
-        windows=windows,
-        washout=outcome.washout,
-        attribution=outcome.attribution,
-    ).rows
 
 
 def monthly_tables(name: str, months: Measured, own: pd.DataFrame) -> tuple[CountTable, CountTable]:
@@ -103,7 +73,7 @@ def monthly_tables(name: str, months: Measured, own: pd.DataFrame) -> tuple[Coun
     months : Measured
         From `count_months`.
     own : DataFrame
-        From `by_unit`.
+        From `count_months` by unit.
 
     Returns
     -------
@@ -111,11 +81,13 @@ def monthly_tables(name: str, months: Measured, own: pd.DataFrame) -> tuple[Coun
         ``monthly:<name>`` and ``monthly_people:<name>``, without totals.
     """
     people = own[own["events_free"] > 0]
-    different = people.groupby(["group", "window"])["perpetrator_id"].nunique()
+    different = people.groupby(["group", "month"])["perpetrator_id"].nunique()
     rows = months.rows
     keys = list(zip(rows["group"].astype(str), rows["month"].astype(str), strict=True))
     events: dict[tuple[str, ...], int] = dict(zip(keys, rows["events_free"], strict=True))
-    persons: dict[tuple[str, ...], int] = {key: int(different.get(key, 0)) for key in keys}
+    persons: dict[tuple[str, ...], int] = {
+        (arm, month): int(different.get((arm, int(month)), 0)) for arm, month in keys
+    }
     return (
         CountTable.from_counts(
             name=f"monthly:{name}",
@@ -147,7 +119,7 @@ def monthly_curves(
     months : Measured
         From `count_months`.
     own : DataFrame
-        From `by_unit`.
+        From `count_months` by unit.
 
     Returns
     -------
@@ -159,7 +131,7 @@ def monthly_curves(
         rows = months.rows[months.rows["group"] == arm]
         here = own[own["group"] == arm]
         points = [
-            _rate(here[here["window"] == str(month)], int(events), float(years), design.conf_level)
+            _rate(here[here["month"] == month], int(events), float(years), design.conf_level)
             for month, events, years in zip(
                 rows["month"], rows["events_free"], rows["person_years"], strict=True
             )
@@ -182,13 +154,13 @@ def monthly_curves(
                 censored=(None,) * len(rows),
                 conf_level=design.conf_level,
                 method=_METHOD,
-                note=_note(outcome),
+                note=_note(outcome, months),
             )
         )
     return tuple(curves)
 
 
-def _note(outcome: ReoffendingOutcome) -> str:
+def _note(outcome: ReoffendingOutcome, months: Measured) -> str:
     parts = []
     if outcome.months_before:
         text = "The incident that led to the referral"
@@ -197,7 +169,8 @@ def _note(outcome: ReoffendingOutcome) -> str:
         else:
             text += " is left out."
         parts.append(text)
-    if outcome.custody_as != "ignored":
+    # The check "custody" says that there is none to leave out, or that it is ignored.
+    if not any(check.name == "custody" for check in months.checks):
         parts.append("Time in custody and events in it are left out.")
     return " ".join(parts)
 

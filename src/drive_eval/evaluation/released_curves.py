@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 Array: TypeAlias = NDArray[np.float64]
 
 __all__ = [
+    "FEWEST_PEOPLE",
     "Exact",
     "Stairs",
     "beside",
@@ -45,6 +46,8 @@ __all__ = [
     "unit_of",
 ]
 
+#: An arm of fewer people has nothing over time: each step would be a large part of it.
+FEWEST_PEOPLE = 60
 #: Fewest events of different people behind a step, whatever the policy says.
 _FEWEST = 8
 #: Rounding to less would let a few steps be solved for the counts behind them.
@@ -99,7 +102,7 @@ def beside(value: float, exact: float, shown: int, rules: Policy) -> int:
     >>> [beside(value, 97, 97, POLICIES["ons_acro"]) for value in (97, 88, 87, 72)]
     [97, 97, 87, 67]
     """
-    base, apart = unit_of(rules), abs(exact - value)
+    base, apart = unit_of(rules), float(abs(exact - value))
     if apart <= rules.suppress_up_to + _TINY:
         return shown
     least = base * (rules.suppress_up_to // base + 1)
@@ -331,12 +334,18 @@ def stairs(
         for t in candidates
         if (reach is None or t <= reach) and exact.followed(float(t)) >= least + base
     ]
-    cuts = _cuts(exact, ends, wanted, need)
-    if not cuts:
-        return None
     # Numbers of events stand beside the released total, and so do those still to come.
     every = float(exact.events[-1])
     whole = beside(every, total[0], total[1], rules)
+    if every != total[0]:
+        need += rules.suppress_up_to  # by so much a number beside another may be shifted
+    cuts = _cuts(exact, ends, wanted, need)
+    # More steps than the least number that the total may stand for would say that it is more.
+    sure = whole - (base // 2 if rules.round_to > 1 else 0)
+    while cuts and need * len(cuts) > sure:
+        del cuts[-2 if len(cuts) > 1 else 0]
+    if not cuts:
+        return None
     done = [0, *(beside(exact.events_by(time), every, whole, rules) for time in cuts)]
     events, exposed = [], []
     for j, (_count, behind) in enumerate(_numbers(exact, cuts)):
@@ -387,7 +396,7 @@ def _lost(count: float, gone: tuple[int, int] | None, rules: Policy) -> int:
     `gone` leave early in all, exactly and as released: beside it, the rest leaves later. No class
     of numbers that are told apart is narrow, because a narrow one would be as good as exact.
     """
-    few, base = rules.suppress_up_to + _TINY, unit_of(rules)
+    few, base = rules.suppress_up_to + _TINY, float(unit_of(rules))
     start, inside = few, 0.0 if gone is None else gone[0] - 2 * few
     if abs(count) <= few and (gone is None or count < 0 or inside >= 2 * base):
         return 0

@@ -12,12 +12,14 @@ from scipy import special
 from drive_eval.evaluation.controlled import (
     HIDDEN,
     coarse_p,
+    quarter,
     too_rare,
     two_digits,
     without_numbers,
 )
 from drive_eval.evaluation.designs import adjusted_for
 from drive_eval.evaluation.released_arms import few
+from drive_eval.evaluation.released_curves import FEWEST_PEOPLE
 from drive_eval.results import Check
 from drive_eval.vocabulary import ARMS
 
@@ -47,15 +49,19 @@ _OF_DESIGNS = ("hazard_ratio", "restricted_mean_difference", "event_free_differe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """People of an arm and those with the event, each exact and as released."""
+    """People of an arm and those with the event, each exact and as released.
+
+    `each` is how many of its units may be one person.
+    """
 
     n: tuple[int, int]
     events: tuple[int, int]
+    each: float = 1.0
 
     def enough(self, rules: Policy) -> bool:
         """Tell whether enough people had the event, and enough had not."""
         floor = max(rules.min_events, rules.suppress_up_to + 1)
-        return min(self.events[1], self.n[1] - self.events[1]) >= floor
+        return min(self.events[1], self.n[1] - self.events[1]) >= floor * self.each
 
 
 # Values of a curve
@@ -106,9 +112,12 @@ class Rows:
         design = self.design_of(e)
         if design:
             allowed = e.measure in _OF_DESIGNS or e.measure == "percent_reduction"
-            return self.rounded(e, bare) if allowed and not self.why_not(design) else bare
+            if not allowed or self.why_not(design):
+                return bare
+            hazards = e.measure in ("hazard_ratio", "percent_reduction")
+            return self.hazard(e, bare) if hazards else self.rounded(e, bare)
         if e.measure in ("hazard_ratio", "percent_reduction"):
-            return bare if self.too_few(e) else self.rounded(e, bare)
+            return bare if self.too_few(e) else self.hazard(e, bare)
         if e.group:
             return self.of_arm(e, bare)
         return self.of_both(e, bare)
@@ -206,44 +215,86 @@ class Rows:
     # What follows from no count
 
     def rounded(self, e: Estimate, bare: Estimate) -> Estimate:
-        """Return a row to two digits; shares to whole points, and a reduction as its ratio is."""
+        """Return a difference of a design to two digits; shares to whole points."""
         if e.estimate is None:
             return bare
 
         def coarse(value: float | None) -> float | None:
-            if value is None:
-                return None
-            if e.measure == "event_free_difference":
-                return round(value, 2)
-            if e.measure == "percent_reduction":
-                ratio = two_digits(1 - value / 100)
-                return None if ratio is None else 100 * (1 - ratio)
-            return two_digits(value)
+            if value is None or e.measure != "event_free_difference":
+                return two_digits(value)
+            return round(value, 2)
 
-        counted: dict[str, Any] = {}
-        if not self.design_of(e):
-            one, two = (self.arms[group] for group in ARMS.codes)
-            counted = {
-                "n": one.n[1],
-                "n_reference": two.n[1],
-                "n_events": one.events[1],
-                "n_events_reference": two.events[1],
-            }
-            if "repeated" in e.term:
-                counted |= {"n_events": None, "n_events_reference": None}
+        value, low, high = (coarse(x) for x in (e.estimate, e.conf_low, e.conf_high))
+        p = None
+        if value is not None and low is not None and high is not None and high > low:
+            # From what is shown: the exact one would be a further number about the same people.
+            p = coarse_p(float(2 * special.ndtr(-abs(value) * 2 * self.z / (high - low))))
         return dataclasses.replace(
             bare,
-            estimate=coarse(e.estimate),
-            conf_low=coarse(e.conf_low),
-            conf_high=coarse(e.conf_high),
-            p_value=coarse_p(e.p_value),
+            estimate=value,
+            conf_low=low,
+            conf_high=high,
+            p_value=p,
             method=f"{e.method.partition(',')[0]}, to two digits",
-            **counted,
         )
+
+    def hazard(self, e: Estimate, bare: Estimate) -> Estimate:
+        """Return a hazard ratio to two digits, with an interval that follows from released counts.
+
+        Ratio, limits and P value to two digits each would leave few arms that fit them all. So
+        the interval is that of the released numbers of events, and a design effect in quarters.
+        A reduction is given as its ratio is.
+        """
+        reduced = e.measure == "percent_reduction"
+        exact = [
+            None if x is None else 1 - x / 100 if reduced else x
+            for x in (e.estimate, e.conf_low, e.conf_high)
+        ]
+        ratio = two_digits(exact[0])
+        if ratio is None or ratio <= 0:
+            return bare
+        counted = self.events_of(e)
+        low = high = p = size = None
+        if None not in exact and min(x or 0.0 for x in exact) > 0 and all(counted):
+            plain = sum(1 / number for number in counted)
+            reach = abs(math.log((exact[2] or 1.0) / (exact[1] or 1.0))) / (2 * self.z)
+            size = quarter(reach**2 / plain)
+            error = math.sqrt(size * plain)
+            low, high = (two_digits(ratio * math.exp(s * self.z * error)) for s in (-1, 1))
+            p = coarse_p(float(2 * special.ndtr(-abs(math.log(ratio)) / error)))
+        shown: list[float | None] = [ratio, low, high]
+        if reduced:
+            shown = [None if x is None else 100 * (1 - x) for x in (ratio, high, low)]
+        method = f"{e.method.partition(',')[0]}, to two digits"
+        if size is not None:
+            method += f", interval from numbers of events, design effect {size:g}"
+        numbers: dict[str, Any] = {}
+        if not self.design_of(e):
+            numbers = {
+                "n": self.arms["programme"].n[1],
+                "n_reference": self.arms["comparison"].n[1],
+            }
+            numbers |= {"n_events": counted[0], "n_events_reference": counted[1]}
+        return dataclasses.replace(
+            bare,
+            estimate=shown[0],
+            conf_low=shown[1],
+            conf_high=shown[2],
+            p_value=p,
+            method=method,
+            **numbers,
+        )
+
+    def events_of(self, e: Estimate) -> list[int]:
+        """Return the released numbers of events of both arms that an interval rests on."""
+        steps = [self.shown.get(("mean_cumulative_count", group, "")) for group in ARMS.codes]
+        if "repeated" in e.term and None not in steps:
+            return [int(sum(s.events)) for s in steps if s is not None]
+        return [self.arms[group].events[1] for group in ARMS.codes]
 
     def too_few(self, e: Estimate) -> bool:
         """Tell whether a hazard ratio of the whole arms may not be released."""
-        if len(self.arms) < 2 or not all(arm.enough(self.rules) for arm in self.arms.values()):
+        if any(("event_free", group, "") not in self.shown for group in ARMS.codes):
             return True
         parameters = 1
         if "adjusted" in e.term:
@@ -285,7 +336,9 @@ class Rows:
         numbers = ((e.n, e.n_events), (e.n_reference, e.n_events_reference))
         table = next(t for t in self.result.tables if t.name.startswith("followed:"))
         for group, (n, events) in zip(ARMS.codes, numbers, strict=True):
-            if n is None or events is None or min(events, n - events) < floor:
+            if n is None or events is None or n < FEWEST_PEOPLE:
+                return _RARE
+            if min(events, n - events) < floor * self.arms[group].each:
                 return _RARE
             followed = (table[group, "all"] or 0) - (table[group, "not followed"] or 0)
             lost = (followed - n, self.arms[group].events[0] - events)
@@ -316,7 +369,10 @@ class Rows:
             text = too_rare(rare) if rare else HIDDEN
             found.append(Check(name="below_floor", text=f"A hazard ratio is not released: {text}"))
         elif hazards and not self.plan.balancing:
-            text = "Hazard ratios follow from no count and are given to two digits."
+            text = (
+                "Hazard ratios follow from no count and are given to two digits; their intervals "
+                "and P values follow from the ratio shown and numbers of events."
+            )
             found.append(Check(name="two_digits", text=text))
         refused = [c for c in self.result.checks if c.name in ("refused", "undefined")]
         found += [

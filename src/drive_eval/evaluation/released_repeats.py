@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from drive_eval import disclosure
 from drive_eval.evaluation.released_behaviours import WITHHELD
-from drive_eval.evaluation.released_curves import fewest_events, unit_of
+from drive_eval.evaluation.released_curves import FEWEST_PEOPLE, fewest_events, unit_of
 from drive_eval.evaluation.released_rates import enough_incidents, released_incidents
 from drive_eval.results import CountTable
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Key = tuple[str, ...]
 
-__all__ = ["released_tables"]
+__all__ = ["released_tables", "without_numbers_of_events"]
 
 _REPEATS = ("1", "2", "3 to 5", "6 or more")
 #: Ways out; beside exact counts neighbours are hidden together, so rare ones stand together.
@@ -45,8 +45,10 @@ def released_tables(result: ResultSet, name: str, rules: Policy) -> tuple[CountT
     -------
     tuple of CountTable
         In the same order. Of months, those in which enough different people had an event and no
-        person can have had more than half of the events; numbers of people are withheld. Of
-        the windows before and after likewise, with rounded numbers of people.
+        person can have had more than half of the events; numbers of people are withheld. Nothing by
+        month of an arm of few people, nor after the index date: together with first events and
+        mean numbers of events, months would tell who has several. Of the windows
+        before and after likewise, with rounded numbers of people.
     """
     exact = {table.name.removesuffix(f":{name}"): table for table in result.tables}
     followed, repeats = exact["followed"], exact.get("repeats")
@@ -54,13 +56,51 @@ def released_tables(result: ResultSet, name: str, rules: Policy) -> tuple[CountT
     agree = repeats is not None and _agree(followed, repeats)
     done["followed"], done["repeats"] = _together(followed, repeats if agree else None, rules)
     if "monthly" in exact:
-        done["monthly"] = _months(exact["monthly"], exact["monthly_people"], rules)
+        sizes = {g: (done["followed"] or followed)[g, "all"] for g in _groups(followed)}
+        large = {g for g, n in sizes.items() if n is not None and n >= FEWEST_PEOPLE}
+        done["monthly"] = _months(exact["monthly"], exact["monthly_people"], large, rules)
         done["monthly_people"] = _withheld(exact["monthly_people"])
     if "incidents" in exact:
         done["incidents"] = released_incidents(
             exact["incidents"], enough_incidents(result, name, rules), rules
         )
     return tuple(done.get(kind) or _withheld(table) for kind, table in exact.items())
+
+
+def without_numbers_of_events(
+    tables: tuple[CountTable, ...], name: str, arms: set[str]
+) -> tuple[CountTable, ...]:
+    """What is left of the released tables where mean numbers of events are released as well?
+
+    Who had one event, two or more would stand beside the mean, and the two would tell how many
+    had several early.
+
+    Parameters
+    ----------
+    tables : tuple of CountTable
+        From `released_tables`.
+    name : str
+        Of the outcome.
+    arms : set of str
+        Those with released mean numbers of events.
+
+    Returns
+    -------
+    tuple of CountTable
+    """
+    done = []
+    for table in tables:
+        if table.name == f"repeats:{name}":
+            cells = tuple(
+                dataclasses.replace(c, count=None, status="secondary")
+                if c.key[0] in arms and c.key[1] in _REPEATS and c.count is not None
+                else c
+                for c in table.cells
+            )
+            done.append(dataclasses.replace(table, cells=cells))
+        else:
+            done.append(table)
+    return tuple(done)
 
 
 def _withheld(table: CountTable) -> CountTable:
@@ -134,7 +174,9 @@ def _together(
 
 def _priority(table: CountTable) -> dict[Key, int]:
     """Say what is given up first: ways out, then numbers of events; curves need the totals."""
-    last = {"end": 2, "0 events": 4, "followed": 5, "event": 6, "all": 7}
+    last = {"0 events": 4, "followed": 5, "event": 6, "all": 7}
+    if ("custody",) in {cell.key for cell in table.cells}:
+        last["end"] = 2  # else it is all that can hide who is not followed
     return {
         cell.key: last.get(cell.key[0], 3 if cell.key[0].endswith(" events") else 1)
         for cell in table.cells
@@ -151,7 +193,7 @@ def _filled(table: CountTable, counts: Mapping[Key, int | None], rules: Policy) 
     return dataclasses.replace(table, cells=tuple(cells), policy=rules.name)
 
 
-def _months(events: CountTable, people: CountTable, rules: Policy) -> CountTable:
+def _months(events: CountTable, people: CountTable, large: set[str], rules: Policy) -> CountTable:
     """Return the months' events, rounded also beside exact counts: they add up to others.
 
     Of p people with e events nobody has more than e − p + 1, which is at most half of them if e
@@ -162,7 +204,10 @@ def _months(events: CountTable, people: CountTable, rules: Policy) -> CountTable
     for cell, different in zip(events.cells, people.cells, strict=True):
         e, p = cell.count or 0, different.count or 0
         count = None
-        if p >= least and e <= 2 * (p - 1):
+        after = not cell.key[1].startswith("-")
+        if after or cell.key[0] not in large:
+            pass  # with few people even a month of nobody is about somebody
+        elif p >= least and e <= 2 * (p - 1):
             count = base * ((2 * e + base) // (2 * base))
         elif not e and not rules.suppress_zero:
             count = 0

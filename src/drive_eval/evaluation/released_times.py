@@ -2,8 +2,8 @@
 
 Counts go through the gate, curves keep few steps (`released_curves`), and everything read off a
 curve is worked out again from its released numbers. Hazard ratios follow from no count: they are
-given to two digits where enough people stand on both sides. What is not known here is not
-released.
+given to two digits, with intervals worked out again, where both arms have a curve. What is not
+known here is not released.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 from scipy import stats
 
 from drive_eval.evaluation.contrasts import between_arms_claim
-from drive_eval.evaluation.controlled import EXCLUDED, quarter, two_digits
+from drive_eval.evaluation.controlled import EXCLUDED, quarter
 from drive_eval.evaluation.designs import CRUDE
+from drive_eval.evaluation.released_checks import warnings_of
 from drive_eval.evaluation.released_curves import (
+    FEWEST_PEOPLE,
     error_of,
     fewest_events,
     grid_of,
@@ -26,10 +28,11 @@ from drive_eval.evaluation.released_curves import (
     stairs,
     unit_of,
 )
-from drive_eval.evaluation.released_months import released_months
+from drive_eval.evaluation.released_months import rates_by_month
 from drive_eval.evaluation.released_rates import Incidents, of_rates
 from drive_eval.evaluation.released_readings import Arm, Rows, method_of, point
-from drive_eval.evaluation.released_repeats import released_tables
+from drive_eval.evaluation.released_repeats import released_tables, without_numbers_of_events
+from drive_eval.evaluation.reoffending import AT_LIBERTY, REMAINING
 from drive_eval.results import Check, ResultSet
 
 if TYPE_CHECKING:
@@ -41,10 +44,8 @@ if TYPE_CHECKING:
     from drive_eval.results import CountTable, Curve, Estimate
     from drive_eval.vocabulary import Claim
 
-__all__ = ["FEWEST_PEOPLE", "following"]
+__all__ = ["following"]
 
-#: An arm of fewer people has no curve: each of its steps would be a large part of it.
-FEWEST_PEOPLE = 60
 _NO_CURVE = (
     "Nothing is released over time of this group: with few people, or few with the event or "
     "without it, each step of its curve would be a few people."
@@ -57,10 +58,17 @@ _NO_COUNT = (
     "Mean numbers of events are not released: too few people have events, or one person may have "
     "a large part of them."
 )
+_COUNT_BESIDE_EXACT = (
+    "Mean numbers of events are not released: beside exact numbers of people they would tell how "
+    "few have several events."
+)
 _NO_WIDTH = "How much wider clustering makes the intervals is not known, so there are none."
+#: By the term of a hazard ratio, the word of its model's checks; and how a reader knows it.
+_MODELS = {"": "", CRUDE: "", "adjusted": "adjusted", "repeated": "repeated"}
+_MODELS[f"{CRUDE} (repeated)"] = "repeated"
+_OF_MODEL = {"": "", "adjusted": ", adjusted", "repeated": " of all events"}
+_SEVERAL = ", or more where a person may have several"
 _CAUSES = {"reoffence": "Re-offending", "custody": "Custody", "death": "Death"}
-#: Checks whose text holds no count.
-_PLAIN = ("estimand", "custody_as", "custody", "recording_force")
 
 
 def following(
@@ -110,19 +118,22 @@ def following(
         for curve in result.curves
         if (found := _drawn(curve, shown, times, rules, z)) is not None
     ]
-    months = released_months(result, tables, {g: arm.n for g, arm in arms.items()}, rules)
-    kept = [c for c in result.checks if c.name in _PLAIN]
+    people = {g: arm.n for g, arm in arms.items()}
+    counts = {g: s for (measure, g, _), s in shown.items() if measure == "mean_cumulative_count"}
+    tables = without_numbers_of_events(tables, outcome.name, set(counts))
+    months = rates_by_month(result, tables, people, rules, counts)
+    warned = warnings_of(result, tables, rules)
     return ResultSet(
         estimates=estimates,
         checks=tuple(
             dataclasses.replace(c, outcome=outcome.name)
             for c in (
                 *said,
-                *kept,
+                *warned,
                 *checks,
                 *rows.checks(),
                 *incidents.checks(),
-                *_tests(result, arms, rules),
+                *_tests(result, rows),
             )
         ),
         tables=tables,
@@ -144,7 +155,9 @@ def _arms(result: ResultSet, tables: Iterable[CountTable], name: str) -> dict[st
         n, events = table[group, "all"], table[group, "event"]
         if n is not None and events is not None:
             found[group] = Arm(
-                n=(exact[group, "all"] or 0, n), events=(exact[group, "event"] or 0, events)
+                n=(exact[group, "all"] or 0, n),
+                events=(exact[group, "event"] or 0, events),
+                each=_largest(result, "largest_cluster", group, 1),
             )
     return found
 
@@ -165,8 +178,6 @@ def _curves(
     """Return the released curves by measure, arm and cause, and why others are not there."""
     crude = CRUDE if plan.balancing else ""
     clustered = plan.design.unit != "person"
-    # A person may be several units of one step.
-    need = fewest_events(rules) * (2 if clustered else 1)
     grid = grid_of(getattr(outcome, "time_unit", "days"), times)
     exact = {(c.measure, c.group, c.term): read(c) for c in result.curves}
     shown: dict[tuple[str, str, str], Stairs] = {}
@@ -175,8 +186,9 @@ def _curves(
     groups = dict.fromkeys(c.group for c in result.curves if c.measure == "event_free")
     for group in groups:
         arm, free = arms.get(group), exact.get(("event_free", group, crude))
-        first = None
+        first, need = None, float(fewest_events(rules))
         if arm is not None and free is not None and arm.n[1] >= FEWEST_PEOPLE and arm.enough(rules):
+            need *= arm.each  # a person may be so many units of one step
             told: dict[str, Any] = {"n": arm.n, "total": arm.events, "rules": rules}
             told["gone"] = _gone(result, tables, group, ("all",), ("event", "end"))
             first = stairs(free, grid, wanted=times, need=need, **told)
@@ -210,8 +222,11 @@ def _curves(
                 found = dataclasses.replace(found, size=size)
                 shown["cumulative_incidence", group, cause] = found
         count = exact.get(("mean_cumulative_count", group, crude))
-        if count is not None:
-            most = _most(result, outcome.name, group, float(count.events[-1]))
+        if count is not None and rules.round_to <= 1:
+            text = _COUNT_BESIDE_EXACT
+            checks.append(Check(name="suppressed_count", group=group, text=text))
+        elif count is not None:
+            most = _largest(result, "most_events", group, float(count.events[-1]))
             common["need"] = max(need, 2 * most)
             gone = _gone(result, tables, group, ("all",), ("event", "end"))
             found = stairs(count, first.times, total=arm.events, gone=gone, **common)
@@ -226,9 +241,10 @@ def _curves(
         checks.append(Check(name="no_interval", text=_NO_WIDTH))
     if shown:
         text = (
-            f"Curves have steps of at least {fewest_events(rules)} events; numbers of events and "
-            f"at risk are rounded to {unit_of(rules)}, and shares, means, differences and "
-            "intervals were worked out from these steps, on straight lines between them."
+            f"Curves have steps of at least {fewest_events(rules)} events{_SEVERAL * clustered}; "
+            f"numbers of events and at risk are rounded to {unit_of(rules)}, and shares, means, "
+            "differences and intervals were worked out from these steps, on straight lines between "
+            "them."
         )
         checks.append(Check(name="coarse_curves", text=text))
     return shown, checks
@@ -272,15 +288,14 @@ def _gone(
     return counts[0], max(counts[1], 0)
 
 
-def _most(result: ResultSet, name: str, group: str, events: float) -> float:
-    """Return how many events one person has at most, as the counts of people allow."""
-    table = result.table(f"repeats:{name}")
-    least = {"1": 1, "2": 2, "3 to 5": 3, "6 or more": 6}
-    people = {word: table[group, word] or 0 for word in least}
-    top = max((word for word in least if people[word]), key=lambda w: least[w], default="1")
-    others = sum(number * people[word] for word, number in least.items()) - least[top]
-    largest = events - others
-    return largest if top == "6 or more" else min(largest, {"1": 1, "2": 2, "3 to 5": 5}[top])
+def _largest(result: ResultSet, name: str, group: str, otherwise: float) -> float:
+    """Return how much of an arm one person may be, as a check for the gate says."""
+    found = [
+        c.statistic
+        for c in result.checks
+        if c.name == name and c.group == group and c.statistic is not None
+    ]
+    return max(*found, 1.0) if found else otherwise
 
 
 def _size(
@@ -390,6 +405,8 @@ def _claim(
     elif claim == "causal":
         text = "The contrast of the arms is causal: arms as allocated by chance, and outcomes "
         text += "missing within the plan's limit, as far as the counts shown tell."
+        effects = [e.measure for e in result.estimates if e.claim == "causal"]
+        text += f" {REMAINING if 'restricted_mean_difference' in effects else AT_LIBERTY}"
         check = dataclasses.replace(check, text=text)
     return claim, [dataclasses.replace(check, statistic=None, threshold=None)]
 
@@ -416,26 +433,26 @@ def _worst_missing(table: CountTable, group: str, rules: Policy) -> float:
     return min(max(missing / max(n - half, 1), 0.0), 1.0)
 
 
-def _tests(result: ResultSet, arms: Mapping[str, Arm], rules: Policy) -> list[Check]:
-    """Return tests of proportional hazards with a coarse P value and no statistic."""
-    if len(arms) < 2 or not all(arm.enough(rules) for arm in arms.values()):
-        return []
+def _tests(result: ResultSet, rows: Rows) -> list[Check]:
+    """Say whether the hazard ratios that are released change with time, without a P value."""
+    told = {
+        _MODELS[e.term]
+        for e in result.estimates
+        if e.measure == "hazard_ratio" and e.term in _MODELS and not rows.too_few(e)
+    }
     found = []
     for check in result.checks:
         name, _, term = check.name.partition(": ")
-        if name != "proportional_hazards" or check.p_value is None:
+        if name != "proportional_hazards" or check.passed is None or term not in told:
             continue
-        if term:
-            continue  # of a model whose hazard ratio may not be released
-        p = two_digits(check.p_value)
         changes = "no sign that it changes" if check.passed else "it changes"
         text = (
-            f"Hazard ratio: p {p:g}, {changes} with time. The event-free shares and the restricted "
-            "means beside it need no such assumption."
+            f"Hazard ratio{_OF_MODEL[term]}: {changes} with time. The event-free shares and the "
+            "restricted means beside it need no such assumption."
         )
         found.append(
             dataclasses.replace(
-                check, statistic=None, threshold=None, df=None, p_value=p, text=text
+                check, statistic=None, threshold=None, df=None, p_value=None, text=text
             )
         )
     return found

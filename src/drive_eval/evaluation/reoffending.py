@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import pandas as pd
 
 from drive_eval.errors import DesignError
 from drive_eval.evaluation.contrasts import between_arms_claim, merge, missing_share
-from drive_eval.evaluation.months import by_unit, count_months, monthly_curves, monthly_tables
+from drive_eval.evaluation.months import count_months, monthly_curves, monthly_tables
 from drive_eval.evaluation.rates import count_periods, harm_of, rates_result, try_rates
 from drive_eval.evaluation.times import (
     Question,
     first_event_result,
+    how_much_is_one,
     incidence_result,
     repeats_result,
 )
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
     from drive_eval.plan import Plan, ReoffendingOutcome, TimeToEventOutcome
 
 __all__ = [
+    "AT_LIBERTY",
     "ENDED_BY",
     "EVENT_NUMBERS",
+    "REMAINING",
     "chosen_events",
     "evaluate_reoffending",
     "evaluate_time_to_event",
@@ -57,7 +61,8 @@ _GAP = (
 _COMPETING = (
     "Custody as a competing event: the first custody ends the following as an event of its own, "
     "so the cumulative incidence is the share of everybody, and being locked up is not counted as "
-    "being free of re-offending."
+    "being free of re-offending. Who is in custody on the index date is followed from release on, "
+    "and taken to have been like the others until then."
 )
 _CUSTODY_ENDS = (
     "Custody ends the following in the event-free shares, the restricted means and the hazard "
@@ -66,6 +71,15 @@ _CUSTODY_ENDS = (
 _IGNORED = (
     "Custody is ignored: days inside count as days at risk, so an arm in which more are locked up "
     "looks better than it is."
+)
+#: Added where the arms' contrast is causal: what of the outcome is not.
+REMAINING = (
+    "Hazard ratios are associational all the same: they compare those who are still free of the "
+    "event, and who that is comes after allocation."
+)
+AT_LIBERTY = (
+    "Only the cumulative incidence is: all other figures compare those who are at liberty, or "
+    "still free of the event, and who that is comes after allocation."
 )
 _RATIO = (
     "A hazard ratio averages over the follow-up and is no ratio of shares; the event-free shares "
@@ -112,7 +126,7 @@ def evaluate_time_to_event(
     words = tuple(word for word in ENDED_BY if word in ("event", "end", "not followed"))
     parts = [
         ResultSet(
-            checks=(claim, *_early(rows, outcome, plan.design.unit)),
+            checks=(claim, *_early(rows, outcome, plan.design.unit), *how_much_is_one(pieces)),
             tables=(_followed_table(asked, ended, words),),
             assumptions=(_RATIO,),
         ),
@@ -243,12 +257,17 @@ def evaluate_reoffending(
         units, chosen.events, custody, custody_as=outcome.custody_as, **_told(outcome)
     )
     months = count_months(outcome, units, chosen.events, custody)
-    own = by_unit(outcome, units, months, chosen.events, custody)
-    asked, claim = _question(plan, outcome, units, first.rows, excluded, designs)
+    own = count_months(outcome, units, chosen.events, custody, by_unit=True).rows
+    asked, claim = _question(plan, outcome, units, first.rows, excluded, designs, custody)
     ended = _ended_by(units, first.rows, custody)
     parts = [
         ResultSet(
-            checks=(claim, *chosen.checks, *_said(first, again, months)),
+            checks=(
+                claim,
+                *chosen.checks,
+                *_said(first, again, months),
+                *how_much_is_one(again.rows),
+            ),
             tables=(
                 _followed_table(asked, ended, ENDED_BY),
                 _repeats_table(asked, again.rows),
@@ -329,6 +348,7 @@ def _question(
     pieces: pd.DataFrame,
     excluded: Mapping[str, int],
     designs: Mapping[str, Design] | None,
+    custody: pd.DataFrame | None = None,
 ) -> tuple[Question, Check]:
     shares = {}
     for arm in ARMS.codes:
@@ -337,6 +357,10 @@ def _question(
             seen = int(cohort.isin(pieces["unit_id"]).sum())
             shares[arm] = missing_share(seen, len(cohort), excluded, arm)
     claim, check = between_arms_claim(plan, shares)
+    at_liberty = custody is not None and getattr(outcome, "custody_as", "") in ("gap", "competing")
+    if claim == "causal":
+        text = f"{check.text} {AT_LIBERTY if at_liberty else REMAINING}"
+        check = dataclasses.replace(check, text=text)
     asked = Question(
         plan=plan,
         units=units,
@@ -346,6 +370,7 @@ def _question(
         times=tuple(sorted({*map(float, outcome.times), float(outcome.horizon)})),
         time_unit=getattr(outcome, "time_unit", "days"),
         claim=claim,
+        at_liberty=at_liberty,
     )
     return asked, check
 

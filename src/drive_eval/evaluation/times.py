@@ -40,6 +40,7 @@ __all__ = [
     "TO_HORIZON",
     "Question",
     "first_event_result",
+    "how_much_is_one",
     "incidence_result",
     "repeats_result",
 ]
@@ -54,6 +55,12 @@ TO_HORIZON = (
 _CONTRAST = "programme v comparison"
 _PERSON = "perpetrator_id"
 _PROPORTIONAL = "proportional_hazards"
+_IN_CLASSES = (
+    "Subclasses and coarsened matching weight event-free shares, restricted means and mean counts "
+    "by class and no further: what still differs within classes stays in them, and is taken out of "
+    "the adjusted hazard ratio alone."
+)
+_FOR_THE_GATE = "How much of an arm one person may be; the gate looks at it."
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +81,8 @@ class Question:
     time_unit : {'days', 'weeks', 'months'}
     claim : {'descriptive', 'associational', 'causal'}
         The strongest sentence about the two arms.
+    at_liberty : bool
+        Whether figures but cumulative incidence speak of people while they are not in custody.
     """
 
     plan: Plan
@@ -84,6 +93,18 @@ class Question:
     times: tuple[float, ...]
     time_unit: TimeUnit
     claim: Claim
+    at_liberty: bool = False
+
+    def claim_of(self, measure: str) -> Claim:
+        """How strong a sentence about the two arms may be, by what is compared.
+
+        A hazard is that of people still free of the event, and being at liberty is not allocated
+        either: both come after the start, so who is compared is no longer who was allocated.
+        """
+        remaining = measure in ("hazard_ratio", "percent_reduction")
+        if self.at_liberty and measure != "cumulative_incidence_difference":
+            remaining = True
+        return "associational" if remaining and self.claim == "causal" else self.claim
 
     @property
     def horizon(self) -> float:
@@ -133,6 +154,8 @@ def first_event_result(asked: Question, pieces: pd.DataFrame) -> ResultSet:
         if term in asked.designs:
             known = _known(asked, pieces)
             parts.append(outcome_cells(asked.plan, term, asked.designs[term], known, "event"))
+    if any(block.method in ("subclass", "cem") for block in asked.plan.balancing):
+        parts.append(ResultSet(assumptions=(_IN_CLASSES,)))
     if asked.plan.comparison.covariates and not asked.designs:
         known = _known(asked, pieces)
         cells = smallest_cell(known, asked.plan.comparison.covariates, "event")
@@ -204,6 +227,33 @@ def incidence_result(asked: Question, pieces: pd.DataFrame, causes: Sequence[str
     found = _rows(asked, found, keys)
     curves = tuple(c for c in found.curves if c.measure == "cumulative_incidence")
     return merge([dataclasses.replace(found, curves=curves)], outcome=asked.name)
+
+
+def how_much_is_one(rows: pd.DataFrame) -> list[Check]:
+    """How many units of an arm are one person, and how many events has one?
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As for `repeats_result`, or `first_event_result`.
+
+    Returns
+    -------
+    list of Check
+        ``largest_cluster`` and ``most_events`` of each arm, in `statistic`. For the gate only.
+    """
+    found = []
+    for arm, here in rows.groupby("group", sort=True):
+        persons = here.groupby(_PERSON)
+        sizes = {
+            "largest_cluster": persons["unit_id"].nunique().max(),
+            "most_events": persons["event"].sum().max(),
+        }
+        found += [
+            Check(name=name, group=str(arm), statistic=float(size), text=_FOR_THE_GATE)
+            for name, size in sizes.items()
+        ]
+    return found
 
 
 # One comparison
@@ -514,7 +564,7 @@ def _rows(asked: Question, found: ResultSet, keys: Sequence[_Key]) -> ResultSet:
             conf_level=asked.plan.design.conf_level,
         )
         if not group and estimate.estimate is not None:
-            estimate = dataclasses.replace(estimate, claim=asked.claim)
+            estimate = dataclasses.replace(estimate, claim=asked.claim_of(measure))
         estimates.append(estimate)
     checks = tuple(
         c

@@ -48,6 +48,38 @@ def flag(value: Any, name: str) -> None:
         raise DesignError(f"{name} must be True or False.")
 
 
+def kind_of(value: Any) -> str:
+    """Say what was given in the place of a table, and how a foreign one becomes one of pandas.
+
+    Examples
+    --------
+    >>> kind_of([1])
+    'list'
+    """
+    name, library = type(value).__name__, type(value).__module__.partition(".")[0]
+    for method in ("to_pandas", "toPandas", "df"):
+        if callable(getattr(value, method, None)):
+            return f"{name} of {library} (table.{method}() makes one)"
+    return name
+
+
+def as_numbers(given: pd.Series[Any]) -> str:
+    """Say how a column becomes one of numbers.
+
+    Examples
+    --------
+    >>> as_numbers(pd.Series(["1", "2"], name="week"))
+    'Make it so first, e.g. table["week"] = pd.to_numeric(table["week"]).'
+    """
+    name = f'table["{given.name}"]'
+    change = f"pd.to_numeric({name})"
+    if pd.api.types.is_datetime64_any_dtype(given):
+        change = f'({name} - table["…"]).dt.days, from the date at which time begins'
+    elif pd.api.types.is_timedelta64_dtype(given):
+        change = f"{name}.dt.days"
+    return f"Make it so first, e.g. {name} = {change}."
+
+
 def level(value: Any) -> None:
     """Refuse a level of confidence that is none."""
     if not is_number(value):

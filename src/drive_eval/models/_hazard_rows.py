@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from drive_eval.errors import DataError, DesignError, DesignWarning, did_you_mean
 from drive_eval.models import _clusters, _cox
+from drive_eval.models._arguments import kind_of
 from drive_eval.models._clusters import Effect
 from drive_eval.models._design import Matched, Weighted
 from drive_eval.models._regression import (
@@ -169,8 +170,7 @@ def read(
 def _table(data: object) -> pd.DataFrame:
     if not isinstance(data, pd.DataFrame):
         raise DataError(
-            "a table (pandas DataFrame), a Matched or a Weighted is needed, not a "
-            f"{type(data).__name__}."
+            f"a table (pandas DataFrame), a Matched or a Weighted is needed, not a {kind_of(data)}."
         )
     return data
 

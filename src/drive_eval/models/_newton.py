@@ -96,9 +96,10 @@ def refuse_unidentified(info: Array, events: float, names: Sequence[str]) -> Non
     """Refuse covariates that do not differ at risk, or that follow from the others."""
     flat = [n for n, s in zip(names, np.diag(info) / events, strict=True) if s < _NO_SPREAD]
     if flat:
+        differ, them = ("differs", "it") if len(flat) == 1 else ("differ", "them")
         raise DesignError(
-            f"{', '.join(flat)} never differ between rows that are at risk at the same event "
-            "(of the same stratum), so no hazard ratio can be told. Leave them out."
+            f"{', '.join(flat)} never {differ} between rows that are at risk at the same event "
+            f"(of the same stratum), so no hazard ratio can be told. Leave {them} out."
         )
     size = np.sqrt(np.diag(info))
     like = info / np.outer(size, size)

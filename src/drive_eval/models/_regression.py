@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import linalg, optimize, special
 
 from drive_eval.errors import DataError, DesignError, did_you_mean
-from drive_eval.models._arguments import column_name, column_names
+from drive_eval.models._arguments import as_numbers, column_name, column_names, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,7 +129,7 @@ class Fit:
 def column(table: pd.DataFrame, name: str, role: str) -> pd.Series[Any]:
     """Return one complete column, or say what is wrong with it."""
     if not isinstance(table, pd.DataFrame):
-        raise DataError(f"a table (pandas DataFrame) is needed, not a {type(table).__name__}.")
+        raise DataError(f"a table (pandas DataFrame) is needed, not a {kind_of(table)}.")
     column_name(name, role, table.columns)
     known = [str(c) for c in table.columns]
     if name not in table.columns:
@@ -177,7 +177,8 @@ def numbers(table: pd.DataFrame, name: str, role: str) -> tuple[Array, bool]:
     """Return a numeric column, and whether it holds nothing but true and false (or 1 and 0)."""
     found = column(table, name, role)
     if not (pd.api.types.is_numeric_dtype(found) or _is_boolean(found)):
-        raise DataError(f'column "{name}" ({role}) must hold numbers, or true and false.')
+        change = as_numbers(found)
+        raise DataError(f'column "{name}" ({role}) must hold numbers, or true and false. {change}')
     values = found.to_numpy(dtype=float)
     if not np.isfinite(values).all():
         raise DataError(f'{int((~np.isfinite(values)).sum())} rows of "{name}" are not finite.')

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from drive_eval.errors import DataError, DesignError, did_you_mean
+from drive_eval.models._arguments import kind_of
 from drive_eval.models._design import Matched, Weighted
 from drive_eval.models._regression import (
     arms,
@@ -303,8 +304,7 @@ def _kind(data: Data) -> Literal["table", "matched", "weighted"]:
         return "weighted"
     if not isinstance(data, pd.DataFrame):
         raise DataError(
-            "a table (pandas DataFrame), a Matched or a Weighted is needed, not a "
-            f"{type(data).__name__}."
+            f"a table (pandas DataFrame), a Matched or a Weighted is needed, not a {kind_of(data)}."
         )
     return "table"
 

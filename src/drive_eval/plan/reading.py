@@ -112,6 +112,14 @@ _TABLES: dict[str, str] = {
     "measured_on": '{ dash_score = "dash_date" }',
     "cutpoints": "{ age = [25, 40] }",
 }
+#: What an outcome may be; pydantic puts the kind into the place of a fault.
+_OUTCOMES: dict[str, type[BaseModel]] = {
+    "behaviour": BehaviourOutcome,
+    "perceived_change": PerceivedChangeOutcome,
+    "binary": BinaryOutcome,
+    "time_to_event": TimeToEventOutcome,
+    "reoffending": ReoffendingOutcome,
+}
 #: Sections that may stand more than once.
 _BLOCKS = ("balancing", "outcomes", "published")
 
@@ -148,10 +156,8 @@ def _sentences(file: str, fault: Any) -> list[str]:
 
 
 def _sentence(file: str, fault: Any) -> str:
-    place = [
-        part for part in fault["loc"] if part not in ("behaviour", "perceived_change", "binary")
-    ]
-    kinds = [part for part in fault["loc"] if part in ("behaviour", "perceived_change", "binary")]
+    place = [part for part in fault["loc"] if part not in _OUTCOMES]
+    kinds = [part for part in fault["loc"] if part in _OUTCOMES]
     where = ".".join(f"[{p + 1}]" if isinstance(p, int) else str(p) for p in place)
     where = where.replace(".[", "[")
     if fault["type"] == "extra_forbidden":
@@ -161,10 +167,10 @@ def _sentence(file: str, fault: Any) -> str:
         return f'{file}: the key "{where}" is missing. See docs/reference/plan.md.'
     if fault["type"] == "union_tag_invalid":
         given = str(fault["ctx"]["tag"])
-        known = ["behaviour", "perceived_change", "binary"]
-        return f'{file}: "{where}" has no kind "{given}".{did_you_mean(given, known)}'
+        return f'{file}: "{where}" has no kind "{given}".{did_you_mean(given, list(_OUTCOMES))}'
     if fault["type"] == "union_tag_not_found":
-        return f'{file}: "{where}" needs kind = "behaviour", "perceived_change" or "binary".'
+        *some, last = (f'"{kind}"' for kind in _OUTCOMES)
+        return f'{file}: "{where}" needs kind = {", ".join(some)} or {last}.'
     if fault["type"] == "literal_error":
         given = str(fault["input"])
         known = [part.strip("' ") for part in str(fault["ctx"]["expected"]).split(" or ")]
@@ -189,17 +195,11 @@ def _sentence(file: str, fault: Any) -> str:
 
 def _model_at(place: list[Any], kinds: list[Any]) -> type[BaseModel]:
     model: type[BaseModel] = Plan
-    outcomes: dict[str, type[BaseModel]] = {
-        "behaviour": BehaviourOutcome,
-        "perceived_change": PerceivedChangeOutcome,
-        "time_to_event": TimeToEventOutcome,
-        "reoffending": ReoffendingOutcome,
-    }
     for part in place:
         if isinstance(part, int):
             continue
         if part == "outcomes":
-            model = outcomes.get(kinds[0], BinaryOutcome) if kinds else BehaviourOutcome
+            model = _OUTCOMES[kinds[0]] if kinds else BehaviourOutcome
         elif part == "published":
             model = PublishedFigure
         elif part == "balancing":

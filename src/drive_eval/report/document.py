@@ -15,7 +15,6 @@ from drive_eval.plan import (
     outcome_names,
 )
 from drive_eval.report import (
-    assumptions,
     balance,
     bounds,
     charts,
@@ -32,7 +31,9 @@ from drive_eval.report import (
     tables,
     times,
     times_tables,
+    under_assumptions,
 )
+from drive_eval.report.assumptions import merged_assumptions
 from drive_eval.vocabulary import REPORTERS, label
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
     sections.append(
         _section("disclosure", "How people are protected from being recognised", text=statement)
     )
-    supposed = dict.fromkeys(
+    supposed = merged_assumptions(
         a
         for r in evaluation.results.values()
         for a in r.assumptions
@@ -180,7 +181,7 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
             text=[
                 line for line in (*plan.report.notes, ledger.ledger_sentence(evaluation)) if line
             ],
-            items=list(supposed),
+            items=supposed,
             tables_=[table for table in _methods_tables(evaluation, labels) if table.rows],
         )
     )
@@ -243,7 +244,7 @@ def _rivals(
     names = rivals.rival_names(evaluation)
     drawn = []
     for number, block in enumerate(behaviours):
-        chart = assumptions.assumptions_chart(evaluation, block, labels)
+        chart = under_assumptions.assumptions_chart(evaluation, block, labels)
         if chart is not None:
             drawn.append(_numbered(chart, number))
     main = [name for name in names if rivals.is_primary(evaluation, name)] or names

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drive_eval.report.numbers import number
-from drive_eval.report.sentences import CRUDE, main_design
+from drive_eval.report.sentences import CRUDE, group_phrase, main_design
 from drive_eval.results import NOT_SHOWN
 from drive_eval.vocabulary import ARMS, label
 
@@ -27,11 +27,12 @@ __all__ = [
     "arm_curves",
     "arms_of",
     "causes_of",
-    "count_at",
     "duration",
     "ending_words",
     "followed_outcome",
     "has_measure",
+    "not_followed_sentence",
+    "shown_term",
     "table_of",
     "value_at",
     "verdict_over_time",
@@ -86,6 +87,12 @@ class Followed:
     times: tuple[float, ...]
     term: str
     result: ResultSet
+
+    @property
+    def at_liberty(self) -> bool:
+        """Whether nobody in custody is at risk; not where there is no table of custody."""
+        cut_out = self.plan.get("custody_as") in ("gap", "competing")
+        return cut_out and not any(check.name == "custody" for check in self.result.checks)
 
 
 def followed_outcome(evaluation: Evaluation, name: str) -> Followed:
@@ -151,13 +158,16 @@ def value_at(
     return None
 
 
-def count_at(found: Followed, measure: str, *, group: str = "") -> Estimate | None:
-    """Return a mean count under the main design, or the crude one where designs do not carry."""
-    for term in (found.term, CRUDE, ""):
-        e = value_at(found, measure, group=group, term=term)
-        if e is not None:
-            return e
-    return None
+def shown_term(found: Followed, measure: str) -> str:
+    """Return the term under which the arms' own values are shown: the main design's, else crude.
+
+    Released results of a design are differences, without the values of its arms.
+    """
+    for term in dict.fromkeys((found.term, CRUDE, "")):
+        own = [value_at(found, measure, group=arm, term=term) for arm in ARMS.codes]
+        if any(e is not None and e.estimate is not None for e in own):
+            return term
+    return found.term
 
 
 def arms_of(found: Followed) -> list[str]:
@@ -197,6 +207,23 @@ def table_of(found: Followed, name: str) -> CountTable | None:
     """Return a table of counts of the outcome, such as ``followed``; None where there is none."""
     full = f"{name}:{found.name}"
     return next((table for table in found.result.tables if table.name == full), None)
+
+
+def not_followed_sentence(found: Followed, labels: Mapping[str, str]) -> str:
+    """Say how many are in no figure, where the counts shown make it a twentieth of an arm."""
+    table = table_of(found, "followed")
+    cells = {cell.key: cell.count for cell in (table.cells if table is not None else ())}
+    many = False
+    said = []
+    for arm in arms_of(found):
+        gone, whole = cells.get((arm, "not followed")), cells.get((arm, "all"))
+        if gone is None or not whole:
+            continue
+        many = many or gone >= whole / 20
+        said.append(f"{gone:,} of {whole:,} in the {group_phrase(arm, labels)}")
+    if not many:
+        return ""
+    return f"Not followed at all, and in none of these figures: {' and '.join(said)}."
 
 
 def ending_words(found: Followed, ending: str) -> str:

@@ -8,28 +8,30 @@ import matplotlib as mpl
 from matplotlib.ticker import MultipleLocator
 
 from drive_eval.report.designs import made_by, source_words
-from drive_eval.report.drawing import STYLE, TOO_FEW, Chart, new_figure
+from drive_eval.report.drawing import STYLE, TOO_FEW, Chart, new_figure, wrapped
 from drive_eval.report.followed import (
     CAUSE_WORDS,
     Followed,
     arm_curves,
     arms_of,
     causes_of,
-    count_at,
     duration,
     followed_outcome,
     has_measure,
     value_at,
 )
 from drive_eval.report.numbers import digits_of, number
-from drive_eval.report.sentences import CRUDE, group_words, out_of_100
+from drive_eval.report.sentences import CRUDE, arm_label, group_phrase, group_words, out_of_100
 from drive_eval.report.steps import (
+    LINE,
+    Names,
     behind,
     capital,
     draw_arm,
     drawn_words,
     heading,
     hidden_words,
+    keys,
     last_value,
     level_of,
     name_ends,
@@ -86,20 +88,28 @@ def event_free_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
     """
     found = followed_outcome(evaluation, name)
     curves = arm_curves(found, "event_free")
+    # A design may be released as its differences alone; then the lines are of the groups as came.
+    crude = bool(found.term) and not curves
+    term = CRUDE if crude else found.term
+    curves = curves or arm_curves(found, "event_free", term)
     lows = [100 * v for c in curves.values() for v in (*c.conf_low, *c.estimate) if v is not None]
     lowest = min(lows, default=0.0)
     begin = next((b for b in BEGINNINGS if lowest > b + 0.1 * (100 - b)), 0.0)
     headline = free_headline(evaluation, name, labels)
     subtitle = (
         f"People of 100 still free of {found.event}, with {level_of(evaluation)} intervals of each "
-        f"group{_after(evaluation, found)}"
+        f"group{', with no adjustment' if crude else _after(evaluation, found)}"
     )
     gap = value_at(found, "event_free_difference")
-    subtitle += _gap_words(
-        found, gap, "of 100", digits_of(evaluation), level_of(evaluation), labels
-    )
+    said = _gap_words(found, gap, "of 100", digits_of(evaluation), level_of(evaluation), labels)
+    if crude and said:
+        after = duration(found.horizon, found.unit)
+        said = said.replace(after, f"{after} and {made_by(evaluation, found.term)}", 1)
+    subtitle += said
     ends = {
-        arm: _share_words(value_at(found, "event_free", group=arm), last_value(curve, found))
+        arm: _share_words(
+            value_at(found, "event_free", group=arm, term=term), last_value(curve, found)
+        )
         for arm, curve in curves.items()
     }
     figure, title = panel(
@@ -121,19 +131,18 @@ def event_free_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
         figure=figure,
         title_height=title,
         data=behind(curves.values(), 100),
-        alt_text=_spoken(
-            found, curves, labels, measure="event_free", what=f"still free of {found.event}"
-        ),
+        alt_text=_spoken(found, curves, labels, term=term, what=f"still free of {found.event}"),
         caption=" ".join(
             part
             for part in (
                 drawn_words(curves.values()),
                 "Band: interval of that group alone, not of the difference. Beneath: how many were "
                 "still followed.",
-                _CUSTODY_NOTE if found.plan.get("custody_as") == "gap" else "",
+                _CUSTODY_NOTE if found.at_liberty and found.plan["custody_as"] == "gap" else "",
                 f"The axis begins at {begin:g}, not at 0." if begin else "",
+                *(not_made_alike(evaluation) if crude else ()),
                 hidden_words(found, curves, labels),
-                notes(curves.values(), labels),
+                notes(curves.values()),
                 source_words(evaluation),
             )
             if part
@@ -154,11 +163,11 @@ def cumulative_incidence_chart(
     Returns
     -------
     Chart or None
-        One panel a cause, on one scale. None where no cumulative incidence was worked out.
+        One panel a cause, on one scale. None where no cumulative incidence may be shown.
     """
     found = followed_outcome(evaluation, name)
     curves = {cause: arm_curves(found, "cumulative_incidence", cause) for cause in causes_of(found)}
-    if not curves:
+    if not any(curves.values()):
         return None
     tops = {cause: top_of(of.values(), 100, 4.0) for cause, of in curves.items()}
     headline = incidence_headline(evaluation, name, labels)
@@ -168,15 +177,26 @@ def cumulative_incidence_chart(
     )
     room = 1.6 / max(tops.values())
     step = next(s for s in (1, 2, 5, 10, 20) if max(tops.values()) / s <= 6 or s == 20)
-    heights = [max(room * top, 0.75) + 0.3 for top in tops.values()]
+    heights = [max(room * top, 0.75) for top in tops.values()]
+    names = {arm: wrapped(capital(group_phrase(arm, labels)), 88) for arm in arms_of(found)}
+    style: Names = "beside"
+    beneath: list[float] = []
+    if any(len(arm_label(arm, labels)) > 12 for arm in names):
+        style, beneath = "sign", [LINE * sum(name.count("\n") + 1 for name in names.values())]
     with mpl.rc_context(STYLE):
-        figure, title = new_figure(headline, subtitle, sum(heights) + 0.55)
-        panels = figure.subplots(len(curves), 1, height_ratios=heights, sharex=True, squeeze=False)[
-            :, 0
-        ]
+        figure, title = new_figure(
+            headline, subtitle, sum(heights) + sum(beneath) + 0.3 * len(heights) + 0.55
+        )
+        rows = len(curves) + len(beneath)
+        every = figure.subplots(
+            rows, 1, height_ratios=[*heights, *beneath], sharex=True, squeeze=False
+        )[:, 0]
+        panels = every[: len(curves)]
+        for axes in every[len(curves) :]:
+            keys(axes, names)
         for axes, (cause, of), tall in zip(panels, curves.items(), heights, strict=True):
             # As many inches for a person in each panel.
-            top = (tall - 0.3) / room
+            top = tall / room
             axes.set_ylim(0, top)
             time_axis(axes, found)
             words = capital(CAUSE_WORDS[cause].format(event=found.event))
@@ -188,13 +208,14 @@ def cumulative_incidence_chart(
                 e = value_at(found, "cumulative_incidence", group=arm, term=cause)
                 words = _share_words(e, last_value(curve, found))
                 ends[arm] = words.replace(" of 100", "")
-            name_ends(axes, of, found, labels, ends, 100, tall - 0.3, short=True)
+            name_ends(axes, of, found, labels, ends, 100, tall, style=style)
             if not of:
                 say(axes, TOO_FEW)
         for axes in panels[:-1]:
             axes.tick_params(axis="x", labelbottom=False)
+        panels[-1].tick_params(axis="x", labelbottom=True)
         panels[-1].set_xlabel(f"{found.unit} after the start")
-    every = [curve for of in curves.values() for curve in of.values()]
+    all_curves = [curve for of in curves.values() for curve in of.values()]
     said = [
         f"{capital(CAUSE_WORDS[cause].format(event=found.event))}, {group_words(arm, labels)}: "
         f"{_share_words(value_at(found, 'cumulative_incidence', group=arm, term=cause), None)}."
@@ -207,7 +228,7 @@ def cumulative_incidence_chart(
         subtitle=subtitle,
         figure=figure,
         title_height=title,
-        data=behind(every, 100),
+        data=behind(all_curves, 100),
         alt_text=f"Step lines in {len(curves)} panels. After "
         f"{duration(found.horizon, found.unit)}: {' '.join(said)}",
         caption=" ".join(
@@ -218,7 +239,7 @@ def cumulative_incidence_chart(
                 "figure, and larger: it takes those in custody and the dead as if they would have "
                 "gone on like the rest.",
                 *not_made_alike(evaluation),
-                notes(every, labels),
+                notes(all_curves),
                 source_words(evaluation),
             )
             if part
@@ -237,7 +258,7 @@ def mean_count_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
     Returns
     -------
     Chart or None
-        None where no mean count was worked out.
+        None where no mean count may be shown.
     """
     found = followed_outcome(evaluation, name)
     measure = "mean_cumulative_count"
@@ -245,6 +266,8 @@ def mean_count_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
         return None
     term = next((t for t in (found.term, CRUDE, "") if arm_curves(found, measure, t)), found.term)
     curves = arm_curves(found, measure, term)
+    if not curves:
+        return None
     headline = mean_count_headline(evaluation, name, labels)
     digits = digits_of(evaluation)
     subtitle = (
@@ -252,11 +275,11 @@ def mean_count_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
         f"{level_of(evaluation)} intervals of each group"
     )
     subtitle += _after(evaluation, found) if term == found.term else ", with no adjustment"
-    gap = count_at(found, f"{measure}_difference")
+    gap = value_at(found, f"{measure}_difference", term=term)
     subtitle += _gap_words(found, gap, "for every 100", digits, level_of(evaluation), labels)
     ends = {}
     for arm, curve in curves.items():
-        e = count_at(found, measure, group=arm)
+        e = value_at(found, measure, group=arm, term=term)
         value = last_value(curve, found) if e is None or e.estimate is None else e.estimate
         ends[arm] = "" if value is None else per_100_people(value, digits)
         if e is not None and e.conf_low is not None and e.conf_high is not None:
@@ -290,11 +313,13 @@ def mean_count_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
         caption=" ".join(
             part
             for part in (
-                "Events for every 100 people at liberty: a person may have several, and a few "
-                "people may have many. Band: interval of that group alone, not of the difference.",
-                _CUSTODY_NOTE if found.plan.get("custody_as") == "gap" else "",
+                f"Events for every 100 people{' at liberty' if found.at_liberty else ''}: a person "
+                "may have several, and a few people may have many. Band: interval of that group "
+                "alone, not of the difference.",
+                _CUSTODY_NOTE if found.at_liberty and found.plan["custody_as"] == "gap" else "",
+                *(not_made_alike(evaluation) if term != found.term else ()),
                 hidden_words(found, curves, labels),
-                notes(curves.values(), labels),
+                notes(curves.values()),
                 source_words(evaluation),
             )
             if part
@@ -321,6 +346,8 @@ def _gap_words(
         number(100 * v, 1, digits) for v in (gap.conf_low, gap.estimate, gap.conf_high)
     )
     one, two = (group_words(arm, labels) for arm in ARMS.codes)
+    if len(one) + len(two) > 40:
+        one, two = ARMS.codes
     return (
         f". {capital(one)} less {two} after {duration(found.horizon, found.unit)}: {point} {per} "
         f"({level} interval {low} to {high})"
@@ -346,7 +373,7 @@ def _spoken(
     curves: Mapping[str, Curve],
     labels: Mapping[str, str],
     *,
-    measure: str,
+    term: str,
     what: str,
 ) -> str:
     said = []
@@ -356,7 +383,7 @@ def _spoken(
             continue
         parts = []
         for time in found.times:
-            e = value_at(found, measure, group=arm, time=time)
+            e = value_at(found, "event_free", group=arm, term=term, time=time)
             words = _share_words(e, None)
             if words:
                 parts.append(f"after {duration(time, found.unit)} {words}")

@@ -25,6 +25,7 @@ from drive_eval.report.numbers import digits_of, number
 from drive_eval.report.sentences import arm_label, group_words
 from drive_eval.report.steps import (
     ARM_LINES,
+    SIGNS,
     apart,
     behind,
     capital,
@@ -33,12 +34,11 @@ from drive_eval.report.steps import (
     level_of,
     not_made_alike,
     notes,
-    say,
 )
 from drive_eval.report.times import monthly_headline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
 
@@ -68,22 +68,27 @@ def monthly_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) -> 
     -------
     Chart or None
         Points with intervals, joined within each side of the index date and never across it.
-        The days that a washout leaves out are shaded. None where no rates were worked out.
+        The days that a washout leaves out are shaded. None where there are no rates to show.
     """
     found = followed_outcome(evaluation, name)
     if not any(c.measure == "monthly_rate" for c in found.result.curves):
         return None
     curves = arm_curves(found, "monthly_rate", "")
+    if not curves:
+        return None
     headline = monthly_headline(evaluation, name, labels)
     months = [m for c in curves.values() for m in c.times] or [-1.0, 1.0]
     first, last = min(*months, 0.0), max(*months, 0.0)
     washout = float(found.plan.get("washout", 0)) if first < 0 else 0.0
+    whose = "at liberty" if found.at_liberty else "followed"
     subtitle = (
-        f"Recorded events for every 100 people at liberty for a year, by month before and after "
-        f"the start, with {level_of(evaluation)} intervals"
+        f"Recorded events for every 100 people {whose} for a year, by month before and after the "
+        f"start, with {level_of(evaluation)} intervals"
     )
-    shown = [row for curve in curves.values() for row in _drawn_months(curve, washout)]
-    top = 1.06 * max([9.5, *[v for row in shown for v in row[1:] if v is not None]])
+    drawn = {arm: _drawn_months(curve, washout) for arm, curve in curves.items()}
+    every = [row for rows in drawn.values() for row in rows]
+    known = [row for row in every if row[1] is not None]
+    top = 1.06 * max([9.5, *[v for row in known for v in row[1:] if v is not None]])
     with mpl.rc_context(STYLE):
         figure, title = new_figure(headline, subtitle, 3.9)
         axes = figure.subplots()
@@ -99,8 +104,9 @@ def monthly_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) -> 
         for arm, curve in curves.items():
             _months(axes, arm, curve, washout)
         _name_months(axes, curves, labels)
-        if not curves:
-            say(axes, TOO_FEW)
+        for before, middle in ((True, first / 2), (False, last / 2)):
+            if middle and not any((row[0] < 0) == before for row in known):
+                axes.text(middle, top / 2, TOO_FEW, ha="center", va="center", color=DARK_GREY)
         ticks = _month_ticks(first, last)
         axes.set_xticks([_middle(m) for m in ticks], [f"{m:g}".replace("-", "−") for m in ticks])
         heading(axes, "events for every 100 people a year")
@@ -113,12 +119,17 @@ def monthly_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) -> 
         figure=figure,
         title_height=title,
         data=behind(curves.values(), 1, time="month"),
-        alt_text=_monthly_words(found, curves, labels, digits_of(evaluation)),
+        alt_text=_monthly_words(found, drawn, labels, digits_of(evaluation)),
         caption=" ".join(
             part
             for part in (
-                "The months just before the start are high in every group, because something then "
-                "led to the referral: set the groups beside each other, not after against before.",
+                "Months just before a start tend to be high in every group, because something then "
+                "led to the referral: "
+                + (
+                    "set the groups beside each other, not after against before."
+                    if len(arms_of(found)) > 1
+                    else "fewer events after it are expected without any programme."
+                ),
                 f"{TOO_SHORT} a month is not drawn." if _shortened(curves, washout) else "",
                 "Police recording changed while these people were followed, so part of a rise or "
                 "fall may be how incidents were recorded; see the box above."
@@ -126,7 +137,8 @@ def monthly_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) -> 
                 else "",
                 *not_made_alike(evaluation),
                 hidden_words(found, curves, labels),
-                notes(curves.values(), labels),
+                "Months without a point have too few events to show." * (len(known) < len(every)),
+                notes(curves.values()),
                 source_words(evaluation),
             )
             if part
@@ -195,7 +207,7 @@ def _months(axes: Axes, arm: str, curve: Curve, washout: float) -> None:
 def _name_months(axes: Axes, curves: Mapping[str, Curve], labels: Mapping[str, str]) -> None:
     """Write each arm's name beside its last month."""
     low, high = axes.get_ylim()
-    words = {arm: wrapped(arm_label(arm, labels), 18) for arm in curves}
+    words = {arm: wrapped(f"{SIGNS[arm]} {arm_label(arm, labels)}") for arm in curves}
     heights = {
         arm: (text.count("\n") + 1) * 0.18 * (high - low) / 3.0 for arm, text in words.items()
     }
@@ -212,20 +224,23 @@ def _name_months(axes: Axes, curves: Mapping[str, Curve], labels: Mapping[str, s
 
 
 def _monthly_words(
-    found: Followed, curves: Mapping[str, Curve], labels: Mapping[str, str], digits: int | None
+    found: Followed,
+    drawn: Mapping[str, Sequence[tuple[float, Any, Any, Any]]],
+    labels: Mapping[str, str],
+    digits: int | None,
 ) -> str:
     said = []
     for arm in arms_of(found):
-        if arm not in curves:
+        if arm not in drawn:
             said.append(f"{capital(group_words(arm, labels))}: {TOO_FEW}.")
             continue
-        curve = curves[arm]
         for words, before in (("before", True), ("after", False)):
-            some = [
-                v
-                for m, v in zip(curve.times, curve.estimate, strict=True)
-                if v is not None and (m < 0) == before
-            ]
+            some = [v for m, v, *_limits in drawn[arm] if v is not None and (m < 0) == before]
+            hidden = sum(v is None and (m < 0) == before for m, v, *_limits in drawn[arm])
+            if hidden:
+                said.append(
+                    f"{capital(group_words(arm, labels))}, months {words}: {hidden} not shown."
+                )
             if some:
                 said.append(
                     f"{capital(group_words(arm, labels))}, months {words}: between "

@@ -109,14 +109,17 @@ def group_phrase(group: str, labels: Mapping[str, str]) -> str:
 
 
 def people_words(evaluation: Evaluation) -> str:
-    """Return whom the plan counts: perpetrators only where someone reports on abuse."""
+    """Return whom the plan counts: perpetrators only where someone reports on abuse.
+
+    Whose record a time comes from says nothing of abuse: an arrest may be for anything.
+    """
     plan = evaluation.plan
     if plan["design"]["unit"] != "person":
         return UNITS[plan["design"]["unit"]]
     plain = ("binary", "time_to_event", "reoffending")
     abuse = any(
         o["kind"] not in plain
-        or o.get("reporter")
+        or (o["kind"] == "binary" and o.get("reporter"))
         or o.get("domestic_abuse")
         or (o["kind"] == "reoffending" and o["abuse_types"])
         for o in plan["outcomes"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib as mpl
 import pandas as pd
@@ -27,7 +27,7 @@ from drive_eval.report.drawing import (
 )
 from drive_eval.report.followed import Followed, arms_of, duration
 from drive_eval.report.numbers import EXACT_POLICIES
-from drive_eval.report.sentences import arm_label, design_names, group_phrase, group_words
+from drive_eval.report.sentences import arm_label, design_names, group_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,6 +46,7 @@ __all__ = [
     "drawn_words",
     "heading",
     "hidden_words",
+    "keys",
     "last_value",
     "level_of",
     "name_ends",
@@ -59,6 +60,9 @@ __all__ = [
 
 #: The line of each arm, so that they differ without colour.
 ARM_LINES: dict[str, Any] = {"programme": "-", "comparison": (0, (5, 2))}
+#: The same marks as letters.
+SIGNS = {"programme": "●", "comparison": "■"}
+Names = Literal["above", "beside", "sign"]
 #: Height of a line of small words, in inches.
 LINE = 0.165
 _STEPS = "Each step holds until the next."
@@ -200,28 +204,28 @@ def name_ends(
     scale: float,
     tall: float,
     *,
-    short: bool = False,
+    style: Names = "above",
 ) -> None:
-    """Write each arm's name and value beside the end of its line, moved apart where they touch."""
-    words, heights = {}, {}
+    """Write each arm's name and value beside the end of its line, moved apart where they touch.
+
+    ``style`` is for the name: in a line above the value, in the same line, or only as the sign of
+    the arm, where the names stand beneath the panels.
+    """
     low, high = axes.get_ylim()
-    for arm, curve in curves.items():
-        text = wrapped(arm_label(arm, labels), 20)
-        end = _end_of(curve, found)[0]
-        if short and "\n" not in text and len(text) < 14:
-            text = f"{text} {ends[arm]}".strip()
-        elif ends[arm]:
-            text += f"\n{ends[arm]}"
-        if not math.isclose(end, found.horizon):
-            text += f"\nnot shown after {duration(end, found.unit)} [c]"
-        words[arm] = text
-        heights[arm] = (text.count("\n") + 1) * (LINE + 0.01) * (high - low) / tall
-    middles = {arm: scale * _end_of(curve, found)[1] for arm, curve in curves.items()}
+    words, middles = {}, {}
     for arm in arms_of(found) if curves else ():
+        name = SIGNS[arm] if style == "sign" else wrapped(arm_label(arm, labels), 20)
+        value = ends[arm] if arm in curves else f"[c] {TOO_FEW}"
+        middles[arm] = low
+        words[arm] = ("\n" if style == "above" else " ").join((name, value)).strip()
         if arm not in curves:
-            words[arm] = f"{wrapped(arm_label(arm, labels), 20)}\n[c] {TOO_FEW}"
-            heights[arm] = (words[arm].count("\n") + 1) * (LINE + 0.01) * (high - low) / tall
-            middles[arm] = low
+            continue
+        end, level = _end_of(curves[arm], found)
+        middles[arm] = scale * level
+        if not math.isclose(end, found.horizon):
+            words[arm] += f"\nnot shown after {duration(end, found.unit)} [c]"
+    line = (LINE + 0.01) * (high - low) / tall
+    heights = {arm: (text.count("\n") + 1) * line for arm, text in words.items()}
     for arm, y in apart(middles, heights, low, high).items():
         axes.annotate(
             words[arm], (1, y), xycoords=("axes fraction", "data"), xytext=(9, 0),
@@ -272,27 +276,44 @@ def _at_risk(
         for value in curve.at_risk
     )
     style: Any = {"fontsize": SMALL, "va": "center"}
-    heading = "Still followed" + (" (weighted numbers)" if weighted else "")
-    across: Any = ("axes fraction", "data")
-    axes.annotate(heading, (0, 0.5), xycoords=across, ha="left", fontweight="bold", **style)
+    words = "Still followed" + (" (weighted numbers)" if weighted else "")
+    axes.annotate(
+        words, (0, 0.5), xycoords=("axes fraction", "data"), ha="left", fontweight="bold", **style
+    )
     y = 1.0
     for arm, name in names.items():
         rows = name.count("\n") + 1
-        axes.plot(
-            [0.006, 0.045], [y + 0.5] * 2, color=ARM_COLOURS[arm], linewidth=2.2,
-            linestyle=ARM_LINES[arm], transform=axes.get_yaxis_transform(),
-        )  # fmt: skip
-        axes.plot(
-            [0.0255], [y + 0.5], marker=ARM_MARKERS[arm], color=ARM_COLOURS[arm], markersize=6,
-            transform=axes.get_yaxis_transform(),
-        )  # fmt: skip
-        axes.annotate(
-            name, (0.056, y + rows / 2), xycoords=across, ha="left", linespacing=1.15, **style
-        )
+        _key(axes, arm, name, y)
         for t in _ticks(found):
             text = _followed_at(curves.get(arm), t)
             axes.text(t, y + rows + 0.5, text, ha="center", **style)
         y += rows + 1
+
+
+def keys(axes: Axes, names: Mapping[str, str]) -> None:
+    """Name the lines of the arms beneath panels in which there is no room for names."""
+    axes.set_ylim(sum(name.count("\n") + 1 for name in names.values()), 0)
+    axes.set_axis_off()
+    y = 0.0
+    for arm, name in names.items():
+        _key(axes, arm, name, y)
+        y += name.count("\n") + 1
+
+
+def _key(axes: Axes, arm: str, name: str, y: float) -> None:
+    across = axes.get_yaxis_transform()
+    axes.plot(
+        [0.004, 0.056], [y + 0.5] * 2, color=ARM_COLOURS[arm], linewidth=2.2,
+        linestyle=ARM_LINES[arm], transform=across,
+    )  # fmt: skip
+    axes.plot(
+        [0.03], [y + 0.5], marker=ARM_MARKERS[arm], color=ARM_COLOURS[arm], markersize=6,
+        transform=across,
+    )  # fmt: skip
+    axes.annotate(
+        name, (0.068, y + (name.count("\n") + 1) / 2), xycoords=("axes fraction", "data"),
+        ha="left", va="center", fontsize=SMALL, linespacing=1.15,
+    )  # fmt: skip
 
 
 def _followed_at(curve: Curve | None, time: float) -> str:
@@ -322,22 +343,25 @@ def drawn_words(curves: Iterable[Curve]) -> str:
     return _JOINED if any(_coarse(curve) for curve in curves) else _STEPS
 
 
-def notes(curves: Iterable[Curve], labels: Mapping[str, str]) -> str:
-    """Return what stands beneath the curves, once where it is the same for all."""
-    every = list(curves)
-    said: dict[str, list[str]] = {}
-    for curve in every:
+def notes(curves: Iterable[Curve]) -> str:
+    """Return what stands beneath the curves; of sentences that differ in a number, the largest.
+
+    Examples
+    --------
+    >>> from drive_eval.results import Curve
+    >>> none = {name: () for name in ("times", "estimate", "conf_low", "conf_high", "at_risk",
+    ...                               "events", "censored")}
+    >>> notes(Curve(name="a", title="", measure="a", time_unit="days", note=text, **none)
+    ...       for text in ("Rounded to 5. Within 3 points.", "Rounded to 5. Within 12 points."))
+    'Rounded to 5. Within 12 points.'
+    """
+    said: dict[str, tuple[list[float], str]] = {}
+    for curve in curves:
         for sentence in filter(None, re.split(r"(?<=[.]) ", curve.note)):
-            said.setdefault(sentence, []).append(group_words(curve.group, labels))
-    parts = []
-    for sentence, whose in said.items():
-        who = "" if len(whose) == len(every) else f"{capital(_both(whose))}: "
-        parts.append(f"{who}{sentence[:1].lower() if who else sentence[:1]}{sentence[1:]}")
-    return " ".join(parts)
-
-
-def _both(words: list[str]) -> str:
-    return " and ".join(dict.fromkeys(words))
+            numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", sentence)]
+            same = re.sub(r"\d+(?:\.\d+)?", "#", sentence)
+            said[same] = max(said.get(same, ([], "")), (numbers, sentence))
+    return " ".join(sentence for _numbers, sentence in said.values())
 
 
 def not_made_alike(evaluation: Evaluation) -> list[str]:

@@ -28,7 +28,7 @@ from drive_eval.report.sentences import (
     plain_verdict,
 )
 from drive_eval.results import NOT_SHOWN
-from drive_eval.vocabulary import ARMS, REPORTERS, SEVERITY, label
+from drive_eval.vocabulary import ARMS, EVENT_SOURCES, REPORTERS, SEVERITY, label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -167,14 +167,16 @@ def front_box(evaluation: Evaluation) -> list[tuple[str, str]]:
     """Return what a reader must know before the first number."""
     plan = evaluation.plan
     about, design, data = plan["evaluation"], plan["design"], plan["data"]
-    reporters = sorted({o["reporter"] for o in plan["outcomes"] if o.get("reporter")})
+    who = {REPORTERS.label(o["reporter"]) for o in plan["outcomes"] if o.get("reporter")}
+    # A source and a reporter of one name, such as the police, are one.
+    who |= {EVENT_SOURCES.label(code) for o in plan["outcomes"] for code in o.get("source") or ()}
     rows = [
         ("Question", about["question"]),
         ("Design", _design(evaluation)),
         ("Comparison group received", design["comparator"]),
         ("Place", about["place"]),
         ("Counted", people_words(evaluation)),
-        ("Who reported", "; ".join(REPORTERS.label(code) for code in reporters)),
+        ("Who reported", "; ".join(sorted(who))),
         ("Data", data["source"]),
         ("Data complete to", about["data_cut"]),
         ("Evaluated by", ", ".join(about["authors"])),

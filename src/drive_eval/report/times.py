@@ -9,15 +9,22 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from drive_eval.report.designs import design_label, is_matched, per_hundred, plain_check
+from drive_eval.report.designs import (
+    comparison_made,
+    design_label,
+    is_matched,
+    per_hundred,
+    plain_check,
+)
 from drive_eval.report.followed import (
     Followed,
     arms_of,
     causes_of,
-    count_at,
     duration,
     followed_outcome,
     has_measure,
+    not_followed_sentence,
+    shown_term,
     value_at,
     verdict_over_time,
 )
@@ -54,6 +61,9 @@ __all__ = [
 ]
 
 _KNOWN = ("fell", "rose", "cannot tell")
+_NOT_BESIDE = (
+    "The shares of the groups that the design makes are not shown beside those of everybody."
+)
 _CUSTODY = {
     "gap": (
         "Time in custody is left out: nobody counts as free of {event} while locked up, and people "
@@ -84,6 +94,19 @@ def free_headline(evaluation: Evaluation, name: str, labels: Mapping[str, str]) 
     shown = {arm: e.estimate for arm, e in free.items() if e is not None and e.estimate is not None}
     after = f"After {duration(found.horizon, found.unit)}"
     who = {arm: group_phrase(arm, labels) for arm in free}
+    gap = value_at(found, "event_free_difference")
+    if not shown and gap is not None and verdict_over_time(gap) in _KNOWN:
+        two = (
+            comparison_made(evaluation, labels)
+            if found.term
+            else group_phrase("comparison", labels)
+        )
+        who_not = f"{group_phrase('programme', labels)} than in the {two}"
+        side = "more" if (gap.estimate or 0.0) >= 0 else "fewer"
+        amount = out_of_100(abs(gap.estimate or 0.0))
+        if verdict_over_time(gap) == "cannot tell":
+            return f"{after}, no clear difference in who was still free of {found.event}"
+        return f"{after}, {amount} {side} of 100 were still free of {found.event} in the {who_not}"
     if not shown:
         return f"{found.title}: too few people to show"
     first, *others = shown
@@ -119,7 +142,8 @@ def free_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str])
     Returns
     -------
     list of str
-        The shares out of 100 and their difference, then the average time free.
+        The shares out of 100 and their difference, then the average time free, and how many
+        are in no figure, where they are many.
     """
     found = followed_outcome(evaluation, name)
     return [
@@ -127,6 +151,7 @@ def free_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str])
         for sentence in (
             _shares(evaluation, found, labels),
             _average(evaluation, found, labels),
+            not_followed_sentence(found, labels),
         )
         if sentence
     ]
@@ -140,7 +165,7 @@ def _shares(evaluation: Evaluation, found: Followed, labels: Mapping[str, str]) 
     for arm in arms:
         e, who = value_at(found, "event_free", group=arm), group_phrase(arm, labels)
         if e is None or e.estimate is None:
-            hidden.append(f"In the {who}: {_lower(_why(found, arm))}")
+            hidden.append(f"Of the {who} nothing can be shown: {_why(found, arm)}")
         elif not said:
             said.append(
                 f"{out_of_100(e.estimate)} in every 100 in the {who} were still free of "
@@ -148,8 +173,10 @@ def _shares(evaluation: Evaluation, found: Followed, labels: Mapping[str, str]) 
             )
         else:
             said.append(f"{out_of_100(e.estimate)} in every 100 in the {who}")
+    if not said and (contrast := _contrast_alone(evaluation, found, labels)):
+        return contrast
     if not said:
-        return " ".join([f"How many were still free of {found.event} cannot be shown.", *hidden])
+        return f"How many were still free of {found.event} cannot be shown: {_why(found, arms[0])}"
     text = f"{when}, {' and '.join(said)}."
     if hidden:
         return " ".join([text, *hidden])
@@ -168,10 +195,60 @@ def _shares(evaluation: Evaluation, found: Followed, labels: Mapping[str, str]) 
             f"{text} The difference may be {per_hundred(gap)} in the {one} still free of it. This "
             "shows neither that there is a difference nor that there is none."
         )
+    shown = [value_at(found, "event_free", group=arm) for arm in arms]
+    values = [100 * e.estimate for e in shown if e is not None and e.estimate is not None]
+    exact = _unrounded(values, 100 * (gap.estimate or 0.0))
     return (
-        f"{text} That is {per_hundred(gap)} still free of it in the {one}. "
-        f"{claim_sentence(gap.claim)}"
+        f"{text} That is {per_hundred(gap)} still free of it in the {one}{exact}. "
+        f"{_claim(evaluation, found, gap)}"
     )
+
+
+def _unrounded(values: Sequence[float], gap: float, decimals: int = 0) -> str:
+    """Say that a difference was worked out before rounding, where the numbers shown differ.
+
+    Examples
+    --------
+    >>> _unrounded([77.8, 69.4], 8.3), _unrounded([77.8, 69.6], 8.2)
+    (', worked out before rounding', '')
+    """
+    if len(values) < 2:
+        return ""
+    one, two, apart = (round(value, decimals) for value in (*values[:2], abs(gap)))
+    return "" if math.isclose(abs(one - two), apart) else ", worked out before rounding"
+
+
+def _claim(evaluation: Evaluation, found: Followed, gap: Estimate) -> str:
+    """Say how far a difference may be read; by chance or not, who is at liberty may differ."""
+    by_chance = evaluation.plan["design"]["kind"] == "randomised" and any(
+        check.name == "claim" and check.passed for check in found.result.checks
+    )
+    if gap.claim == "causal" or not by_chance:
+        return claim_sentence(gap.claim)
+    return (
+        "People were allocated by chance, but this compares them only while they are at liberty, "
+        "and who that is may differ between the groups."
+    )
+
+
+def _contrast_alone(evaluation: Evaluation, found: Followed, labels: Mapping[str, str]) -> str:
+    """Say the difference where the shares of the arms under a design are not shown."""
+    gap = value_at(found, "event_free_difference")
+    kind, one = verdict_over_time(gap), group_phrase("programme", labels)
+    when = _when(evaluation, found, found.horizon)
+    if gap is None or kind not in _KNOWN:
+        return ""
+    if kind == "cannot tell":
+        text = (
+            f"{when}, there may be {per_hundred(gap)} still free of {found.event} in the {one}. "
+            "This shows neither that there is a difference nor that there is none."
+        )
+    else:
+        text = (
+            f"{when}, there were {per_hundred(gap)} still free of {found.event} in the {one}. "
+            f"{_claim(evaluation, found, gap)}"
+        )
+    return f"{text} {_NOT_BESIDE}" if found.term else text
 
 
 def _no_contrast(found: Followed, measure: str) -> str:
@@ -185,7 +262,9 @@ def _no_contrast(found: Followed, measure: str) -> str:
 
 
 def _why(found: Followed, arm: str) -> str:
-    return why_hidden(found.result, arm)
+    """Return why an arm's numbers are not there, as what follows a colon."""
+    text = why_hidden(found.result, arm)
+    return _lower(text.partition(": ")[2] or text)
 
 
 def _lower(text: str) -> str:
@@ -212,14 +291,16 @@ def _average(evaluation: Evaluation, found: Followed, labels: Mapping[str, str])
         arm: e.estimate for arm, e in means.items() if e is not None and e.estimate is not None
     }
     of = duration(found.horizon, found.unit)
+    gap = value_at(found, "restricted_mean_difference")
+    kind = verdict_over_time(gap)
+    if not shown and gap is not None and kind in _KNOWN:
+        return _average_alone(gap, found, one, digits)
     if not shown:
         return ""
     first, *others = shown
     bare = number(shown[first], _decimals(found.unit), digits)
     text = f"On average, people in the {group_phrase(first, labels)} were free of it for {bare} of "
     text += of
-    gap = value_at(found, "restricted_mean_difference")
-    kind = verdict_over_time(gap)
     if not others or gap is None or gap.estimate is None or kind not in _KNOWN:
         return f"{text}."
     text += (
@@ -227,16 +308,32 @@ def _average(evaluation: Evaluation, found: Followed, labels: Mapping[str, str])
         if first == "programme"
         else ""
     )
-    low, high = gap.conf_low or 0.0, gap.conf_high or 0.0
     if kind == "cannot tell":
-        best = f" (best estimate: {_sided(gap.estimate, found, digits)})" if gap.estimate else ""
+        return f"{text}. The difference may be {_span(gap, found, one, digits)}."
+    exact = _unrounded(list(shown.values()), gap.estimate, _decimals(found.unit))
+    return f"{text}: {_span(gap, found, one, digits)}{exact}."
+
+
+def _average_alone(gap: Estimate, found: Followed, one: str, digits: int | None) -> str:
+    """Say the difference of the average times where those of the arms are not shown."""
+    of = f"On average, of {duration(found.horizon, found.unit)}, people were free of it for"
+    if verdict_over_time(gap) == "cannot tell":
+        return f"{of} a time that may be {_span(gap, found, one, digits)}."
+    return f"{of} {_span(gap, found, one, digits)}."
+
+
+def _span(gap: Estimate, found: Followed, one: str, digits: int | None) -> str:
+    """Say a difference of average times with its range, in whichever direction it goes."""
+    low, high, point = gap.conf_low or 0.0, gap.conf_high or 0.0, gap.estimate or 0.0
+    if low <= 0 <= high:
+        best = f" (best estimate: {_sided(point, found, digits)})" if point else ""
         return (
-            f"{text}. The difference may be anything from {_length(-low, found, digits)} shorter "
-            f"to {_length(high, found, digits)} longer in the {one}{best}."
+            f"anything from {_length(-low, found, digits)} shorter to "
+            f"{_length(high, found, digits)} longer in the {one}{best}"
         )
     ends = sorted((abs(low), abs(high)))
     span = f"{number(ends[0], _decimals(found.unit), digits)} to {_length(ends[1], found, digits)}"
-    return f"{text}: {_sided(gap.estimate, found, digits)} in the {one} (range {span})."
+    return f"{_sided(point, found, digits)} in the {one} (range {span})"
 
 
 def _sided(value: float, found: Followed, digits: int | None) -> str:
@@ -279,11 +376,12 @@ def hazard_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
     adjusted = value_at(found, "hazard_ratio", term="adjusted")
     if adjusted is not None and adjusted.estimate is not None and not found.term:
         names = [label(c).lower() for c in evaluation.plan["comparison"].get("covariates", ())]
-        known = _listed(names) or "what was known at the start"
+        known = f" ({', '.join(names)})" if names else ""
         said.append(
-            f"With {known} taken into account, it was {_rate_words(adjusted, one, digits)}."
+            f"With what was known at the start{known} taken into account, it was "
+            f"{_rate_words(adjusted, one, digits)}."
         )
-    if _changes(found):
+    if _changes(found, "", "adjusted"):
         said.append(
             "This ratio changes with time, so it is an average of different ratios and is not to "
             "be used alone: use the shares and the average time above."
@@ -293,13 +391,10 @@ def hazard_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
     return said
 
 
-def _changes(found: Followed) -> bool:
-    """Return whether the test of proportional hazards did not hold."""
-    names = {"proportional_hazards"}
-    return any(
-        check.passed is False and check.name.partition(":")[0] in names
-        for check in found.result.checks
-    )
+def _changes(found: Followed, *models: str) -> bool:
+    """Return whether a model's test of proportional hazards did not hold; "" is the plain one."""
+    names = {f"proportional_hazards: {model}".removesuffix(": ") for model in models}
+    return any(check.passed is False and check.name in names for check in found.result.checks)
 
 
 def _rate_words(ratio: Estimate, one: str, digits: int | None) -> str:
@@ -369,8 +464,10 @@ def cause_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str]
         if parts:
             said.append(f"of every 100 in the {who}, {_listed(parts)}")
     if not said:
-        return []
+        return [f"Whether custody or death came first cannot be shown: {_why(found, '')}"]
     after = f"Within {duration(found.horizon, found.unit)}"
+    if design_names(evaluation):
+        after += ", with no adjustment, which is not a fair comparison"
     text = [f"{after}, {'; '.join(said)}."]
     gaps = {
         cause: value_at(found, "cumulative_incidence_difference", term=cause) for cause in causes
@@ -378,9 +475,11 @@ def cause_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str]
     kinds = {cause: verdict_over_time(gap) for cause, gap in gaps.items()}
     one = group_phrase("programme", labels)
     if kinds.get("reoffence") in _KNOWN:
-        text.append(
-            f"Counted so, {found.event} first: {per_hundred(gaps['reoffence'])} in the {one}."
-        )
+        counted = f"Counted so, {found.event} first: {per_hundred(gaps['reoffence'])} in the {one}."
+        gap = gaps["reoffence"]
+        if gap is not None and gap.claim == "causal" and kinds["reoffence"] != "cannot tell":
+            counted += f" {claim_sentence(gap.claim)}"
+        text.append(counted)
     if kinds.get("custody") in ("fell", "rose"):
         more = "more" if kinds["custody"] == "rose" else "fewer"
         text.append(
@@ -411,6 +510,8 @@ def mean_count_headline(evaluation: Evaluation, name: str, labels: Mapping[str, 
     if not shown:
         return f"{found.title}, every one counted: too few people to show"
     within = f"Within {duration(found.horizon, found.unit)}"
+    if shown_term(found, "mean_cumulative_count") != found.term:
+        within = f"With no adjustment, within {duration(found.horizon, found.unit)}"
     first, *others = shown
     text = (
         f"{within}, {per_100_people(shown[first], digits)} events for every 100 people in the "
@@ -424,12 +525,15 @@ def mean_count_headline(evaluation: Evaluation, name: str, labels: Mapping[str, 
 
 
 def _mean_counts(found: Followed) -> dict[str, float]:
-    means = {arm: count_at(found, "mean_cumulative_count", group=arm) for arm in arms_of(found)}
+    measure = "mean_cumulative_count"
+    term = shown_term(found, measure)
+    means = {arm: value_at(found, measure, group=arm, term=term) for arm in arms_of(found)}
     return {arm: e.estimate for arm, e in means.items() if e is not None and e.estimate is not None}
 
 
 def _count_gap(found: Followed) -> Estimate | None:
-    return count_at(found, "mean_cumulative_count_difference")
+    measure = "mean_cumulative_count"
+    return value_at(found, f"{measure}_difference", term=shown_term(found, measure))
 
 
 def repeat_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> list[str]:
@@ -439,14 +543,14 @@ def repeat_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
     if not has_measure(found, "mean_cumulative_count"):
         return []
     if not shown:
-        return [f"How often it happened, every one counted, cannot be shown. {_why(found, '')}"]
+        return [f"How often it happened, every one counted, cannot be shown: {_why(found, '')}"]
     one = group_phrase("programme", labels)
     said = [
         f"{per_100_people(value, digits)} for every 100 people in the {group_phrase(arm, labels)}"
         for arm, value in shown.items()
     ]
-    crude = found.term and gap is not None and gap.term == CRUDE
-    beyond = ", with no adjustment, which is not a fair comparison" if crude else ""
+    crude = shown_term(found, "mean_cumulative_count") != found.term
+    beyond = ", with no adjustment, which is not a fair comparison," if crude else ""
     text = (
         f"Every event counted, not only the first, there were within "
         f"{duration(found.horizon, found.unit)}{beyond} {_listed(said)}."
@@ -464,14 +568,19 @@ def repeat_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
     else:
         ends = (low, high) if kind == "rose" else (high, low)
         side = "more" if kind == "rose" else "fewer"
+        exact = _unrounded([100 * v for v in shown.values()], 100 * gap.estimate)
         text += (
             f" That is {per_100_people(abs(gap.estimate), digits)} {side} for every 100 people in "
-            f"the {one} (range {' to '.join(ends)}). {claim_sentence(gap.claim)}"
+            f"the {one} (range {' to '.join(ends)}){exact}. {_claim(evaluation, found, gap)}"
         )
     ratio = _repeated(found)
     if ratio is None or ratio.estimate is None:
         return [text]
-    return [text, f"At any moment, the rate of all events was {_rate_words(ratio, one, digits)}."]
+    moment = f"At any moment{_made(evaluation, found)}"
+    rate = f"{moment}, the rate of all events was {_rate_words(ratio, one, digits)}."
+    if _changes(found, "repeated"):
+        rate += " This ratio changes with time and is not to be used alone."
+    return [text, rate]
 
 
 def _repeated(found: Followed) -> Estimate | None:
@@ -552,6 +661,8 @@ def short_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str]
     found = followed_outcome(evaluation, name)
     first, *rest = free_sentences(evaluation, name, labels)
     said = [f"{found.title}: {_lower(first)}", *rest]
+    if found.term and shown_term(found, "mean_cumulative_count") != found.term:
+        return said  # a comparison that is not fair has no place on the first page
     return said + repeat_sentences(evaluation, name, labels)[:1]
 
 

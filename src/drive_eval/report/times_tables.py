@@ -246,7 +246,11 @@ def mean_counts_table(evaluation: Evaluation, name: str, labels: Mapping[str, st
     there = {e.term for e in found.result.estimates if e.measure == measure}
     if not there:
         return None
-    terms = [t for t in (CRUDE, *design_names(evaluation)) if t in there] or [""]
+    # A design that is released without the numbers of its arms has no line here.
+    known = {
+        e.term for e in found.result.estimates if e.measure == measure and e.estimate is not None
+    }
+    terms = [t for t in (CRUDE, *design_names(evaluation)) if t in (known or there)] or [""]
     digits, arms = digits_of(evaluation), arms_of(found)
     rows = []
     for term in terms:

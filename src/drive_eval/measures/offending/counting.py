@@ -381,6 +381,7 @@ def monthly_rates(
     attribution: Attribution | None = None,
     group: str | None = "group",
     force: str | None = None,
+    by_unit: bool = False,
 ) -> Measured:
     """How often do events happen, month by month around the index date, in each arm?
 
@@ -390,6 +391,8 @@ def monthly_rates(
         As in `event_counts`.
     first_month, last_month : int
         Months from the index date; negative ones before it. There is no month 0.
+    by_unit : bool
+        Rows of units instead of groups, whose sums over units are the rows of groups.
 
     Returns
     -------
@@ -397,7 +400,9 @@ def monthly_rates(
         One row per group and month, sorted so: ``group, month, first_day, last_day`` (both
         included), ``units`` (with at least a day in it), ``events_free`` (outside custody),
         ``events_in_custody``, ``person_years`` (outside custody) and ``rate`` (``events_free``
-        per person-year; missing where there is no person-time).
+        per person-year; missing where there is no person-time). By unit: ``unit_id,
+        perpetrator_id, group`` (and ``victim_survivor_id``) and the same from ``month`` on,
+        ``units`` 1 or 0.
 
         Checks: those of `event_counts`.
 
@@ -443,46 +448,46 @@ def monthly_rates(
     read = read_events(events, cohort)
     spells, custody_checks = read_custody(custody, cohort)
     observed = observe(cohort, bounds, spells, attribution=attribution)
-    groups, names = pd.factorize(cohort.table["group"], sort=True)
+    of_row, arms = pd.factorize(cohort.table["group"], sort=True)
+    who = pd.DataFrame({"group": arms})
+    if by_unit:
+        of_row, who = np.arange(len(cohort)), cohort.names()
     pieces = observed.pieces
-    label = groups[observed.row] * 2 + pieces.inside
+    label = of_row[observed.row] * 2 + pieces.inside
     looked = _looked_at(bounds, washout=washout, index_incident=index_incident)
     found, elsewhere = tally(read, cohort, observed, by=("day",), label=label, **looked)
     day, count = (found[c].to_numpy(np.int64) for c in ("day", "n"))
     which, inside = np.divmod(found["label"].to_numpy(np.int64), 2)
-    lines = []
+    size, parts = len(who), []
     for month in [m for m in range(first_month, last_month + 1) if m]:
         lo, hi = (edges[month - 1], edges[month]) if month > 0 else _month_before(edges, month)
         if month == -1 and index_incident == "counted":
             hi = 0
         here = np.flatnonzero((pieces.lo < hi) & (pieces.hi > lo))
-        of, arm = observed.row[here], groups[observed.row[here]]
+        of, at = observed.row[here], of_row[observed.row[here]]
         length = np.minimum(pieces.hi[here], hi) - np.maximum(pieces.lo[here], lo)
         # Pieces are in the order of units: each unit counts where its first one is.
-        some = arm[np.append(True, of[1:] != of[:-1])[: len(of)]]
-        followed = np.bincount(some, minlength=len(names))
-        free_days = np.bincount(arm, weights=length * ~pieces.inside[here], minlength=len(names))
+        some = at[np.append(True, of[1:] != of[:-1])[: len(of)]]
+        free_days = np.bincount(at, weights=length * ~pieces.inside[here], minlength=size)
         now = (day > lo) & (day <= hi)
         events_in = np.bincount(
-            which[now] * 2 + inside[now], weights=count[now], minlength=2 * len(names)
-        )
-        for code, name in enumerate(names):
-            free, jailed = (int(n) for n in events_in[2 * code : 2 * code + 2])
-            lines.append(
-                {
-                    "group": name,
-                    "month": month,
-                    "first_day": lo + 1,
-                    "last_day": hi,
-                    "units": int(followed[code]),
-                    "events_free": free,
-                    "events_in_custody": jailed,
-                    "person_years": free_days[code] / _YEAR,
-                    "rate": free * _YEAR / free_days[code] if free_days[code] else None,
-                }
+            which[now] * 2 + inside[now], weights=count[now], minlength=2 * size
+        ).astype(np.int64)
+        parts.append(
+            who.assign(
+                month=month,
+                first_day=lo + 1,
+                last_day=hi,
+                units=np.bincount(some, minlength=size),
+                events_free=events_in[::2],
+                events_in_custody=events_in[1::2],
+                person_years=free_days / _YEAR,
             )
-    rows = pd.DataFrame(lines).astype({"rate": "Float64"})
-    rows = rows.sort_values(["group", "month"], ignore_index=True)
+        )
+    rows = pd.concat(parts, ignore_index=True)
+    years = rows["person_years"].where(rows["person_years"] > 0)
+    rows["rate"] = (rows["events_free"] / years).astype("Float64")
+    rows = rows.sort_values(["unit_id" if by_unit else "group", "month"], ignore_index=True)
     checks = (
         *cohort.checks,
         *custody_checks,

@@ -87,9 +87,9 @@ def first_event(
         risks read it) and ``ended_by`` (a key of `ENDINGS`). Without gaps there is one row per
         unit.
 
-        Checks: ``clocks``, the custody checks, ``custody_as``, ``attribution``, ``events``,
-        ``before_index``, ``after_end``, ``events_in_custody``, ``in_custody_at_index``,
-        ``no_rows``, ``follow_up``, ``recording_change``.
+        Checks: ``clocks``, the custody checks, ``attribution``, ``events``, ``before_index``,
+        ``after_end``, ``events_in_custody``, ``no_rows``, ``follow_up``, ``recording_change``;
+        with a custody table also ``custody_as`` and ``in_custody_at_index``.
 
     Raises
     ------
@@ -303,19 +303,12 @@ def _at_risk(
     window = Window(AFTER, 0, until)
     observed = observe(cohort, [window], spells, attribution=attribution)
     row, lo, hi, ended_by = _pieces_at_risk(cohort, observed, spells, custody_as)
-    in_custody = observed.pieces.inside & (observed.pieces.lo == 0)
     absent = len(cohort) - len(np.unique(row))
     checks = [
         *cohort.checks,
         *custody_checks,
         *observed.checks,
-        Check(name="custody_as", text=_CUSTODY_AS[custody_as]),
-        Check(
-            name="in_custody_at_index",
-            statistic=int(in_custody.sum()),
-            text=f"{int(in_custody.sum())} of {len(cohort)} units are in custody on the index "
-            "date" + ("." if custody_as == "ignored" else "; they enter the rows on release."),
-        ),
+        *(() if custody is None else _custody_checks(cohort, observed, custody_as)),
         Check(
             name="no_rows",
             passed=absent == 0,
@@ -328,6 +321,20 @@ def _at_risk(
         checks.append(follow_up_check(cohort, horizon, what="their last row ends there, censored"))
     return _Risk(
         cohort, read, observed, row, lo, hi, ended_by, custody_as != "ignored", tuple(checks)
+    )
+
+
+def _custody_checks(cohort: Cohort, observed: Observed, custody_as: str) -> tuple[Check, ...]:
+    """Say what custody counts as, and who was in it on the index date."""
+    inside = int((observed.pieces.inside & (observed.pieces.lo == 0)).sum())
+    entry = "" if custody_as == "ignored" else "; they enter the rows on release"
+    return (
+        Check(name="custody_as", text=_CUSTODY_AS[custody_as]),
+        Check(
+            name="in_custody_at_index",
+            statistic=inside,
+            text=f"{inside} of {len(cohort)} units are in custody on the index date{entry}.",
+        ),
     )
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from drive_eval.errors import DataError, DesignError
 from drive_eval.models import _cox, _fine_gray
 from drive_eval.models import _hazard_rows as rows
+from drive_eval.models._arguments import kind_of
 from drive_eval.models._design import Weighted
 from drive_eval.models._regression import clusters as codes_of
 from drive_eval.models._regression import flags
@@ -410,7 +411,7 @@ def recurrent(
         raise DesignError(f"max_stratum counts events from 1, but is {max_stratum}.")
     if not isinstance(table, pd.DataFrame):
         raise DataError(
-            f"a table (pandas DataFrame) of intervals is needed, not a {type(table).__name__}. Of "
+            f"a table (pandas DataFrame) of intervals is needed, not a {kind_of(table)}. Of "
             "a matched or weighted comparison, join its weight and matched_set to the intervals, "
             'and name them: weights="weight", cluster="matched_set".'
         )

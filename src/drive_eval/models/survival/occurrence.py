@@ -12,6 +12,7 @@ from drive_eval.models import _curve_results as results
 from drive_eval.models import _curve_rows as rows
 from drive_eval.models import _curve_tests as tests
 from drive_eval.models import _curves as kernel
+from drive_eval.models._arguments import kind_of
 from drive_eval.models._hazard_rows import NO_CAUSE, known, probability
 from drive_eval.models._hazard_rows import strata as strata_of
 from drive_eval.models._regression import column, numbers
@@ -438,7 +439,7 @@ def mean_cumulative_count(
     probability(conf_level, "conf_level", "0.95 for 95%")
     if not isinstance(table, pd.DataFrame):
         raise DataError(
-            f"a table (pandas DataFrame) of intervals is needed, not a {type(table).__name__}. Of "
+            f"a table (pandas DataFrame) of intervals is needed, not a {kind_of(table)}. Of "
             "a matched or weighted comparison, join its weight and matched_set to the intervals, "
             'and name them: weights="weight", cluster="matched_set".'
         )
