@@ -28,12 +28,6 @@ FOR_THE_GATE = (
     "missing_cells",
     "most_events",
 )
-    "covariate_cells",
-    "design_cells",
-    "largest_cluster",
-    "missing_cells",
-    "most_events",
-)
 #: Checks whose text holds no count.
 _PLAIN = ("estimand", "custody_as", "custody", "recording_force", "conditions_on_earlier_events")
 #: The share of people up to which they are few, and that up to which they are some.
