@@ -31,7 +31,8 @@ _BY_CASE = (
 #: All that a run writes, and so all that a run may replace.
 _OUR_FOLDERS = re.compile(r"release(/charts)?|restricted")
 _OUR_FILES = re.compile(
-    r"release/(report\.html|results\.json|charts/[^/]+\.(png|csv))"
+    r"release/(report\.(html|docx)|summary\.html|tables\.xlsx|results\.json"
+    r"|charts/[^/]+\.(png|svg|csv))"
     r"|restricted/(results\.json|hidden_counts\.csv)"
 )
 
@@ -417,8 +418,8 @@ def write_report(
     evaluation : Evaluation
         Exact, from `run`.
     folder : str or Path
-        Outputs folder: gets ``release/`` (report.html, results.json, charts) and
-        ``restricted/`` (exact results; not for release).
+        Outputs folder: gets ``release/`` (report.html, report.docx, summary.html, tables.xlsx,
+        results.json, charts) and ``restricted/`` (exact results; not for release).
     policy : str, optional
         Disclosure policy; the plan's when left out.
     overwrite : bool

@@ -144,14 +144,21 @@ def new_figure(headline: str, subtitle: str, height: float) -> tuple[Figure, flo
     return figure, title
 
 
-def pictures(chart: Chart) -> tuple[bytes, bytes]:
-    """Return the chart as PNG with its title, and without it for a page that has headings."""
+def pictures(chart: Chart, *, dpi: float | None = None) -> tuple[bytes, bytes]:
+    """Return the chart as PNG with its title, and without it for a page that has headings.
+
+    ``dpi`` is the number of dots an inch; that of the figure when left out.
+    """
+    usual = chart.figure.dpi
+    dots = dpi or usual
     with mpl.rc_context(STYLE):
+        chart.figure.set_dpi(dots)
         canvas: Any = FigureCanvasAgg(chart.figure)
         canvas.draw()
+        chart.figure.set_dpi(usual)
     drawn = np.asarray(canvas.buffer_rgba())
-    cut = round(chart.title_height * chart.figure.dpi)
-    return _png(drawn, chart.figure.dpi), _png(drawn[cut:], chart.figure.dpi)
+    cut = round(chart.title_height * dots)
+    return _png(drawn, dots), _png(drawn[cut:], dots)
 
 
 def _png(drawn: np.ndarray[Any, Any], dpi: float) -> bytes:
