@@ -12,7 +12,7 @@ from drive_eval.report.files import svg_picture
 from drive_eval.report.forms import FORMS
 from drive_eval.report.summary import speaks_for_victims, summary_page
 from drive_eval.report.word import word_report
-from drive_eval.report.workbook import workbook
+from drive_eval.report.workbook import tables_workbook
 from drive_eval.vocabulary import REPORTERS, label
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def write_bundle(
     made: dict[str, Callable[[], bytes]] = {
         "report.html": lambda: _page(evaluation, sections, screen).encode("utf-8"),
         "report.docx": lambda: word_report(evaluation, sections, printed),
-        "tables.xlsx": lambda: workbook(evaluation, sections),
+        "tables.xlsx": lambda: tables_workbook(evaluation, sections),
         "summary.html": lambda: summary_page(evaluation, sections, printed).encode("utf-8"),
         "results.json": lambda: evaluation.to_json().encode("utf-8"),
     }

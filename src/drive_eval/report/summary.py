@@ -46,6 +46,8 @@ STATISTICAL_TERMS = (
 )
 #: What two pages hold; the rest is in the report, and the page says so.
 MOST_POINTS, MOST_LIMITS = 7, 6
+#: Limits that only somebody who knows the methods can use.
+TECHNICAL = re.compile(r"standard deviation|caliper|\bAT[TMEC]\b|\bintervals?\b")
 #: Of the report's front box.
 FRONT = (
     "Place",
@@ -148,8 +150,10 @@ def summarise(evaluation: Evaluation, sections: Sequence[Mapping[str, Any]]) -> 
         )
     ]
     drawn = [chart for key in ("reductions", "risks") for chart in _charts(by_key.get(key))]
-    points, limits = list(first["points"]), list(by_key["limits"]["points"])
-    spare = max(len(points) - MOST_POINTS, 0) + max(len(limits) - MOST_LIMITS, 0)
+    points = [_without_ratio(line) for line in first["points"]]
+    every = [line.replace(" (regression to the mean)", "") for line in by_key["limits"]["points"]]
+    limits = [line for line in every if not TECHNICAL.search(line)][:MOST_LIMITS]
+    spare = max(len(points) - MOST_POINTS, 0) + len(every) - len(limits)
     return Summary(
         message=drawn[0].headline if drawn else "",
         # On the page the groups are set against each other further down; here above.
@@ -160,7 +164,7 @@ def summarise(evaluation: Evaluation, sections: Sequence[Mapping[str, Any]]) -> 
         other=tuple(points[:MOST_POINTS]),
         worse=tuple(_worse(evaluation.results[name], name, groups, labels) for name in names),
         warnings=tuple(first["alerts"]),
-        limits=tuple(limits[:MOST_LIMITS]),
+        limits=tuple(limits),
         protection=tuple(by_key["disclosure"]["text"]),
         chart=drawn[0] if drawn else None,
         left_out=f"{spare} further points are in the full report." if spare else "",
@@ -233,6 +237,17 @@ def speaks_for_victims(name: str) -> bool:
     False
     """
     return name.split(":")[1:2] in (["idva"], ["victim_survivor"])
+
+
+def _without_ratio(line: str) -> str:
+    """Leave out the ratio of two shares where their difference has been said.
+
+    Examples
+    --------
+    >>> _without_ratio("lower by 11 in every 100; as a ratio of the shares, 0.79 (range 1 to 2).")
+    'lower by 11 in every 100.'
+    """
+    return re.sub(r"; as a ratio of the shares,[^)]*\)", "", line)
 
 
 def _charts(section: Mapping[str, Any] | None) -> list[Chart]:

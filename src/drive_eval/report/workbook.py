@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from drive_eval.report.tables import Table
     from drive_eval.results import Evaluation
 
-__all__ = ["SHORTHAND", "workbook"]
+__all__ = ["SHORTHAND", "tables_workbook"]
 
 #: Shorthand of the Analysis Function, as far as these tables can need it.
 SHORTHAND = {
@@ -43,7 +43,7 @@ SHORTHAND = {
 }
 NOT_APPLICABLE, LOW = "[z]", "[low]"
 _SYMBOL = r"\[(?:c|low|u|x|z)\]"
-_NUMBER = r"[−<]?\d[\d,]*(?:\.\d+)?"
+_NUMBER = r"[−<]?\d[\d,]*(?:\.\d+)?(?:e[−+]?\d+)?"
 _VALUE = rf"(?:{_NUMBER}|{_SYMBOL}|no limit|−?no limit|under 1|over 99)"
 #: Cells that hold several numbers, and the columns that they become.
 _SPLITS = (
@@ -53,10 +53,14 @@ _SPLITS = (
         ("{0}", "{0}, lower limit", "{0}, upper limit"),
     ),
     (rf"({_VALUE}) before, ({_VALUE}) after", ("{0}, before", "{0}, after")),
+    (
+        rf"({_VALUE})(?:, df ({_VALUE}))?(?:, p ({_VALUE}))?",
+        ("{0}", "{0}, degrees of freedom", "{0}, p"),
+    ),
 )
 
 
-def workbook(evaluation: Evaluation, sections: Sequence[Mapping[str, Any]]) -> bytes:
+def tables_workbook(evaluation: Evaluation, sections: Sequence[Mapping[str, Any]]) -> bytes:
     """Return the tables of the report as an xlsx file.
 
     Parameters
@@ -202,10 +206,11 @@ def _split(head: str, texts: list[str], before: str) -> list[tuple[str, list[Any
     """
     for pattern, names in _SPLITS:
         found = [re.fullmatch(pattern, text) for text in texts]
-        if not any(found):
+        # A number alone is not split; where none of a column is more, it is the column's.
+        if not any(match and not _is_value(match[0]) for match in found):
             continue
         rows = [
-            match.groups() if match else (text,) * len(names)
+            match.groups(default="") if match else (text,) * len(names)
             for match, text in zip(found, texts, strict=True)
         ]
         if all(_is_value(part) for row in rows for part in row):
@@ -233,7 +238,7 @@ def _value(text: str) -> Any:
     if not re.fullmatch(_NUMBER, text):
         return text
     plain = text.replace(",", "").replace("−", "-")
-    return float(plain) if "." in plain else int(plain)
+    return float(plain) if re.search("[.e]", plain) else int(plain)
 
 
 def _plain(text: str) -> str:
