@@ -206,9 +206,11 @@ class TestWord:
         ]
         text = "\n".join(p.text for p in written.paragraphs)
         long = 0
-        for table in every_table(sections):
+        for number, table in enumerate(every_table(sections), start=1):
+            # The numbers are those of the workbook's sheets.
+            assert f"Table {number}. {table.caption}" in text
             if len(table.rows) > word.LONGEST_TABLE:
-                assert f"{table.caption}: {len(table.rows)} lines, in the workbook" in text
+                assert f"in tables.xlsx, sheet Table_{number}, and report.html" in text
                 long += 1
             else:
                 assert [list(table.header), *map(list, table.rows)] in found

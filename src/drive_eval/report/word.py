@@ -28,6 +28,7 @@ __all__ = ["LONGEST_TABLE", "word_report"]
 
 #: A longer table is for those who check: it stands in the workbook, one sheet a table.
 LONGEST_TABLE = 32
+ABOUT = "About this evaluation"
 BLUE, INK, GREY = RGBColor(0x12, 0x43, 0x6D), RGBColor(0x1A, 0x1A, 0x1A), RGBColor(0x3D, 0x3D, 0x3D)
 #: Width between the margins, in centimetres.
 TEXT_WIDTH = 17.0
@@ -177,9 +178,9 @@ def _section(
         _tables(document, section["tables"], counter)
         _bullets(document, section["points"])
         _alerts(document, section)
+        document.add_heading(ABOUT, level=2)
         front = tuple(tables.front_box(evaluation))
-        about = tables.Table(caption="About this evaluation", header=("What", "Answer"), rows=front)
-        _tables(document, [about], counter)
+        _table(document, tables.Table(caption=ABOUT, header=("What", "Answer"), rows=front))
         return
     _tables(document, section["first"], counter)
     if section["methods"]:
@@ -205,8 +206,10 @@ def _alerts(document: Any, section: Mapping[str, Any]) -> None:
 
 
 def _bullets(document: Any, lines: Sequence[str]) -> None:
-    for line in lines:
-        document.add_paragraph(line, style="List Bullet")
+    for place, line in enumerate(lines):
+        paragraph = document.add_paragraph(line, style="List Bullet")
+        if not place:
+            paragraph.paragraph_format.space_before = Pt(6)  # it may follow a table
 
 
 def _chart(document: Any, chart: Chart, picture: bytes, counter: _Counter) -> None:
@@ -240,13 +243,17 @@ def _caption(document: Any, kind: str, number: int, words: str, *, above: bool =
 
 def _tables(document: Any, shown: Sequence[Table], counter: _Counter) -> None:
     for table in shown:
-        if len(table.rows) > LONGEST_TABLE:
-            document.add_paragraph(
-                f"{table.caption}: {len(table.rows)} lines, in the workbook tables.xlsx and in "
-                "report.html."
-            )
+        if not table.rows:
             continue
-        _caption(document, "Table", counter.next("Table"), table.caption, above=True)
+        # Numbered as the sheets of the workbook are, so a table that is only there counts too.
+        number = counter.next("Table")
+        if len(table.rows) > LONGEST_TABLE:
+            where = (
+                f"{len(table.rows)} lines: in tables.xlsx, sheet Table_{number}, and report.html"
+            )
+            _caption(document, "Table", number, f"{table.caption}. {where}.")
+            continue
+        _caption(document, "Table", number, table.caption, above=True)
         _table(document, table)
         if table.note:
             document.add_paragraph(table.note, style="Caption")
