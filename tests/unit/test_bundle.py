@@ -418,6 +418,28 @@ class TestWorkbook:
         table = tables.Table(caption="T", header=("A", "B"), rows=(("x", text), ("y", "7")))
         assert list(workbook._frame(table)["B"]) == [cell, 7]
 
+    def test_signs_and_brackets_beside_a_number_get_columns_and_words(self):
+        rows = (("Age", "29.2 (8.1)", "672 (n = 640)"), ("Felony", "36.5%", "[c]"))
+        frame = workbook._frame(tables.Table(caption="T", header=("A", "B", "C"), rows=rows))
+        assert frame.to_dict("list") == {
+            "A": ["Age", "Felony"],
+            "B": [29.2, 36.5],
+            "B, unit": ["[z]", "percent"],
+            "B, in brackets": [8.1, "[z]"],
+            "C": [672, "[c]"],
+            "C, in brackets": [640, "[c]"],
+        }
+
+    def test_an_interval_that_is_hidden_everywhere_has_its_two_columns_too(self):
+        rows = (("x", "[c]", "[c]"), ("y", "[x]", "[x]"))
+        table = tables.Table(caption="T", header=("A", "Fall", "95% interval"), rows=rows)
+        frame = workbook._frame(table)
+        assert list(frame)[2:] == [
+            "Fall: 95% interval, lower limit",
+            "Fall: 95% interval, upper limit",
+        ]
+        assert list(frame.iloc[:, 3]) == ["[c]", "[x]"]
+
     def test_words_that_a_program_would_take_for_something_else_stay_words(self, released):
         rows = (("=1+1", "[see](https://example.org) [and](more)"), ("Ελλάς", "$$note$$"))
         odd = tables.Table(caption="=SUM(A1)", header=("A", "A"), rows=rows)

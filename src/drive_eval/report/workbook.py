@@ -45,6 +45,8 @@ NOT_APPLICABLE, LOW = "[z]", "[low]"
 _SYMBOL = r"\[(?:c|low|u|x|z)\]"
 _NUMBER = r"[−<]?\d[\d,]*(?:\.\d+)?(?:e[−+]?\d+)?"
 _VALUE = rf"(?:{_NUMBER}|{_SYMBOL}|no limit|−?no limit|under 1|over 99)"
+#: Signs beside a number, which nobody hears read aloud, in words.
+_SIGNS = {"%": "percent", "*": "yes"}
 #: Cells that hold several numbers, and the columns that they become.
 _SPLITS = (
     (rf"({_VALUE}) to ({_VALUE})", ("{0}, lower limit", "{0}, upper limit")),
@@ -56,6 +58,10 @@ _SPLITS = (
     (
         rf"({_VALUE})(?:, df ({_VALUE}))?(?:, p ({_VALUE}))?",
         ("{0}", "{0}, degrees of freedom", "{0}, p"),
+    ),
+    (
+        rf"({_VALUE})(%?)(\*?)(?: \((?:n = )?({_VALUE})\))?",
+        ("{0}", "{0}, unit", "{0}, beyond the limit", "{0}, in brackets"),
     ),
 )
 
@@ -203,22 +209,31 @@ def _split(head: str, texts: list[str], before: str) -> list[tuple[str, list[Any
     ('Change: 95% interval, upper limit', [2, '[c]'])
     >>> _split("p", ["<0.001", ""], "Estimate"), _split("Version", ["2.10", "1.2.3"], "Item")
     ([('p', ['[low]', '[z]'])], [('Version', ['2.10', '1.2.3'])])
+    >>> for column in _split("SMD", ["0.12*", "−0.03"], ""):
+    ...     print(column)
+    ('SMD', [0.12, -0.03])
+    ('SMD, beyond the limit', ['yes', '[z]'])
     """
+    if "interval" in head and all(text in ("", *SHORTHAND) for text in texts):
+        hidden = [_value(text) for text in texts]
+        return [(f"{before}: {head}, {end} limit", hidden) for end in ("lower", "upper")]
     for pattern, names in _SPLITS:
         found = [re.fullmatch(pattern, text) for text in texts]
         # A number alone is not split; where none of a column is more, it is the column's.
         if not any(match and not _is_value(match[0]) for match in found):
             continue
+        # Shorthand alone stands for everything that the cell would hold.
         rows = [
-            match.groups(default="") if match else (text,) * len(names)
+            match.groups(default="") if match and text not in SHORTHAND else (text,) * len(names)
             for match, text in zip(found, texts, strict=True)
         ]
-        if all(_is_value(part) for row in rows for part in row):
+        if all(_is_value(part) or part in _SIGNS for row in rows for part in row):
             # An interval belongs to the number on its left, whose name it then carries.
             owner = f"{before}: {head}" if "interval" in head else head
             return [
                 (name.format(owner), [_value(row[i]) for row in rows])
                 for i, name in enumerate(names)
+                if any(row[i] and row[i] not in SHORTHAND for row in rows)
             ]
     if all(_is_value(text) for text in texts):
         return [(head, [_value(text) for text in texts])]
@@ -236,7 +251,7 @@ def _value(text: str) -> Any:
     if text.startswith(("<", "under")):
         return LOW
     if not re.fullmatch(_NUMBER, text):
-        return text
+        return _SIGNS.get(text, text)
     plain = text.replace(",", "").replace("−", "-")
     return float(plain) if re.search("[.e]", plain) else int(plain)
 
