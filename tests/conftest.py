@@ -26,6 +26,10 @@ and in the comparison arm they are 3 before and 3 after (one stops, one begins).
 from __future__ import annotations
 
 import io
+import os
+
+# The tests run side by side, one process a core; threads of each process would fight for them.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd

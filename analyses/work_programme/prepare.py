@@ -38,6 +38,8 @@ cases["prior_convictions"] = people["priors"]
 cases["schooling_years"] = people["educ"]
 cases["rule_violations"] = people["rules"]
 cases["months_served"] = people["tserved"]
+cases["months_to_return"] = people["durat"]  # or to the end of following, without a return
+cases["returned"] = people["cens"].map({0: "true", 1: "false"})
 returned = (people["cens"] == 0) & (people["durat"] <= MONTHS)
 cases["returned_24m"] = returned.map({True: "true", False: "false"})
 

@@ -8,7 +8,13 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drive_eval.errors import DesignError, DesignWarning, ResultError, did_you_mean
+from drive_eval.errors import (
+    DataError,
+    DesignError,
+    DesignWarning,
+    ResultError,
+    did_you_mean,
+)
 from drive_eval.results import Evaluation, Provenance, library_versions
 from drive_eval.vocabulary import ARMS
 
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
 
     from drive_eval.data.study import Study
     from drive_eval.models._design import Matched, Weighted
-    from drive_eval.plan import Plan
+    from drive_eval.plan import Plan, ReoffendingOutcome, TimeToEventOutcome
     from drive_eval.results import CountTable
 
 __all__ = ["check", "check_designs", "load_results", "run", "write_report"]
@@ -106,12 +112,19 @@ def check_designs(plan: Plan, study: Study) -> dict[str, Matched | Weighted]:
 def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
     """Return the units in the figures of each outcome, or refuse with all reasons."""
     from drive_eval.evaluation.designs import balancing_faults
+    from drive_eval.evaluation.reoffending import horizon_faults
     from drive_eval.measures.case_table import (
         behaviour_rows,
         binary_rows,
         perceived_change_rows,
     )
-    from drive_eval.plan import BehaviourOutcome, PerceivedChangeOutcome, outcome_names
+    from drive_eval.plan import (
+        BehaviourOutcome,
+        PerceivedChangeOutcome,
+        ReoffendingOutcome,
+        TimeToEventOutcome,
+        outcome_names,
+    )
 
     units = _units(plan, study)
     found: dict[str, int] = {}
@@ -142,6 +155,16 @@ def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
                         time_point=outcome.time_point,
                     )
                     found[name] = int(rows["reduced"].notna().sum())
+                elif isinstance(outcome, TimeToEventOutcome | ReoffendingOutcome):
+                    pieces = _pieces(outcome, units, study)
+                    found[name] = pieces["unit_id"].nunique()
+                    faults += horizon_faults(outcome, pieces)
+                    if not found[name]:
+                        faults.append(
+                            f'the outcome "{name}" has nothing to follow: no {plan.design.unit} '
+                            "has a time at risk. Look whether its columns or dates are filled in, "
+                            "or take the outcome out of the plan."
+                        )
                 else:
                     rows = binary_rows(units, column=outcome.column)
                     found[name] = int(rows["outcome"].notna().sum())
@@ -151,7 +174,7 @@ def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
                             f'"{outcome.column}" of cases is blank in every row. Fill it, or take '
                             "the outcome out of the plan."
                         )
-            except DesignError as fault:
+            except (DataError, DesignError) as fault:
                 faults.append(str(fault))
     if found and not faults and not any(found.values()):
         faults.append(
@@ -162,6 +185,24 @@ def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
     if faults:
         raise DesignError("\n".join(dict.fromkeys(faults)))
     return found
+
+
+def _pieces(
+    outcome: TimeToEventOutcome | ReoffendingOutcome, units: pd.DataFrame, study: Study
+) -> pd.DataFrame:
+    """Return the time at risk of each unit; refuse what cannot be followed."""
+    from drive_eval.evaluation.reoffending import followed_pieces, try_reoffending
+    from drive_eval.measures.case_table import time_to_event_rows
+    from drive_eval.plan import TimeToEventOutcome
+
+    if isinstance(outcome, TimeToEventOutcome):
+        return followed_pieces(
+            time_to_event_rows(
+                units, stop=outcome.stop, event=outcome.event, horizon=outcome.horizon
+            )
+        )
+    events = _needed(study, "events", outcome.kind)
+    return try_reoffending(outcome, units, events, study.tables.get("custody"))
 
 
 def _arm_faults(plan: Plan, study: Study) -> list[str]:
@@ -297,7 +338,14 @@ def run(
     from drive_eval.evaluation.binary import evaluate_binary
     from drive_eval.evaluation.designs import balance_result, make_designs
     from drive_eval.evaluation.flow import flow_table
-    from drive_eval.plan import BehaviourOutcome, PerceivedChangeOutcome, outcome_names
+    from drive_eval.evaluation.reoffending import evaluate_reoffending, evaluate_time_to_event
+    from drive_eval.plan import (
+        BehaviourOutcome,
+        PerceivedChangeOutcome,
+        ReoffendingOutcome,
+        TimeToEventOutcome,
+        outcome_names,
+    )
 
     _tried_out(plan, study)
     total = sum(len(outcome_names(outcome)) for outcome in plan.outcomes)
@@ -330,6 +378,14 @@ def run(
             table = _needed(study, "risk_reviews", outcome.kind)
             results[name] = evaluate_perceived_change(
                 plan, outcome, units, table, left_out, designs
+            )
+        elif isinstance(outcome, TimeToEventOutcome):
+            results[name] = evaluate_time_to_event(plan, outcome, units, left_out, designs)
+        elif isinstance(outcome, ReoffendingOutcome):
+            table = _needed(study, "events", outcome.kind)
+            custody = study.tables.get("custody")
+            results[name] = evaluate_reoffending(
+                plan, outcome, units, table, custody, left_out, designs
             )
         else:
             results[name] = evaluate_binary(plan, outcome, units, left_out, designs)

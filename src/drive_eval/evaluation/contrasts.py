@@ -163,5 +163,6 @@ def merge(parts: Sequence[ResultSet], *, outcome: str) -> ResultSet:
             dataclasses.replace(c, outcome=c.outcome or outcome) for p in parts for c in p.checks
         ),
         tables=tuple(t for part in parts for t in part.tables),
+        curves=tuple(c for part in parts for c in part.curves),
         assumptions=tuple(dict.fromkeys(a for part in parts for a in part.assumptions)),
     )

@@ -57,6 +57,7 @@ _FEW_KINDS = 4
 OWN_COLUMNS = (
     *("group", "unit_id", "person", "weight", "matched_set"),
     *("outcome", "used_before", "used_after", "reduced"),
+    *("start", "stop", "event", "cause", "ended_by"),
 )
 
 __all__ = [
@@ -68,9 +69,12 @@ __all__ = [
     "balancing_faults",
     "design_contrasts",
     "hidden_cause",
+    "kept_rows",
     "make_designs",
     "no_contrasts",
+    "outcome_cells",
     "pair_bounds",
+    "refusals",
     "with_outcome",
     "with_term",
 ]
@@ -288,7 +292,7 @@ def _covariate_cells(block: BalancingBlock, design: Design, units: pd.DataFrame)
             statistic=float(smallest_count(rows, name)),
             text=name,
         )
-        for when, rows in (("before", units), ("after", units.loc[_kept(design)]))
+        for when, rows in (("before", units), ("after", units.loc[kept_rows(design)]))
         for name in block.covariates
     ]
 
@@ -384,7 +388,7 @@ def design_contrasts(
             CRUDE,
         )
     ]
-    parts[0] = dataclasses.replace(parts[0], checks=_refusals(parts[0], CRUDE), assumptions=())
+    parts[0] = dataclasses.replace(parts[0], checks=refusals(parts[0], CRUDE), assumptions=())
     for name, design in designs.items():
         adjusted = adjusted_for(plan, name)
         found = _tried(
@@ -394,14 +398,14 @@ def design_contrasts(
                 missing="drop",
                 **shared,
             ),
-            known.loc[known.index.isin(_kept(design)), "group"],
+            known.loc[known.index.isin(kept_rows(design)), "group"],
             plan,
             labels,
         )
         found = with_term(found, name)
         if name != next(iter(designs)):
-            found = dataclasses.replace(found, checks=_refusals(found, name), assumptions=())
-        parts += [found, _outcome_cells(plan, name, design, known, column)]
+            found = dataclasses.replace(found, checks=refusals(found, name), assumptions=())
+        parts += [found, outcome_cells(plan, name, design, known, column)]
     return merge(parts, outcome=str(labels["outcome"]))
 
 
@@ -415,16 +419,17 @@ def no_contrasts(
     return merge([*parts, ResultSet(checks=(check,))], outcome=str(labels["outcome"]))
 
 
-def _kept(design: Design) -> pd.Index[Any]:
+def kept_rows(design: Design) -> pd.Index[Any]:
+    """Return the index labels of the units that the design has a use for."""
     return design.table.index[design.table["weight"] > 0]
 
 
-def _outcome_cells(
+def outcome_cells(
     plan: Plan, name: str, design: Design, known: pd.DataFrame, column: str
 ) -> ResultSet:
     """Count what the gate looks at where an effect follows from few categories."""
     block = next(b for b in plan.balancing if b.name == name)
-    inside = known[known.index.isin(_kept(design))]
+    inside = known[known.index.isin(kept_rows(design))]
     inside = inside.assign(matched_set=design.table.get("matched_set"))
     told = list(adjusted_for(plan, name))
     split: list[str] = []
@@ -483,7 +488,8 @@ def _tried(
         return null_result(unless_empty, _MEASURES, labels, plan.design.conf_level)
 
 
-def _refusals(result: ResultSet, term: str) -> tuple[Check, ...]:
+def refusals(result: ResultSet, term: str) -> tuple[Check, ...]:
+    """Return why a contrast was not made, named after its design."""
     return tuple(
         dataclasses.replace(c, group=term)
         for c in result.checks

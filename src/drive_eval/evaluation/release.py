@@ -28,8 +28,16 @@ from drive_eval.evaluation.designs import CONTRAST
 from drive_eval.evaluation.released_balance import release_balance
 from drive_eval.evaluation.released_behaviours import WITHHELD, behaviour, second_threshold
 from drive_eval.evaluation.released_designs import Counts, released_contrasts
+from drive_eval.evaluation.released_times import following
 from drive_eval.models import comparison, prepost
-from drive_eval.plan import BehaviourOutcome, BinaryOutcome, Plan, outcome_names
+from drive_eval.plan import (
+    BehaviourOutcome,
+    BinaryOutcome,
+    Plan,
+    ReoffendingOutcome,
+    TimeToEventOutcome,
+    outcome_names,
+)
 from drive_eval.results import Check, Evaluation, ResultSet
 from drive_eval.vocabulary import ARMS
 
@@ -71,10 +79,11 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
     Notes
     -----
     **Assumptions.** Tables of different outcomes are controlled one by one: nobody knows how
-    they go together. The same ratings counted from another severity would be linked by a
-    subtraction, so only the first such block of a plan is released. Where people are clustered,
-    the design effect passes rounded up to a quarter and the clusters as twentieths of the
-    released total. Under a policy that hides and rounds nothing, the exact results pass unchanged.
+    they go together. Nor does anybody know on which dates people left the following. The same
+    ratings counted from another severity would be linked by a subtraction, so only the first such
+    block of a plan is released. Where people are clustered, the design effect passes rounded up
+    to a quarter and the clusters as twentieths of the released total. Under a policy that
+    hides and rounds nothing, the exact results pass unchanged.
     """
     plan = Plan.model_validate(dict(evaluation.plan))
     rules = disclosure.policy(policy, public_source=plan.data.public_source)
@@ -100,6 +109,8 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
                 results[name] = behaviour(plan, outcome, name, result, rules)
             elif isinstance(outcome, BinaryOutcome):
                 results[name] = _binary(plan, outcome, result, rules)
+            elif isinstance(outcome, TimeToEventOutcome | ReoffendingOutcome):
+                results[name] = following(plan, outcome, result, rules)
             else:
                 results[name] = _perceived_change(plan, outcome.reporter, result, rules)
     everything = [*tables, *(t for r in results.values() for t in r.tables)]
@@ -114,6 +125,12 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
             "from the counts shown, so none of them gives a hidden count back; intervals do not "
             "include the error of rounding."
         )
+        if any(isinstance(o, TimeToEventOutcome | ReoffendingOutcome) for o in plan.outcomes):
+            text += (
+                " Curves over time have few steps, each of many people, and everything read off "
+                "them follows from the rounded numbers of these steps; hazard ratios are as "
+                "fitted, to two digits."
+            )
         if plan.balancing:
             text += (
                 " Effects of matched and weighted comparisons were worked out again from the "
@@ -157,6 +174,13 @@ def hidden_reasons(evaluation: Evaluation, released: Evaluation) -> list[dict[st
             else:
                 lines = disclosure.record(table, after[table.name])
                 found += [{"outcome": name, **line} for line in lines]
+        shown = {(c.name, c.group, c.term) for c in released.results[name].curves}
+        for curve in result.curves:
+            key = (curve.name, curve.group, curve.term)
+            if key not in shown:
+                said = " / ".join(part for part in key[1:] if part)
+                reason = "curve of few people or events, or of a design"
+                found.append({"outcome": name, "table": curve.name, "key": said, "reason": reason})
     return found
 
 

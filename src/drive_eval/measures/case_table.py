@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from drive_eval.data.study import first_enrolments
 from drive_eval.errors import DesignError, did_you_mean
 from drive_eval.measures.behaviours import perceived_change, severity_before_after
 from drive_eval.vocabulary import ABUSE_TYPES, ARMS, SEVERITY
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from drive_eval.vocabulary import Unit
 
-__all__ = ["behaviour_rows", "binary_rows", "cohort_units", "perceived_change_rows"]
+__all__ = [
+    "behaviour_rows",
+    "binary_rows",
+    "cohort_units",
+    "perceived_change_rows",
+    "time_to_event_rows",
+]
 
 
 def cohort_units(
@@ -226,4 +232,72 @@ def binary_rows(units: pd.DataFrame, *, column: str) -> pd.DataFrame:
     if "allocated_arm" in rows and "arm" in rows:
         rows["assigned"] = rows["allocated_arm"].astype(object) == "programme"
         rows["delivered"] = rows["arm"].astype(object) == "programme"
+    return rows
+
+
+def time_to_event_rows(
+    units: pd.DataFrame, *, stop: str, event: str, horizon: float
+) -> pd.DataFrame:
+    """For every unit, followed or not: how long until the event, or until it was last known free?
+
+    Parameters
+    ----------
+    units : DataFrame
+        From `cohort_units`.
+    stop : str
+        Column of cases: time from the start, a number above 0.
+    event : str
+        Boolean column of cases: the time ended in the event.
+    horizon : float
+        In the unit of ``stop``; following ends there for everybody.
+
+    Returns
+    -------
+    DataFrame
+        The units with ``start`` (0), ``stop`` (float, at most the horizon), ``event`` (nullable
+        boolean; false where it came after the horizon) and ``ended_by`` (``event``, ``end`` or
+        ``not followed``). Where the time or the event is blank, both are missing.
+
+    Raises
+    ------
+    DesignError
+        If a column is missing or of another kind, or a time is not above 0.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> units = pd.DataFrame({"unit_id": ["a", "b"], "week": [20, 60], "arrest": [True, True]})
+    >>> rows = time_to_event_rows(units, stop="week", event="arrest", horizon=52)
+    >>> rows[["stop", "event", "ended_by"]].values.tolist()
+    [[20.0, True, 'event'], [52.0, False, 'end']]
+    """
+    happened = binary_rows(units, column=event)["outcome"]
+    if stop not in units:
+        raise DesignError(
+            f'no column "{stop}" in cases.{did_you_mean(stop, units.columns)} '
+            "Declare it in the plan: [data.columns.cases]."
+        )
+    given = units[stop]
+    if not pd.api.types.is_numeric_dtype(given) or pd.api.types.is_bool_dtype(given):
+        raise DesignError(
+            f'the column "{stop}" of cases does not hold numbers. Declare it as "number" or '
+            '"integer" in the plan: [data.columns.cases].'
+        )
+    time = given.astype("Float64")
+    if early := int((time <= 0).sum()):
+        raise DesignError(
+            f'{early} of {len(units)} cases have 0 or less in the column "{stop}", so they were '
+            "never followed: time runs from the start, which is 0. Count the first day, week or "
+            "month as 1, or leave these cases out with [cohort] exclude."
+        )
+    known = (time.notna() & happened.notna()).astype(bool)
+    hit = (happened & (time <= horizon)).mask(~known)
+    rows = units.assign(
+        start=0.0,
+        stop=time.clip(upper=horizon).mask(~known).astype(float),
+        event=hit,
+    )
+    rows["ended_by"] = "not followed"
+    rows.loc[known, "ended_by"] = "end"
+    rows.loc[hit.fillna(value=False).astype(bool), "ended_by"] = "event"
     return rows

@@ -153,6 +153,7 @@ def plain_check(evaluation: Evaluation, check: Check, name: str = "") -> str:
             text = f"{whom} cases have nobody like them in the other arm to be compared with."
         text = text.replace("the propensity score", "the design")
     text = re.sub(r",? and gamma_at_alpha does not exist", "", text)
+    text = re.sub(r" \((?:restricted_mean|kaplan_meier)\)", "", text)
     return re.sub(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b", lambda m: m[0].replace("_", " "), text)
 
 

@@ -6,8 +6,27 @@ import base64
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from drive_eval.plan import BehaviourOutcome, BinaryOutcome, Plan, outcome_names
-from drive_eval.report import balance, charts, designs, effects, sentences, tables
+from drive_eval.plan import (
+    BehaviourOutcome,
+    BinaryOutcome,
+    Plan,
+    ReoffendingOutcome,
+    TimeToEventOutcome,
+    outcome_names,
+)
+from drive_eval.report import (
+    balance,
+    charts,
+    designs,
+    effects,
+    followed,
+    following,
+    months,
+    sentences,
+    tables,
+    times,
+    times_tables,
+)
 from drive_eval.report.files import svg_picture
 from drive_eval.report.forms import FORMS
 from drive_eval.report.summary import speaks_for_victims, summary_page
@@ -27,6 +46,8 @@ __all__ = ["write_bundle"]
 COMPARISON = "How the comparison was made"
 #: Dots an inch of pictures that are printed; those on the page have the half.
 PRINTED = 300
+#: Outcomes that are followed over time.
+TimedOutcome = TimeToEventOutcome | ReoffendingOutcome
 
 
 def write_bundle(
@@ -115,7 +136,7 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
     ]
     # What is told for the victim-survivor comes first, whatever the order of the plan.
     behaviours.sort(key=lambda names: not (names and speaks_for_victims(names[0])))
-    risks = [o for o in plan.outcomes if not isinstance(o, BehaviourOutcome)]
+    risks = [o for o in plan.outcomes if not isinstance(o, BehaviourOutcome | TimedOutcome)]
     sections = [_summary(evaluation, plan, behaviours, labels)]
     flow = _flow(evaluation, behaviours, labels)
     made = bool(sentences.main_design(evaluation))
@@ -125,6 +146,10 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
         sections.append(_reductions(evaluation, names, labels, number))
     if risks:
         sections.append(_risks(evaluation, plan, labels))
+    for kind in (TimeToEventOutcome, ReoffendingOutcome):
+        names = [o.name for o in plan.outcomes if isinstance(o, kind)]
+        if names:
+            sections.append(_over_time(evaluation, names, labels, again=kind is ReoffendingOutcome))
     published = tables.published_table(evaluation)
     if published is not None:
         sections.append(_section("published", "Published figures beside ours", tables_=[published]))
@@ -232,6 +257,9 @@ def _summary(
         if isinstance(outcome, BehaviourOutcome):
             continue
         name = outcome_names(outcome)[0]
+        if isinstance(outcome, TimedOutcome):
+            points += times.short_sentences(evaluation, name, labels)
+            continue
         result = evaluation.results[name]
         if designs.has_designs(evaluation, name):
             title = _risk_title(outcome, marked=False)
@@ -359,7 +387,7 @@ def _risks(evaluation: Evaluation, plan: Plan, labels: dict[str, str]) -> dict[s
     shown: list[tables.Table] = []
     points: list[tuple[str, list[str]]] = []
     for outcome in plan.outcomes:
-        if isinstance(outcome, BehaviourOutcome):
+        if isinstance(outcome, BehaviourOutcome | TimedOutcome):
             continue
         name = outcome_names(outcome)[0]
         title = _risk_title(outcome)
@@ -378,6 +406,40 @@ def _risks(evaluation: Evaluation, plan: Plan, labels: dict[str, str]) -> dict[s
             shown.append(tables.outcome_table(table, title, evaluation, labels))
     return _section(
         "risks", "How often did it happen in each group?", lists=points, drawn=drawn, tables_=shown
+    )
+
+
+def _over_time(
+    evaluation: Evaluation, names: list[str], labels: dict[str, str], *, again: bool
+) -> dict[str, Any]:
+    """Lay out outcomes followed over time: first what was found in words, then how it went."""
+    drawn: list[Chart] = []
+    shown: list[tables.Table] = []
+    points: list[tuple[str, list[str]]] = []
+    care: dict[tuple[str, str], None] = {}
+    text: dict[str, None] = {}
+    for name in names:
+        found = followed.followed_outcome(evaluation, name)
+        care |= dict.fromkeys(times.with_care(evaluation, name))
+        made = (
+            following.event_free_chart(evaluation, name, labels),
+            following.cumulative_incidence_chart(evaluation, name, labels),
+            following.mean_count_chart(evaluation, name, labels),
+            months.monthly_chart(evaluation, name, labels),
+        )
+        drawn += [chart for chart in made if chart is not None]
+        points.append((found.title, times.sentences_over_time(evaluation, name, labels)))
+        shown += times_tables.tables_over_time(evaluation, name, labels)
+        if custody := times.custody_sentence(found):
+            text[custody] = None
+    return _section(
+        "again" if again else "soon",
+        "How soon and how often did it happen again?" if again else "How soon did it happen?",
+        alerts=list(care),
+        text=list(text),
+        lists=points,
+        drawn=drawn,
+        tables_=shown,
     )
 
 

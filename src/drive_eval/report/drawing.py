@@ -125,8 +125,8 @@ class Chart:
 
 def new_figure(headline: str, subtitle: str, height: float) -> tuple[Figure, float]:
     """Return a figure with its title written on top, and the height of the title in inches."""
-    first = textwrap.wrap(headline, 74)
-    second = textwrap.wrap(subtitle, 116)
+    first = textwrap.wrap(headline, 74, break_on_hyphens=False)
+    second = textwrap.wrap(subtitle, 112, break_on_hyphens=False)
     title = 0.26 + 0.25 * len(first) + 0.19 * len(second)
     total = height + title
     figure = Figure(figsize=(WIDTH, total), layout="constrained")

@@ -111,7 +111,14 @@ def people_words(evaluation: Evaluation) -> str:
     plan = evaluation.plan
     if plan["design"]["unit"] != "person":
         return UNITS[plan["design"]["unit"]]
-    abuse = any(o["kind"] != "binary" or o.get("reporter") for o in plan["outcomes"])
+    plain = ("binary", "time_to_event", "reoffending")
+    abuse = any(
+        o["kind"] not in plain
+        or o.get("reporter")
+        or o.get("domestic_abuse")
+        or (o["kind"] == "reoffending" and o["abuse_types"])
+        for o in plan["outcomes"]
+    )
     return UNITS["person"] if abuse else "people"
 
 
@@ -721,6 +728,17 @@ def design_limits(evaluation: Evaluation) -> list[str]:
             "A case counts as measured afterwards only if every victim-survivor rated before was "
             "rated again: losing contact is not an end to abuse.",
         ]
+    kinds = {o["kind"] for o in plan["outcomes"]}
+    if kinds & {"time_to_event", "reoffending"}:
+        limits.append(
+            "Only what was recorded counts as an event. Free of it means that nothing was "
+            "recorded, not that nothing happened."
+        )
+    if "reoffending" in kinds:
+        limits.append(
+            "A programme that wins trust, or police who watch more closely, may bring more events "
+            "into the records while fewer happen."
+        )
     if kind == "before_after":
         limits.append("There is no comparison group: nothing here says what the programme did.")
     elif kind != "randomised":
@@ -748,7 +766,11 @@ def design_limits(evaluation: Evaluation) -> list[str]:
             "table of three denominators shows what is known among everybody."
         )
     looked = sum(not name.startswith("balance:") for name in evaluation.results)
-    primary = sum(len(o.get("abuse_types", [1])) for o in plan["outcomes"] if o["primary"])
+    primary = sum(
+        len(o["abuse_types"]) if o["kind"] == "behaviour" else 1
+        for o in plan["outcomes"]
+        if o["primary"]
+    )
     if looked > 1:
         limits.append(
             f"{looked} outcomes were looked at, {primary} of them declared primary beforehand; "

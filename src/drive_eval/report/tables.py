@@ -75,6 +75,19 @@ MEASURES = {
     "p_lower": "Smallest P value that a hidden difference of this strength allows",
     "gamma_at_alpha": "Strength of a hidden difference that puts the finding in doubt",
     "e_value_limit": "E-value of the end of the interval nearer to no difference",
+    "event_free": "Still free of it, of 100",
+    "event_free_difference": "Difference of those still free of it, per 100",
+    "restricted_mean": "Average time free of it",
+    "restricted_mean_difference": "Difference of the average time free of it",
+    "restricted_mean_ratio": "Ratio of the average time free of it",
+    "time_lost": "Average time not free of it",
+    "time_lost_ratio": "Ratio of the average time not free of it",
+    "hazard_ratio": "Hazard ratio",
+    "cumulative_incidence": "Came first by then, of 100",
+    "cumulative_incidence_difference": "Difference of those for whom it came first, per 100",
+    "mean_cumulative_count": "Events so far, per 100 people",
+    "mean_cumulative_count_difference": "Difference of the events so far, per 100 people",
+    "mean_cumulative_count_ratio": "Ratio of the events so far",
 }
 PER_HUNDRED = frozenset(
     name for name, words in MEASURES.items() if "100" in words
@@ -83,6 +96,7 @@ PER_HUNDRED = frozenset(
 BETWEEN = {
     ("percent_reduction", "ratio"): "Ended lower than if it had changed as the other group, %",
     ("percent_reduction", "users"): "Lower than in the other group, % of its share",
+    ("percent_reduction", "hazard"): "Lower rate at any moment, %",
     ("risk_difference", ""): "Difference of the groups, per 100",
     ("risk_difference", "itt"): "Difference of the groups, per 100",
     ("risk_difference", "as_treated"): "Difference of the groups, per 100",
@@ -98,6 +112,11 @@ TERMS = {
     "first_stage": "delivery by allocation",
     "iv": "instrumental variable",
     "iv_anderson_rubin": "instrumental variable, Anderson–Rubin",
+    "adjusted": "adjusted for covariates",
+    "repeated": "every event, not the first alone",
+    "reoffence": "a first event",
+    "custody": "custody, before any event",
+    "death": "death, before any event",
 }
 
 
@@ -127,7 +146,7 @@ def front_box(evaluation: Evaluation) -> list[tuple[str, str]]:
     """Return what a reader must know before the first number."""
     plan = evaluation.plan
     about, design, data = plan["evaluation"], plan["design"], plan["data"]
-    reporters = sorted({o["reporter"] for o in plan["outcomes"] if o["reporter"]})
+    reporters = sorted({o["reporter"] for o in plan["outcomes"] if o.get("reporter")})
     rows = [
         ("Question", about["question"]),
         ("Design", _design(evaluation)),
@@ -388,16 +407,20 @@ def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
                 continue
             design, _, of = e.term.partition(" (")
             term = of.removesuffix(")") if design in designs else e.term
+            # What a number is a reduction of stands last, in brackets of its own.
+            term, _, hazard = term.partition(" (hazard")
             if e.measure.startswith("e_value"):
                 term = ""
             what = MEASURES.get(e.measure, label(e.measure))
             if not e.group:
-                what = BETWEEN.get((e.measure, term), what)
+                what = BETWEEN.get((e.measure, "hazard" if hazard else term), what)
             notes = [TERMS.get(term, "" if e.measure == "percent_reduction" else term)]
             if design in designs:
                 notes.insert(0, _design_words(evaluation, design))
             if not e.group:
                 notes.append(CONTRASTS.get(e.contrast, ""))
+            if e.time is not None:
+                notes.append(f"after {e.time:g} {e.time_unit}")
             notes.append(e.subgroup)
             rows.append(
                 (
@@ -455,6 +478,8 @@ def main_effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Tab
                 for e in whole
                 if (e.measure, e.term, e.group) == ("percent_reduction", "ratio", "")
             ],
+            *_last([e for e in whole if e.measure == "event_free_difference" and e.term == main]),
+            *_last([e for e in whole if e.measure == "event_free" and e.group == "programme"]),
             *[e for e in whole if (e.measure, e.term, e.group) == ("risk_difference", main, "")],
             *[e for e in whole if (e.measure, e.term, e.group) == ("risk_difference", "", "")],
             *[e for e in whole if e.measure == "percent_reduction" and e.group == "programme"],
@@ -463,6 +488,9 @@ def main_effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Tab
         for e in wanted[:1]:
             term = "" if main and e.term == main else e.term
             what = BETWEEN.get((e.measure, term), "") if not e.group else ""
+            if e.time is not None:
+                at = f"after {e.time:g} {e.time_unit}"
+                what = f"{MEASURES[e.measure]}, {at}" + (f"; {programme}" if e.group else "")
             if what and main and e.term == main:
                 what += f", {design_label(evaluation, main)}"
             rows.append(
@@ -484,6 +512,11 @@ def main_effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Tab
             "computed; the checks say why."
         ),
     )
+
+
+def _last(found: Sequence[Estimate]) -> list[Estimate]:
+    """Return the estimate at the latest time, which is the horizon."""
+    return sorted(found, key=lambda e: e.time or 0.0)[-1:]
 
 
 def published_table(evaluation: Evaluation) -> Table | None:
@@ -549,7 +582,7 @@ def checks_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
         rows += [
             (
                 _outcome_label(evaluation, name) if name else "All",
-                design_label(evaluation, check.group) or arm_label(check.group, labels)
+                design_label(evaluation, check.group) or _key_text(check.group, labels)
                 if check.group
                 else "",
                 check.name.replace("_", " "),
@@ -654,7 +687,7 @@ def _outcome_label(evaluation: Evaluation, name: str) -> str:
     if name.startswith("balance:"):
         return f"Design: {design_label(evaluation, name.removeprefix('balance:'))}"
     for outcome in evaluation.plan["outcomes"]:
-        if outcome["kind"] == "binary" and outcome["name"] == name:
+        if outcome.get("name") == name:
             return outcome["label"] or label(name)
     parts = name.split(":")
     words = behaviour_label(name)

@@ -1,0 +1,167 @@
+"""Tables of times and repeats as they may be released.
+
+How following ended and how many events there were are two tables of the same people, and set
+against each other they tell on each other. So each arm's two tables go through the gate as one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from drive_eval import disclosure
+from drive_eval.evaluation.released_behaviours import WITHHELD
+from drive_eval.evaluation.released_curves import fewest_events, unit_of
+from drive_eval.results import CountTable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drive_eval.disclosure import Policy
+    from drive_eval.results import CellStatus, ResultSet
+
+    Key = tuple[str, ...]
+
+__all__ = ["released_tables"]
+
+_REPEATS = ("1", "2", "3 to 5", "6 or more")
+#: Ways out; beside exact counts neighbours are hidden together, so rare ones stand together.
+_WAYS = ("custody", "moved", "death", "not followed", "end")
+
+
+def released_tables(result: ResultSet, name: str, rules: Policy) -> tuple[CountTable, ...]:
+    """What of these tables may be read by others?
+
+    Parameters
+    ----------
+    result : ResultSet
+        Exact.
+    name : str
+        Of the outcome.
+    rules : Policy
+
+    Returns
+    -------
+    tuple of CountTable
+        In the same order. Of months, those in which enough different people had an event and no
+        person can have had more than half of the events; numbers of people are withheld.
+    """
+    exact = {table.name.removesuffix(f":{name}"): table for table in result.tables}
+    followed, repeats = exact["followed"], exact.get("repeats")
+    done: dict[str, CountTable | None] = {}
+    agree = repeats is not None and _agree(followed, repeats)
+    done["followed"], done["repeats"] = _together(followed, repeats if agree else None, rules)
+    if "monthly" in exact:
+        done["monthly"] = _months(exact["monthly"], exact["monthly_people"], rules)
+        done["monthly_people"] = _withheld(exact["monthly_people"])
+    return tuple(done.get(kind) or _withheld(table) for kind, table in exact.items())
+
+
+def _withheld(table: CountTable) -> CountTable:
+    """Return a table of which nothing is released."""
+    cells = tuple(
+        dataclasses.replace(c, count=None, status="suppressed" if c.shown else "withheld")
+        for c in table.cells
+    )
+    return dataclasses.replace(table, cells=cells, policy=WITHHELD)
+
+
+def _agree(followed: CountTable, repeats: CountTable) -> bool:
+    """Tell whether the people with events in one table are those with an event in the other."""
+    return all(
+        repeats[group, "all"] == (followed[group, "all"] or 0) - _not_followed(followed, group)
+        and sum(repeats[group, word] or 0 for word in _REPEATS) == followed[group, "event"]
+        for group in _groups(followed)
+    )
+
+
+def _groups(table: CountTable) -> list[str]:
+    return list(dict.fromkeys(cell.key[0] for cell in table.cells))
+
+
+def _not_followed(table: CountTable, group: str) -> int:
+    return table[group, "not followed"] or 0
+
+
+def _together(
+    followed: CountTable, repeats: CountTable | None, rules: Policy
+) -> tuple[CountTable, CountTable | None]:
+    """Control both tables as one of the same people, arm by arm.
+
+    Beside exact counts those without events are not counted: they are what the others leave.
+    """
+    first: dict[Key, int | None] = {}
+    second: dict[Key, int | None] = {}
+    for group in _groups(followed):
+        ways = [word for word in _WAYS if (group, word) in {c.key for c in followed.cells}]
+        counts: dict[Key, int] = {(word,): followed[group, word] or 0 for word in ways}
+        several: list[Key] = [("event",)]
+        if repeats is None:
+            counts["event",] = followed[group, "event"] or 0
+        else:
+            several = [(f"{word} events",) for word in _REPEATS]
+            counts |= {(f"{word} events",): repeats[group, word] or 0 for word in _REPEATS}
+        none: list[Key] = [(word,) for word in ways if word != "not followed"]
+        totals: dict[Key, list[Key]] = {}
+        if repeats is not None:
+            totals["event",] = several
+            if rules.round_to > 1:
+                totals["0 events",] = none
+            totals["followed",] = [*none, *several]
+        totals["all",] = list(counts)
+        both = CountTable.from_counts(
+            name=followed.name,
+            title=followed.title,
+            unit=followed.unit,
+            dimensions=("ended_by",),
+            counts=counts,
+            totals=totals,
+        )
+        controlled = disclosure.control(both, rules, priority=_priority(both))
+        shown = {cell.key[0]: cell.count for cell in controlled.cells}
+        first |= {(group, word): shown[word] for word in (*ways, "event", "all")}
+        second |= {(group, word): shown.get(f"{word} events") for word in ("0", *_REPEATS)}
+        second[group, "all"] = shown.get("followed")
+    done = _filled(followed, first, rules)
+    return done, None if repeats is None else _filled(repeats, second, rules)
+
+
+def _priority(table: CountTable) -> dict[Key, int]:
+    """Say what is given up first: ways out, then numbers of events; curves need the totals."""
+    last = {"0 events": 4, "followed": 5, "event": 6, "all": 7}
+    if ("custody",) in {cell.key for cell in table.cells}:
+        last["end"] = 2  # else it is all that can hide who is not followed
+    return {
+        cell.key: last.get(cell.key[0], 3 if cell.key[0].endswith(" events") else 1)
+        for cell in table.cells
+    }
+
+
+def _filled(table: CountTable, counts: Mapping[Key, int | None], rules: Policy) -> CountTable:
+    cells = []
+    shown: CellStatus = "rounded" if rules.round_to > 1 else "exact"
+    for cell in table.cells:
+        count = counts[cell.key]
+        status: CellStatus = "suppressed" if count is None else shown
+        cells.append(dataclasses.replace(cell, count=count, status=status))
+    return dataclasses.replace(table, cells=tuple(cells), policy=rules.name)
+
+
+def _months(events: CountTable, people: CountTable, rules: Policy) -> CountTable:
+    """Return the months' events, rounded also beside exact counts: they add up to others.
+
+    Of p people with e events nobody has more than e − p + 1, which is at most half of them if e
+    is not above 2 (p − 1).
+    """
+    base, least = unit_of(rules), fewest_events(rules)
+    cells = []
+    for cell, different in zip(events.cells, people.cells, strict=True):
+        e, p = cell.count or 0, different.count or 0
+        count = None
+        if p >= least and e <= 2 * (p - 1):
+            count = base * ((2 * e + base) // (2 * base))
+        elif not e and not rules.suppress_zero:
+            count = 0
+        status: CellStatus = "suppressed" if count is None else "rounded"
+        cells.append(dataclasses.replace(cell, count=count, status=status))
+    return dataclasses.replace(events, cells=tuple(cells), policy=rules.name)

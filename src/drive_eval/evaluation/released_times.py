@@ -1,0 +1,422 @@
+"""Times to an event and re-offending as they may be released.
+
+Counts go through the gate, curves keep few steps (`released_curves`), and everything read off a
+curve is worked out again from its released numbers. Hazard ratios follow from no count: they are
+given to two digits where enough people stand on both sides. What is not known here is not
+released.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+from scipy import stats
+
+from drive_eval.evaluation.contrasts import between_arms_claim
+from drive_eval.evaluation.controlled import EXCLUDED, quarter, two_digits
+from drive_eval.evaluation.designs import CRUDE
+from drive_eval.evaluation.released_curves import (
+    error_of,
+    fewest_events,
+    grid_of,
+    plain_variance,
+    read,
+    stairs,
+    unit_of,
+)
+from drive_eval.evaluation.released_months import rates_by_month
+from drive_eval.evaluation.released_readings import Arm, Rows, method_of, point
+from drive_eval.evaluation.released_repeats import released_tables
+from drive_eval.evaluation.reoffending import AT_LIBERTY, REMAINING
+from drive_eval.results import Check, ResultSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from drive_eval.disclosure import Policy
+    from drive_eval.evaluation.released_curves import Exact, Stairs
+    from drive_eval.plan import Plan, ReoffendingOutcome, TimeToEventOutcome
+    from drive_eval.results import CountTable, Curve
+    from drive_eval.vocabulary import Claim
+
+__all__ = ["FEWEST_PEOPLE", "following"]
+
+#: An arm of fewer people has no curve: each of its steps would be a large part of it.
+FEWEST_PEOPLE = 60
+_NO_CURVE = (
+    "Nothing is released over time of this group: with few people, or few with the event or "
+    "without it, each step of its curve would be a few people."
+)
+_NO_CAUSE = (
+    "{cause} is not released over time: in too few people it came first, or one of them would be "
+    "a large part of a step."
+)
+_NO_COUNT = (
+    "Mean numbers of events are not released: too few people have events, or one person may have "
+    "a large part of them."
+)
+_NO_WIDTH = "How much wider clustering makes the intervals is not known, so there are none."
+_CAUSES = {"reoffence": "Re-offending", "custody": "Custody", "death": "Death"}
+#: Checks whose text holds no count.
+_PLAIN = ("estimand", "custody_as", "custody", "recording_force")
+
+
+def following(
+    plan: Plan,
+    outcome: TimeToEventOutcome | ReoffendingOutcome,
+    result: ResultSet,
+    rules: Policy,
+) -> ResultSet:
+    """What of a time to an event, or of re-offending, may be read by others?
+
+    Parameters
+    ----------
+    plan : Plan
+    outcome : TimeToEventOutcome or ReoffendingOutcome
+        The block of the plan.
+    result : ResultSet
+        Exact.
+    rules : Policy
+        One that hides or rounds.
+
+    Returns
+    -------
+    ResultSet
+        The same tables and estimates; numbers that may not be shown are None. Curves of arms
+        with enough people, in steps of enough events.
+    """
+    tables = released_tables(result, outcome.name, rules)
+    arms = _arms(result, tables, outcome.name)
+    times = sorted({*map(float, outcome.times), float(outcome.horizon)})
+    z = float(stats.norm.ppf(0.5 + plan.design.conf_level / 2))
+    shown, checks = _curves(plan, outcome, result, tables, arms, times, rules, z)
+    claim, said = _claim(plan, result, tables, rules)
+    rows = Rows(plan=plan, result=result, arms=arms, shown=shown, rules=rules, z=z, claim=claim)
+    estimates = tuple(rows.released(e) for e in result.estimates)
+    curves = [
+        found
+        for curve in result.curves
+        if (found := _drawn(curve, shown, times, rules, z)) is not None
+    ]
+    months = rates_by_month(result, tables, {g: arm.n for g, arm in arms.items()}, rules)
+    kept = [c for c in result.checks if c.name in _PLAIN]
+    return ResultSet(
+        estimates=estimates,
+        checks=tuple(
+            dataclasses.replace(c, outcome=outcome.name)
+            for c in (*said, *kept, *checks, *rows.checks(), *_tests(result, arms, rules))
+        ),
+        tables=tables,
+        curves=(*curves, *months),
+        assumptions=tuple(a for a in result.assumptions if not any(c.isdigit() for c in a)),
+    )
+
+
+def _arms(result: ResultSet, tables: Iterable[CountTable], name: str) -> dict[str, Arm]:
+    """Return the arms of which it is known how many people and events they have."""
+    table = next(t for t in tables if t.name == f"followed:{name}")
+    exact = result.table(table.name)
+    found = {}
+    for group in _groups(table):
+        n, events = table[group, "all"], table[group, "event"]
+        if n is not None and events is not None:
+            found[group] = Arm(
+                n=(exact[group, "all"] or 0, n), events=(exact[group, "event"] or 0, events)
+            )
+    return found
+
+
+# Curves
+
+
+def _curves(
+    plan: Plan,
+    outcome: TimeToEventOutcome | ReoffendingOutcome,
+    result: ResultSet,
+    tables: Iterable[CountTable],
+    arms: Mapping[str, Arm],
+    times: list[float],
+    rules: Policy,
+    z: float,
+) -> tuple[dict[tuple[str, str, str], Stairs], list[Check]]:
+    """Return the released curves by measure, arm and cause, and why others are not there."""
+    crude = CRUDE if plan.balancing else ""
+    clustered = plan.design.unit != "person"
+    # A person may be several units of one step.
+    need = fewest_events(rules) * (2 if clustered else 1)
+    grid = grid_of(getattr(outcome, "time_unit", "days"), times)
+    exact = {(c.measure, c.group, c.term): read(c) for c in result.curves}
+    shown: dict[tuple[str, str, str], Stairs] = {}
+    checks: list[Check] = []
+    without_width = False
+    groups = dict.fromkeys(c.group for c in result.curves if c.measure == "event_free")
+    for group in groups:
+        arm, free = arms.get(group), exact.get(("event_free", group, crude))
+        first = None
+        if arm is not None and free is not None and arm.n[1] >= FEWEST_PEOPLE and arm.enough(rules):
+            told: dict[str, Any] = {"n": arm.n, "total": arm.events, "rules": rules}
+            told["gone"] = _gone(result, tables, group, ("all",), ("event", "end"))
+            first = stairs(free, grid, wanted=times, need=need, **told)
+        if arm is None or free is None or first is None:
+            checks.append(Check(name="suppressed", group=group, text=_NO_CURVE))
+            continue
+        size: float | None = 1.0
+        if clustered:
+            size = _size(result, free, first, group, crude, z)
+            without_width |= size is None
+        shown["event_free", group, ""] = dataclasses.replace(first, size=size)
+        # All other curves have their steps where this one has, so that no time is set apart.
+        common: dict[str, Any] = {
+            "wanted": times,
+            "need": need,
+            "n": arm.n,
+            "rules": rules,
+            "reach": first.end,
+        }
+        for cause, words in _CAUSES.items():
+            own = exact.get(("cumulative_incidence", group, cause))
+            if own is None:
+                continue
+            total = _beside_what(result, tables, group, cause, arm)
+            gone = _gone(result, tables, group, ("moved", "not followed"))
+            found = stairs(own, first.times, total=total, gone=gone, **common)
+            if found is None:
+                text = _NO_CAUSE.format(cause=words)
+                checks.append(Check(name="suppressed_cause", group=group, text=text))
+            else:
+                found = dataclasses.replace(found, size=size)
+                shown["cumulative_incidence", group, cause] = found
+        count = exact.get(("mean_cumulative_count", group, crude))
+        if count is not None:
+            most = _most(result, outcome.name, group, float(count.events[-1]))
+            common["need"] = max(need, 2 * most)
+            gone = _gone(result, tables, group, ("all",), ("event", "end"))
+            found = stairs(count, first.times, total=arm.events, gone=gone, **common)
+            if found is None:
+                checks.append(Check(name="suppressed_count", group=group, text=_NO_COUNT))
+            else:
+                size = _count_size(result, count, found, group, crude, z)
+                without_width |= size is None
+                found = dataclasses.replace(found, size=size)
+                shown["mean_cumulative_count", group, ""] = found
+    if without_width:
+        checks.append(Check(name="no_interval", text=_NO_WIDTH))
+    if shown:
+        text = (
+            f"Curves have steps of at least {fewest_events(rules)} events; numbers of events and "
+            f"at risk are rounded to {unit_of(rules)}, and shares, means, differences and "
+            "intervals were worked out from these steps, on straight lines between them."
+        )
+        checks.append(Check(name="coarse_curves", text=text))
+    return shown, checks
+
+
+def _beside_what(
+    result: ResultSet, tables: Iterable[CountTable], group: str, cause: str, arm: Arm
+) -> tuple[int, int]:
+    """Return the released number beside which those with this cause stand."""
+    if cause == "reoffence":
+        return arm.events
+    for table in tables:
+        if table.name.startswith("followed:"):
+            number, exact = table[group, cause], result.table(table.name)[group, cause]
+            if number is not None and exact is not None:
+                return exact, number
+    return arm.n
+
+
+def _gone(
+    result: ResultSet,
+    tables: Iterable[CountTable],
+    group: str,
+    lines: tuple[str, ...],
+    without: tuple[str, ...] = (),
+) -> tuple[int, int] | None:
+    """Return how many left early, exactly and as released; None where a line is not shown."""
+    shown = next(t for t in tables if t.name.startswith("followed:"))
+    exact = result.table(shown.name)
+    there = {cell.key for cell in exact.cells}
+    counts = [0, 0]
+    for sign, words in ((1, lines), (-1, without)):
+        for word in words:
+            if (group, word) not in there:
+                continue
+            number = shown[group, word]
+            if number is None:
+                return None
+            counts[0] += sign * (exact[group, word] or 0)
+            counts[1] += sign * number
+    return counts[0], max(counts[1], 0)
+
+
+def _most(result: ResultSet, name: str, group: str, events: float) -> float:
+    """Return how many events one person has at most, as the counts of people allow."""
+    table = result.table(f"repeats:{name}")
+    least = {"1": 1, "2": 2, "3 to 5": 3, "6 or more": 6}
+    people = {word: table[group, word] or 0 for word in least}
+    top = max((word for word in least if people[word]), key=lambda w: least[w], default="1")
+    others = sum(number * people[word] for word, number in least.items()) - least[top]
+    largest = events - others
+    return largest if top == "6 or more" else min(largest, {"1": 1, "2": 2, "3 to 5": 5}[top])
+
+
+def _size(
+    result: ResultSet, exact: Exact, found: Stairs, group: str, term: str, z: float
+) -> float | None:
+    """Return how much wider clusters make the restricted mean's interval, in quarters."""
+    for e in result.estimates:
+        if (e.measure, e.group, e.term) == ("restricted_mean", group, term):
+            if e.conf_low is None or e.conf_high is None or e.estimate is None:
+                return None
+            plain = plain_variance(exact, found, e.time or found.end)
+            reach = max(e.conf_high - e.estimate, e.estimate - e.conf_low) / z
+            return None if plain is None else quarter(reach**2 / plain[1])
+    return None
+
+
+def _count_size(
+    result: ResultSet, exact: Exact, found: Stairs, group: str, term: str, z: float
+) -> float | None:
+    """Return how much wider events of the same people make the interval of a mean count."""
+    sizes = []
+    for e in result.estimates:
+        if (e.measure, e.group, e.term) != ("mean_cumulative_count", group, term):
+            continue
+        if not e.conf_low or not e.conf_high or not e.estimate or e.time is None:
+            continue
+        plain = plain_variance(exact, found, e.time)
+        if plain is not None and plain[0] > 0:
+            reach = e.estimate * math.log(e.conf_high / e.conf_low) / (2 * z)
+            sizes.append(quarter(reach**2 / plain[0]))
+    return max(sizes, default=None)
+
+
+def _drawn(
+    curve: Curve,
+    shown: Mapping[tuple[str, str, str], Stairs],
+    times: list[float],
+    rules: Policy,
+    z: float,
+) -> Curve | None:
+    """Return a curve as it may be drawn; None where nothing of it may."""
+    cause = curve.term if curve.measure == "cumulative_incidence" else ""
+    steps = shown.get((curve.measure, curve.group, cause))
+    exact = read(curve)
+    if steps is None or exact is None or (not cause and curve.term not in ("", CRUDE)):
+        return None
+    at = sorted({0.0, *steps.times, *(t for t in times if steps.at(t) is not None)})
+    rows = [point(steps, time, curve.measure, z) for time in at]
+    done = [steps.happened(time) for time in at]
+    events: list[int | None] = [0]
+    before = 0
+    for number in done[1:]:
+        events.append(None if number is None else number - before)
+        before = before if number is None else number
+    count = curve.measure == "mean_cumulative_count"
+    far = steps.largest_error
+    if error_of(exact, steps) > far:
+        far *= 2  # never said to be nearer than it is, and not told by how much
+    far = math.ceil(100 * far - 1e-9)
+    unit = "events in 100 people" if count else "percentage points"
+    note = (
+        f"Each step stands for the events since the step before; numbers are rounded to "
+        f"{steps.base}. The exact curve lies within {far} {unit}."
+    )
+    share = curve.measure == "cumulative_incidence"
+    return dataclasses.replace(
+        curve,
+        times=tuple(at),
+        estimate=tuple(row[0] for row in rows),
+        conf_low=tuple(row[1] for row in rows),
+        conf_high=tuple(row[2] for row in rows),
+        at_risk=tuple(None if share else steps.followed(time) for time in at),
+        events=tuple(events),
+        censored=(None,) * len(at),
+        policy=rules.name,
+        method=method_of(curve.method, steps),
+        note=note,
+    )
+
+
+# Claims and tests
+
+
+def _claim(
+    plan: Plan,
+    result: ResultSet,
+    tables: Iterable[CountTable],
+    rules: Policy,
+) -> tuple[Claim, list[Check]]:
+    """Decide the claim anew from released counts, so that the word gives nothing away."""
+    there = [c for c in result.checks if c.name == "claim"]
+    if not there:
+        return "associational", []
+    if plan.cohort.exclude and plan.design.kind == "randomised":
+        return "associational", [EXCLUDED]
+    table = next(t for t in tables if t.name.startswith("followed:"))
+    shares = {group: _worst_missing(table, group, rules) for group in _groups(table)}
+    if plan.design.kind != "randomised":
+        shares = dict.fromkeys(shares, 0.0)
+    claim, check = between_arms_claim(plan, shares)
+    if max(shares.values()) > plan.design.max_missing_share:
+        text = (
+            "The contrast of the arms is associational: as far as the counts shown tell, outcomes "
+            "may be missing in more than the planned share of an arm."
+        )
+        check = dataclasses.replace(check, passed=False, text=text)
+    elif claim == "causal":
+        text = "The contrast of the arms is causal: arms as allocated by chance, and outcomes "
+        text += "missing within the plan's limit, as far as the counts shown tell."
+        effects = [e.measure for e in result.estimates if e.claim == "causal"]
+        text += f" {REMAINING if 'restricted_mean_difference' in effects else AT_LIBERTY}"
+        check = dataclasses.replace(check, text=text)
+    return claim, [dataclasses.replace(check, statistic=None, threshold=None)]
+
+
+def _groups(table: CountTable) -> list[str]:
+    return list(dict.fromkeys(cell.key[0] for cell in table.cells))
+
+
+def _worst_missing(table: CountTable, group: str, rules: Policy) -> float:
+    """Return the largest share of an arm without any following that fits the released counts."""
+    n, half = table[group, "all"], rules.round_to // 2 if rules.round_to > 1 else 0
+    missing = table[group, "not followed"]
+    if not n:
+        return 1.0
+    if missing is None:
+        others = [
+            cell.count
+            for cell in table.cells
+            if cell.key[0] == group and not cell.parts and cell.count
+        ]
+        missing = n + half - sum(max(count - half, 0) for count in others)
+    elif missing:
+        missing += half
+    return min(max(missing / max(n - half, 1), 0.0), 1.0)
+
+
+def _tests(result: ResultSet, arms: Mapping[str, Arm], rules: Policy) -> list[Check]:
+    """Return tests of proportional hazards with a coarse P value and no statistic."""
+    if len(arms) < 2 or not all(arm.enough(rules) for arm in arms.values()):
+        return []
+    found = []
+    for check in result.checks:
+        name, _, term = check.name.partition(": ")
+        if name != "proportional_hazards" or check.p_value is None:
+            continue
+        if term:
+            continue  # of a model whose hazard ratio may not be released
+        p = two_digits(check.p_value)
+        changes = "no sign that it changes" if check.passed else "it changes"
+        text = (
+            f"Hazard ratio: p {p:g}, {changes} with time. The event-free shares and the restricted "
+            "means beside it need no such assumption."
+        )
+        found.append(
+            dataclasses.replace(
+                check, statistic=None, threshold=None, df=None, p_value=p, text=text
+            )
+        )
+    return found
