@@ -10,8 +10,9 @@ import subprocess
 import pytest
 
 from drive_eval.data.synthetic import synthetic_study
-from drive_eval.evaluation import run, write_report
+from drive_eval.evaluation import load_results, run, write_report
 from drive_eval.plan import Plan
+from drive_eval.report import charts, document, summary
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SOFFICE = shutil.which("soffice")
@@ -86,10 +87,24 @@ def test_the_word_report_opens_and_becomes_a_pdf_with_its_charts(release, tmp_pa
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; .ci/run installs it")
-def test_the_summary_prints_on_two_pages(release, tmp_path):
+@pytest.mark.parametrize("much", [False, True])
+def test_the_summary_prints_on_two_pages_however_much_there_is_to_say(release, tmp_path, much):
+    page = release / "summary.html"
+    if much:
+        released = load_results(release)
+        sections = document._sections(released)
+        sentence = (
+            "Among 2,627 people this and that was found, with a range, and not for the first "
+        )
+        for section in sections:
+            if section["id"] in ("summary", "limits", "disclosure"):
+                section["points"] = [*section["points"], *[f"{sentence * 2}time."] * 9]
+                section["text"] = [*section["text"], f"{sentence}time."]
+        drawn = {c.name: charts.pictures(c)[1] for s in sections for c in s["charts"]}
+        page = tmp_path / "summary.html"
+        page.write_text(summary.summary_page(released, sections, drawn), encoding="utf-8")
     printed = tmp_path / "summary.pdf"
-    page = (release / "summary.html").as_uri()
-    done = chromium(tmp_path, "--no-pdf-header-footer", f"--print-to-pdf={printed}", page)
+    done = chromium(tmp_path, "--no-pdf-header-footer", f"--print-to-pdf={printed}", page.as_uri())
     assert printed.exists(), done.stderr[-2000:]
     assert len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes())) == 2
 

@@ -45,7 +45,7 @@ STATISTICAL_TERMS = (
     "95%",
 )
 #: What two pages hold; the rest is in the report, and the page says so.
-MOST_POINTS, MOST_LIMITS = 7, 6
+MOST_POINTS, MOST_LIMITS, MOST_SENTENCES = 7, 5, 2
 #: Limits that only somebody who knows the methods can use.
 TECHNICAL = re.compile(r"standard deviation|caliper|\bAT[TMEC]\b|\bintervals?\b")
 #: Of the report's front box.
@@ -152,7 +152,8 @@ def summarise(evaluation: Evaluation, sections: Sequence[Mapping[str, Any]]) -> 
     drawn = [chart for key in ("reductions", "risks") for chart in _charts(by_key.get(key))]
     points = [_without_ratio(line) for line in first["points"]]
     every = [line.replace(" (regression to the mean)", "") for line in by_key["limits"]["points"]]
-    limits = [line for line in every if not TECHNICAL.search(line)][:MOST_LIMITS]
+    own = set(plan.report.limits)
+    limits = [line for line in every if line in own or not TECHNICAL.search(line)][:MOST_LIMITS]
     spare = max(len(points) - MOST_POINTS, 0) + len(every) - len(limits)
     return Summary(
         message=drawn[0].headline if drawn else "",
@@ -165,7 +166,7 @@ def summarise(evaluation: Evaluation, sections: Sequence[Mapping[str, Any]]) -> 
         worse=tuple(_worse(evaluation.results[name], name, groups, labels) for name in names),
         warnings=tuple(first["alerts"]),
         limits=tuple(limits),
-        protection=tuple(by_key["disclosure"]["text"]),
+        protection=tuple(_shortened(line) for line in by_key["disclosure"]["text"]),
         chart=drawn[0] if drawn else None,
         left_out=f"{spare} further points are in the full report." if spare else "",
     )
@@ -237,6 +238,17 @@ def speaks_for_victims(name: str) -> bool:
     False
     """
     return name.split(":")[1:2] in (["idva"], ["victim_survivor"])
+
+
+def _shortened(text: str) -> str:
+    """Return the first sentences of a text.
+
+    Examples
+    --------
+    >>> _shortened("Counts of 1 to 7 are hidden. 3 of 9 are. [c] stands for one. And more.")
+    'Counts of 1 to 7 are hidden. 3 of 9 are.'
+    """
+    return " ".join(re.split(r"(?<=\.)\s+", text)[:MOST_SENTENCES])
 
 
 def _without_ratio(line: str) -> str:
