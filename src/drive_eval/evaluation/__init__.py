@@ -112,6 +112,7 @@ def check_designs(plan: Plan, study: Study) -> dict[str, Matched | Weighted]:
 def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
     """Return the units in the figures of each outcome, or refuse with all reasons."""
     from drive_eval.evaluation.designs import balancing_faults
+    from drive_eval.evaluation.equality import equality_faults
     from drive_eval.evaluation.reoffending import horizon_faults
     from drive_eval.measures.case_table import (
         behaviour_rows,
@@ -130,6 +131,7 @@ def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
     found: dict[str, int] = {}
     faults = _arm_faults(plan, study) + _covariate_faults(plan, study)
     faults += balancing_faults(plan, study.tables["cases"])
+    faults += equality_faults(plan, study.tables["cases"])
     for outcome in plan.outcomes:
         for number, name in enumerate(outcome_names(outcome)):
             try:
@@ -337,6 +339,7 @@ def run(
     from drive_eval.evaluation.behaviours import evaluate_behaviours, evaluate_perceived_change
     from drive_eval.evaluation.binary import evaluate_binary
     from drive_eval.evaluation.designs import balance_result, make_designs
+    from drive_eval.evaluation.equality import equality_tables
     from drive_eval.evaluation.flow import flow_table
     from drive_eval.evaluation.reoffending import evaluate_reoffending, evaluate_time_to_event
     from drive_eval.plan import (
@@ -397,6 +400,7 @@ def run(
         tables=(
             flow_table(plan, study, units),
             *_dated_flow(plan, study, column),
+            *equality_tables(plan, study, units),
         ),
         provenance=Provenance(
             call="drive_eval.run", inputs=dict(study.hashes), versions=library_versions()

@@ -19,8 +19,10 @@ from drive_eval.report import (
     charts,
     designs,
     effects,
+    equality,
     followed,
     following,
+    forest,
     months,
     sentences,
     tables,
@@ -157,6 +159,9 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
         sections.append(_severity(evaluation, names, labels, number))
     if not made:
         sections.append(flow)
+    groups = _groups(evaluation, labels)
+    if groups is not None:
+        sections.insert(sections.index(flow) + 1, groups)
     sections.append(_effects(evaluation, behaviours, labels))
     sections.append(
         _section(
@@ -460,7 +465,8 @@ def _flow(
     shown = [
         tables.counts_table(table, table.title, labels, evaluation)
         for table in evaluation.tables
-        if any(cell.count is not None for cell in table.cells)
+        if not table.name.startswith("equality:")
+        and any(cell.count is not None for cell in table.cells)
     ]
     text = []
     if behaviours:
@@ -474,12 +480,33 @@ def _flow(
                     tables_=shown)  # fmt: skip
 
 
+def _groups(evaluation: Evaluation, labels: dict[str, str]) -> dict[str, Any] | None:
+    chart = equality.equality_chart(evaluation, labels)
+    shown = [
+        equality.lost_contact_table(evaluation, labels),
+        equality.equality_table(evaluation, labels),
+    ]
+    text = equality.equality_text(evaluation)
+    found = [table for table in shown if table is not None]
+    if not text and not found:
+        return None
+    return _section(
+        "groups",
+        "Which groups of people are in these figures, and which are not",
+        text=text,
+        drawn=[] if chart is None else [chart],
+        tables_=found,
+    )
+
+
 def _effects(
     evaluation: Evaluation, behaviours: list[list[str]], labels: dict[str, str]
 ) -> dict[str, Any]:
+    at_a_glance = forest.forest_chart(evaluation, labels)
     return _section(
         "effects",
         "All effects with their uncertainty",
+        drawn=[] if at_a_glance is None else [at_a_glance],
         tables_=[
             tables.main_effects_table(evaluation, labels),
             tables.effects_table(evaluation, labels),
