@@ -121,6 +121,9 @@ def run(
         )
     say(f"Policy: {policy}. Unit: {declared.design.unit}.")
     say(f"Report:     {_shown(report)}")
+    say(f"In short:   {_shown(report.with_name('summary.html'))} (two pages)")
+    say(f"To edit:    {_shown(report.with_name('report.docx'))}")
+    say(f"Tables:     {_shown(report.with_name('tables.xlsx'))}")
     say(f"Restricted: {_shown(target / 'restricted')} (exact figures; not for release)")
 
 

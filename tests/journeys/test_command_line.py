@@ -103,7 +103,9 @@ class TestRun:
         assert "report.html" in done.stdout
         assert "Policy: opensafely. Unit: person." in done.stdout
         names = {path.name for path in (study / "outputs" / "release").iterdir()}
-        assert names == {"report.html", "results.json", "charts"}
+        files = {"report.html", "report.docx", "summary.html", "tables.xlsx", "results.json"}
+        assert names == {*files, "charts"}
+        assert all(name in done.stdout for name in files - {"results.json"})
         assert (study / "outputs" / "restricted" / "results.json").exists()
 
     def test_quiet_prints_nothing(self, study):
@@ -127,9 +129,11 @@ class TestRun:
 
     def test_the_same_input_gives_the_same_files(self, study):
         drive_eval("run", study, "-q")
-        first = (study / "outputs" / "release" / "report.html").read_bytes()
+        release = study / "outputs" / "release"
+        first = {path: path.read_bytes() for path in release.rglob("*") if path.is_file()}
         drive_eval("run", study, "-q", "--overwrite")
-        assert (study / "outputs" / "release" / "report.html").read_bytes() == first
+        assert len(first) > 12
+        assert {path: path.read_bytes() for path in first} == first
 
     def test_a_folder_with_other_things_in_it_is_never_replaced(self, study):
         (study / "outputs").mkdir()

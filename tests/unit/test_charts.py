@@ -465,7 +465,7 @@ def page(tmp_path_factory):
 
 class TestPageOfCharts:
     def test_pictures_scroll_inside_a_region_that_takes_focus(self, page):
-        regions = re.findall(r'<div class="picture" role="region" aria-label="([^"]+)"', page)
+        regions = re.findall(r'<div class="picture" role="group" aria-label="([^"]+)"', page)
         assert len(regions) == page.count("<img ") == page.count('tabindex="0"><img')
         assert all(html.unescape(name).startswith("Chart: ") for name in regions)
         assert "figure img { min-width: 42rem; }" in page

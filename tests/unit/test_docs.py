@@ -87,6 +87,15 @@ def test_the_site_lists_every_page():
     assert not PACKAGE_INDEX.search(nav)
 
 
+@pytest.mark.parametrize("page", sorted((DOCS / "charts").glob("*.md")), ids=named)
+def test_every_page_of_a_chart_has_the_same_form(page):
+    body = text_of(page)
+    parts = ["At a glance", "What it shows", "How to read it", "What to do next"]
+    places = [body.find(f"**{part}.**") for part in [*parts, "What not to conclude"]]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
 def test_the_reference_names_everything_public():
     body = text_of(DOCS / "reference" / "api.md")
     missing = [name for name in de.__all__ if not re.search(rf"\b{name}\b", body)]

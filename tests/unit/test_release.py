@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import warnings
 
 import pandas as pd
@@ -168,6 +169,11 @@ def test_whatever_looks_alike_is_released_alike(policy, unit, programme):
     mine = released(programme, comparison, policy, unit)
     alike = 0
     steps = [tuple(d * (i == at) for i in range(4)) for at in range(4) for d in (-1, 1)]
+    # The number of people in the arm is taken to be known, so some only change places.
+    steps += [
+        tuple((i == to) - (i == at) for i in range(4))
+        for at, to in itertools.permutations(range(4), 2)
+    ]
     for change in steps:
         other = tuple(max(0, n + d) for n, d in zip(programme, change, strict=True))
         theirs = released(other, comparison, policy, unit)

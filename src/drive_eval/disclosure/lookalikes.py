@@ -170,12 +170,13 @@ def passes(
             secret = secrets[left[0]]
             examples = _values(look, secret, inside, protection)
             small = (*inside, (secret, *look.small))
-            if len(examples) < protection and around.find(also=small) is not None:
+            few = len(examples) < protection
+            if few and around.find(also=small) is not None:
                 return False
             pool = np.concatenate([pool, *(_neighbours(look, table) for table in examples)])
             done[left[0]] = True
-        if reader is None:
-            settled = done
+            # Enough values for everybody may be too few for a reader who has a place himself.
+            settled[left[0]] |= few and reader is None
     return True
 
 

@@ -37,7 +37,8 @@ _BY_CASE = (
 #: All that a run writes, and so all that a run may replace.
 _OUR_FOLDERS = re.compile(r"release(/charts)?|restricted")
 _OUR_FILES = re.compile(
-    r"release/(report\.html|results\.json|charts/[^/]+\.(png|csv))"
+    r"release/(report\.(html|docx)|summary\.html|tables\.xlsx|results\.json"
+    r"|charts/[^/]+\.(png|svg|csv))"
     r"|restricted/(results\.json|hidden_counts\.csv)"
 )
 
@@ -111,6 +112,7 @@ def check_designs(plan: Plan, study: Study) -> dict[str, Matched | Weighted]:
 def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
     """Return the units in the figures of each outcome, or refuse with all reasons."""
     from drive_eval.evaluation.designs import balancing_faults
+    from drive_eval.evaluation.equality import equality_faults
     from drive_eval.evaluation.needed import said_of
     from drive_eval.evaluation.reoffending import horizon_faults
     from drive_eval.evaluation.rivals import sensitivity_faults
@@ -128,6 +130,7 @@ def _tried_out(plan: Plan, study: Study) -> dict[str, int]:
     faults = _arm_faults(plan, study) + _covariate_faults(plan, study)
     faults += balancing_faults(plan, study.tables["cases"])
     faults += sensitivity_faults(plan, study.tables["cases"])
+    faults += equality_faults(plan, study.tables["cases"])
     for outcome in plan.outcomes:
         for number, name in enumerate(outcome_names(outcome)):
             try:
@@ -341,6 +344,7 @@ def run(
     from drive_eval.evaluation.behaviours import evaluate_behaviours, evaluate_perceived_change
     from drive_eval.evaluation.binary import evaluate_binary
     from drive_eval.evaluation.designs import balance_result, make_designs
+    from drive_eval.evaluation.equality import equality_tables
     from drive_eval.evaluation.flow import flow_table
     from drive_eval.evaluation.ledger import LEDGER, count_tests
     from drive_eval.evaluation.reoffending import evaluate_reoffending, evaluate_time_to_event
@@ -414,6 +418,7 @@ def run(
         tables=(
             flow_table(plan, study, units),
             *_dated_flow(plan, study, column),
+            *equality_tables(plan, study, units),
         ),
         provenance=Provenance(
             call="drive_eval.run",
@@ -494,8 +499,8 @@ def write_report(
     evaluation : Evaluation
         Exact, from `run`.
     folder : str or Path
-        Outputs folder: gets ``release/`` (report.html, results.json, charts) and
-        ``restricted/`` (exact results; not for release).
+        Outputs folder: gets ``release/`` (report.html, report.docx, summary.html, tables.xlsx,
+        results.json, charts) and ``restricted/`` (exact results; not for release).
     policy : str, optional
         Disclosure policy; the plan's when left out.
     overwrite : bool

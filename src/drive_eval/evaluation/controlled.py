@@ -23,6 +23,8 @@ __all__ = [
     "CLUSTERED",
     "EXCLUDED",
     "HIDDEN",
+    "NESTED",
+    "arm_totals",
     "coarse_p",
     "control_table",
     "empty",
@@ -47,6 +49,21 @@ PRIORITY = {
     "users": 6,
     "all": 7,
 }
+#: Which lines count everybody of an arm, by the kind of table and the end of their keys.
+EVERYBODY = {
+    "flow": ("in the cohort",),
+    "pairs": ("all", "referred"),
+    "perceived_change": ("all",),
+    "arms": ("all", "all"),
+    "followed": ("all",),
+}
+#: The lines of a pair table of which groups of people are released as well. They lie inside each
+#: other, so that nothing but their exact counts ties the groups to the pair table.
+NESTED = {
+    "referred": ("all", "referred"),
+    "measured at both": ("all", "measured at both"),
+    "users after": ("users", "after"),
+}
 #: The lines that count who has no outcome.
 MISSING_LINES = ("only before", "only after", "never", "not judged")
 EXCLUDED = Check(
@@ -61,12 +78,22 @@ CLUSTERED = (
 HIDDEN = "Too few people to publish without risking someone being recognised."
 
 
-def control_table(table: CountTable, rules: Policy) -> CountTable:
-    """Hide and round what a policy asks, giving up first what costs a reader least."""
+def control_table(table: CountTable, rules: Policy, *, grouped: bool = False) -> CountTable:
+    """Hide and round what a policy asks, giving up first what costs a reader least.
+
+    Every table of an arm divides the same people, so whatever one of them tells about how many
+    they are holds for all. The reader is taken to know that number exactly. Then no table says
+    anything about another: any two divisions of as many people go together. A pair table
+    of which groups of people are released beside it is `grouped`.
+    """
+    known = arm_totals(table)
     if table.name.startswith("pairs:"):
+        if grouped:  # the counts of groups may give these away, where they are not small
+            known += [key for key in NESTED.values() if (table[key] or 0) > rules.suppress_up_to]
+            known = list(dict.fromkeys(known))
         cells = [cell.key for cell in table.cells if cell.key[0] == "pairs"]
         priority = {cell.key: PRIORITY[cell.key[0]] for cell in table.cells if cell.shown}
-        return disclosure.control(table, rules, priority=priority, together=[cells])
+        return disclosure.control(table, rules, known=known, priority=priority, together=[cells])
     if table.name in ("flow", "cohort_flow"):
         # The ways out of one arm are a family, and its stages another, which goes last.
         groups = list(dict.fromkeys(cell.key[0] for cell in table.cells))
@@ -74,8 +101,21 @@ def control_table(table: CountTable, rules: Policy) -> CountTable:
             cell.key: groups.index(cell.key[0]) + (len(groups) if cell.parts else 0)
             for cell in table.cells
         }
-        return disclosure.control(table, rules, priority=priority)
-    return disclosure.control(table, rules)
+        return disclosure.control(table, rules, known=known, priority=priority)
+    return disclosure.control(table, rules, known=known)
+
+
+def arm_totals(table: CountTable) -> list[tuple[str, ...]]:
+    """Return the lines of a table that count everybody of an arm, as other tables do too."""
+    kind = table.name.split(":")[0]
+    keys = [cell.key for cell in table.cells]
+    if kind == "cohort_flow":  # which counts enrolments; first ones are people
+        return [key for key in keys if key[1] == "first_enrolment"] or [
+            key for key in keys if key[1] == "included"
+        ]
+    return [
+        key for key in keys if kind in EVERYBODY and key[-len(EVERYBODY[kind]) :] == EVERYBODY[kind]
+    ]
 
 
 def without_numbers(e: Estimate) -> Estimate:

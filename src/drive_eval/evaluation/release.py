@@ -25,6 +25,12 @@ from drive_eval.evaluation.controlled import (
     released_claim,
 )
 from drive_eval.evaluation.designs import CONTRAST
+from drive_eval.evaluation.equality import (
+    equality_reasons,
+    is_equality,
+    release_equality,
+    told_by_group,
+)
 from drive_eval.evaluation.ledger import LEDGER
 from drive_eval.evaluation.released_balance import release_balance
 from drive_eval.evaluation.released_behaviours import WITHHELD, behaviour, second_threshold
@@ -95,12 +101,13 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
     plan = Plan.model_validate(dict(evaluation.plan))
     rules = disclosure.policy(policy, public_source=plan.data.public_source)
     exact = not rules.suppress_up_to and not rules.suppress_zero and rules.round_to <= 1
-    tables = tuple(control_table(table, rules) for table in evaluation.tables)
     results = {}
     for block in plan.balancing:
         name = f"balance:{block.name}"
         found = evaluation.results[name]
         results[name] = _open(found, rules) if exact else release_balance(block, found, rules)
+    groups = [table for table in evaluation.tables if is_equality(table)]
+    told = told_by_group(plan, groups)
     ratings: set[tuple[str, ...]] = set()
     for outcome in plan.outcomes:
         for name in outcome_names(outcome):
@@ -113,7 +120,7 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
             if exact:
                 results[name] = _open(result, rules)
             elif isinstance(outcome, BehaviourOutcome):
-                results[name] = behaviour(plan, outcome, name, result, rules)
+                results[name] = behaviour(plan, outcome, name, result, rules, grouped=name == told)
             elif isinstance(outcome, BinaryOutcome):
                 results[name] = _binary(plan, outcome, result, rules)
             elif isinstance(outcome, TimeToEventOutcome | ReoffendingOutcome):
@@ -121,6 +128,10 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
             else:
                 results[name] = _perceived_change(plan, outcome.reporter, result, rules)
     results |= _beside(plan, evaluation, results, rules, exact=exact)
+    tables = (
+        *[control_table(t, rules) for t in evaluation.tables if not is_equality(t)],
+        *release_equality(plan, groups, results, rules),
+    )
     everything = [*tables, *(t for r in results.values() for t in r.tables)]
     hidden = sum(c.shown and c.count is None for t in everything for c in t.cells)
     shown = sum(c.shown for t in everything for c in t.cells)
@@ -207,19 +218,21 @@ def _open(result: ResultSet, rules: Policy) -> ResultSet:
 
 def hidden_reasons(evaluation: Evaluation, released: Evaluation) -> list[dict[str, str]]:
     """Why was each count hidden? For the restricted record only: it says which are small."""
-    pairs = list(zip(evaluation.tables, released.tables, strict=True))
-    found = [line for before, after in pairs for line in disclosure.record(before, after)]
+    found = []
+    for before, after in zip(evaluation.tables, released.tables, strict=True):
+        same = not is_equality(before)
+        found += disclosure.record(before, after) if same else equality_reasons(before, after)
     for name, result in evaluation.results.items():
         if name not in released.results:
             continue
-        after = {table.name: table for table in released.results[name].tables}
+        tables = {table.name: table for table in released.results[name].tables}
         for table in result.tables:
-            if after[table.name].policy == WITHHELD:
+            if tables[table.name].policy == WITHHELD:
                 found.append(
                     {"outcome": name, "table": table.name, "key": "all", "reason": "withheld whole"}
                 )
             else:
-                lines = disclosure.record(table, after[table.name])
+                lines = disclosure.record(table, tables[table.name])
                 found += [{"outcome": name, **line} for line in lines]
         shown = {(c.name, c.group, c.term) for c in released.results[name].curves}
         for curve in result.curves:

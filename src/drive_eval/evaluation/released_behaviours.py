@@ -64,7 +64,13 @@ CANNOT = "The two groups cannot be set against each other with these data."
 
 
 def behaviour(
-    plan: Plan, outcome: BehaviourOutcome, name: str, result: ResultSet, rules: Policy
+    plan: Plan,
+    outcome: BehaviourOutcome,
+    name: str,
+    result: ResultSet,
+    rules: Policy,
+    *,
+    grouped: bool = False,
 ) -> ResultSet:
     """Control the tables of both arms and work every effect out again from them."""
     labels: dict[str, Any] = {
@@ -78,7 +84,7 @@ def behaviour(
     for table in result.tables:
         group = table.name.removeprefix("pairs:")
         here = {**labels, "group": group}
-        controlled = tables[group] = control_table(table, rules)
+        controlled = tables[group] = control_table(table, rules, grouped=grouped)
         parts.append(ResultSet(tables=(controlled,)))
         counts, how = pair_counts(controlled)
         total = sum(counts.values()) if counts is not None else 0

@@ -163,7 +163,7 @@ def _together(
             counts=counts,
             totals=totals,
         )
-        controlled = disclosure.control(both, rules, priority=_priority(both))
+        controlled = disclosure.control(both, rules, known=[("all",)], priority=_priority(both))
         shown = {cell.key[0]: cell.count for cell in controlled.cells}
         first |= {(group, word): shown[word] for word in (*ways, "event", "all")}
         second |= {(group, word): shown.get(f"{word} events") for word in ("0", *_REPEATS)}

@@ -96,6 +96,8 @@ def _keys(model: type[BaseModel]) -> list[str]:
 #: A list, as it would stand in a plan; by its key, or by the key of the table that holds it.
 _LISTS: dict[str, str] = {
     "abuse_types": '["physical", "sexual"]',
+    "age_bands": "[25, 35, 45]",
+    "by": '["sex", "site"]',
     "authors": '["A. Evaluator"]',
     "covariates": '["age", "dash_score"]',
     "exact": '["sex"]',

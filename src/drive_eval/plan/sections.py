@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from drive_eval.errors import did_you_mean
 from drive_eval.plan._fields import Count, Day, Flag, Number, Section
@@ -29,6 +29,7 @@ __all__ = [
     "ComparisonSection",
     "DataSection",
     "DesignSection",
+    "EqualitySection",
     "EvaluationSection",
     "Plan",
     "PublishedFigure",
@@ -328,6 +329,37 @@ class PublishedFigure(Section):
     source: str = Field(description="Citation.")
 
 
+def _group_column(value: str) -> str:
+    if value in NO_COVARIATES:
+        raise ValueError(
+            f"is {NO_COVARIATES[value]}, which makes no groups. Choose a column of cases such as "
+            "site."
+        )
+    return value
+
+
+class EqualitySection(Section):
+    """By which groups it is told who is in the figures and who is not."""
+
+    by: tuple[Annotated[str, AfterValidator(_group_column)], ...] = Field(
+        ("sex", "ethnicity", "age_band", "site"),
+        description="Columns of cases; `age_band` is made of age. Of these four, those that are "
+        "not there are passed over; an empty list for none.",
+    )
+    age_bands: tuple[Annotated[Count, Field(gt=0)], ...] = Field(
+        (25, 35, 45),
+        description="Ages at which the second and each later band begins.",
+        min_length=1,
+    )
+
+    @field_validator("age_bands")
+    @classmethod
+    def _rising(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("must rise, such as [25, 35, 45]")
+        return value
+
+
 class ReleaseSection(Section):
     """What may leave the room."""
 
@@ -368,6 +400,9 @@ class Plan(Section):
     outcomes: tuple[Outcome, ...] = Field(description="One block per outcome.", min_length=1)
     sensitivity: SensitivitySection = Field(SensitivitySection(), description="Rival explanations.")
     published: tuple[PublishedFigure, ...] = Field((), description="Figures to show beside ours.")
+    equality: EqualitySection = Field(
+        EqualitySection(), description="By which groups it is told who is in the figures."
+    )
     release: ReleaseSection = Field(ReleaseSection(), description="Disclosure policy.")
     report: ReportSection = Field(ReportSection(), description="Words for the report.")
     path: Path = Field(Path("evaluation.toml"), exclude=True, repr=False)

@@ -1,4 +1,4 @@
-"""The report bundle: one self-contained HTML page, its charts, the tables behind them."""
+"""The report bundle: one layout of sections, written for every way of reading it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from drive_eval.report import (
     charts,
     designs,
     effects,
+    equality,
     followed,
     following,
+    forest,
     ledger,
     months,
     rates,
@@ -34,6 +36,11 @@ from drive_eval.report import (
     under_assumptions,
 )
 from drive_eval.report.assumptions import merged_assumptions
+from drive_eval.report.files import svg_picture
+from drive_eval.report.forms import FORMS
+from drive_eval.report.summary import speaks_for_victims, summary_page
+from drive_eval.report.word import word_report
+from drive_eval.report.workbook import tables_workbook
 from drive_eval.vocabulary import REPORTERS, label
 
 if TYPE_CHECKING:
@@ -46,6 +53,8 @@ if TYPE_CHECKING:
 __all__ = ["write_bundle"]
 
 COMPARISON = "How the comparison was made"
+#: Dots an inch of pictures that are printed; those on the page have the half.
+PRINTED = 300
 #: Outcomes that are followed over time.
 TimedOutcome = TimeToEventOutcome | ReoffendingOutcome
 
@@ -56,7 +65,10 @@ def write_bundle(
     *,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> None:
-    """Write report.html, results.json, and each chart as PNG with the CSV behind it.
+    """Write the report as a page, for Word, as a workbook, in short and for machines.
+
+    Beside report.html, report.docx, tables.xlsx, summary.html and results.json there is a folder
+    of charts, each as PNG at 300 dots an inch and as SVG, with the CSV behind it.
 
     Parameters
     ----------
@@ -72,26 +84,35 @@ def write_bundle(
     ResultError
         If a percentage of those measured twice has no range over those who were not.
     """
-    sections = _sections(bounds.guarded(evaluation))
+    shown = bounds.guarded(evaluation)
+    sections = _sections(shown)
     drawn = [chart for section in sections for chart in section["charts"]]
-    total = len(drawn) + 2
     (folder / "charts").mkdir()
-    pictures = {}
+    screen: dict[str, str] = {}
+    printed: dict[str, bytes] = {}
+    made: dict[str, Callable[[], bytes]] = {
+        "report.html": lambda: _page(shown, sections, screen).encode("utf-8"),
+        "report.docx": lambda: word_report(shown, sections, printed),
+        "tables.xlsx": lambda: tables_workbook(shown, sections),
+        "summary.html": lambda: summary_page(shown, sections, printed).encode("utf-8"),
+        "results.json": lambda: evaluation.to_json().encode("utf-8"),
+    }
+    total = len(drawn) + len(made)
     for done, chart in enumerate(drawn, start=1):
-        picture, untitled = charts.pictures(chart)
-        (folder / "charts" / f"{chart.name}.png").write_bytes(picture)
+        file = folder / "charts" / chart.name
+        picture, printed[chart.name] = charts.pictures(chart, dpi=PRINTED)
+        _titled, untitled = charts.pictures(chart)
+        screen[chart.name] = base64.b64encode(untitled).decode("ascii")
         csv = chart.data.to_csv(index=False, lineterminator="\n", float_format="%.10g")
-        (folder / "charts" / f"{chart.name}.csv").write_text(csv, encoding="utf-8", newline="")
-        pictures[chart.name] = base64.b64encode(untitled).decode("ascii")
+        file.with_name(f"{chart.name}.png").write_bytes(picture)
+        file.with_name(f"{chart.name}.svg").write_bytes(svg_picture(chart))
+        file.with_name(f"{chart.name}.csv").write_text(csv, encoding="utf-8", newline="")
         if progress is not None:
             progress(done, total, chart.name)
-    page = _page(evaluation, sections, pictures)
-    (folder / "report.html").write_text(page, encoding="utf-8", newline="")
-    if progress is not None:
-        progress(total - 1, total, "report.html")
-    (folder / "results.json").write_text(evaluation.to_json(), encoding="utf-8", newline="")
-    if progress is not None:
-        progress(total, total, "results.json")
+    for done, (name, make) in enumerate(made.items(), start=len(drawn) + 1):
+        (folder / name).write_bytes(make())
+        if progress is not None:
+            progress(done, total, name)
 
 
 def _page(evaluation: Evaluation, sections: list[dict[str, Any]], pictures: dict[str, str]) -> str:
@@ -128,6 +149,8 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
         for o in plan.outcomes
         if isinstance(o, BehaviourOutcome)
     ]
+    # What is told for the victim-survivor comes first, whatever the order of the plan.
+    behaviours.sort(key=lambda names: not (names and speaks_for_victims(names[0])))
     risks = [o for o in plan.outcomes if not isinstance(o, BehaviourOutcome | TimedOutcome)]
     sections = [_summary(evaluation, plan, behaviours, labels)]
     flow = _flow(evaluation, behaviours, labels)
@@ -156,6 +179,9 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
         sections.append(_severity(evaluation, names, labels, number))
     if not made:
         sections.append(flow)
+    groups = _groups(evaluation, labels)
+    if groups is not None:
+        sections.insert(sections.index(flow) + 1, groups)
     sections.append(_effects(evaluation, behaviours, labels))
     sections.append(
         _section(
@@ -190,6 +216,17 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
             "provenance",
             "Where the numbers came from",
             tables_=[tables.provenance_table(evaluation)],
+        )
+    )
+    sections.append(
+        _section(
+            "forms",
+            "Forms to complete by hand",
+            text=[
+                "Some judgements are for people, not for a program. A blank form for each stands "
+                "at the end of the Word report (report.docx):"
+            ],
+            items=[f"{form.title} ({form.version.split('.')[0]})" for form in FORMS],
         )
     )
     return sections
@@ -552,7 +589,8 @@ def _flow(
     shown = [
         tables.counts_table(table, table.title, labels, evaluation)
         for table in evaluation.tables
-        if any(cell.count is not None for cell in table.cells)
+        if not table.name.startswith("equality:")
+        and any(cell.count is not None for cell in table.cells)
     ]
     text = []
     if behaviours:
@@ -566,12 +604,33 @@ def _flow(
                     tables_=shown)  # fmt: skip
 
 
+def _groups(evaluation: Evaluation, labels: dict[str, str]) -> dict[str, Any] | None:
+    chart = equality.equality_chart(evaluation, labels)
+    shown = [
+        equality.lost_contact_table(evaluation, labels),
+        equality.equality_table(evaluation, labels),
+    ]
+    text = equality.equality_text(evaluation)
+    found = [table for table in shown if table is not None]
+    if not text and not found:
+        return None
+    return _section(
+        "groups",
+        "Which groups of people are in these figures, and which are not",
+        text=text,
+        drawn=[] if chart is None else [chart],
+        tables_=found,
+    )
+
+
 def _effects(
     evaluation: Evaluation, behaviours: list[list[str]], labels: dict[str, str]
 ) -> dict[str, Any]:
+    at_a_glance = forest.forest_chart(evaluation, labels)
     return _section(
         "effects",
         "All effects with their uncertainty",
+        drawn=[] if at_a_glance is None else [at_a_glance],
         tables_=[
             tables.main_effects_table(evaluation, labels),
             tables.effects_table(evaluation, labels),

@@ -1,0 +1,354 @@
+"""Who is in the figures and who is not: outcomes by sex, ethnicity, age and site.
+
+A plan's groups split the people whom other tables count as a whole, so what is released of them
+must fit beside those tables. Under a policy that hides counts three things keep it so. Groups of
+few go together before anything is counted. A group has three lines that lie inside each other
+(referred, measured at both, users after), so that the exact counts of the whole, which the gate
+supposes a reader to know, are all that ties a group to any other table. And where the whole
+itself is not shown, neither are its groups.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from drive_eval import disclosure
+from drive_eval.errors import did_you_mean
+from drive_eval.evaluation.controlled import NESTED
+from drive_eval.measures.case_table import behaviour_rows
+from drive_eval.plan import BehaviourOutcome, EqualitySection, outcome_names
+from drive_eval.results import CountTable
+from drive_eval.vocabulary import ARMS, label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from drive_eval.data.study import Study
+    from drive_eval.disclosure import Policy
+    from drive_eval.plan import Plan
+    from drive_eval.results import ResultSet
+
+    Key = tuple[str, ...]
+
+__all__ = [
+    "FLOOR",
+    "OTHERS",
+    "WHOLE",
+    "equality_faults",
+    "equality_reasons",
+    "equality_tables",
+    "is_equality",
+    "release_equality",
+    "told_by_group",
+]
+
+#: The line of everybody in an arm.
+WHOLE = "everybody"
+#: Groups of few, taken together.
+OTHERS = "other groups together"
+NOT_RECORDED = "not recorded"
+#: Fewest people of each arm, measured at both points, of a group that stands by itself.
+FLOOR = 20
+#: Most groups that stand by themselves.
+MOST = 7
+#: What may have become of one person.
+PATTERNS = ("used at both", "used before only", "used after only", "used at neither")
+UNSEEN = "not measured at both"
+LINES: dict[str, tuple[str, ...]] = {
+    "referred": (*PATTERNS, UNSEEN),
+    "measured at both": PATTERNS,
+    "users before": PATTERNS[:2],
+    "users after": (PATTERNS[0], PATTERNS[2]),
+}
+
+
+def is_equality(table: CountTable) -> bool:
+    """Say whether a table counts groups of people."""
+    return table.name.startswith("equality:")
+
+
+def equality_faults(plan: Plan, cases: pd.DataFrame) -> list[str]:
+    """Name the groups that a plan asks for and the cases cannot give."""
+    usual = EqualitySection().by
+    there = [*map(str, cases.columns), *(["age_band"] if "age" in cases else [])]
+    return [
+        f'[equality] by names "{name}", which is no column of cases.'
+        f"{did_you_mean(name, there)} Mend the name, or add the column."
+        for name in plan.equality.by
+        if name not in there and name not in usual
+    ]
+
+
+def equality_tables(plan: Plan, study: Study, units: pd.DataFrame) -> tuple[CountTable, ...]:
+    """Count each arm's groups: referred, measured at both points, users before and after.
+
+    Parameters
+    ----------
+    plan : Plan
+        ``equality.by`` names columns of cases; those of the usual four that are not there, and
+        those in which everybody is alike, have no table.
+    study : Study
+    units : DataFrame
+        From `cohort_units`.
+
+    Returns
+    -------
+    tuple of CountTable
+        ``equality:<column>:<arm>``, of the first abuse type of the first primary outcome about
+        behaviour; none without such an outcome. Exact.
+    """
+    outcome = _outcome(plan)
+    if outcome is None:
+        return ()
+    rows = behaviour_rows(
+        units,
+        study.tables["assessments"],
+        abuse_type=outcome.abuse_types[0],
+        reporter=outcome.reporter,
+        before=outcome.before,
+        after=outcome.after,
+        threshold=outcome.threshold,
+    )
+    if outcome.reporter == "case_manager":  # usual care has none, so nobody there is missing
+        rows = rows[rows["group"] == "programme"]
+    rows = rows.assign(pattern=_patterns(rows))
+    made = []
+    for column in plan.equality.by:
+        groups = _groups(rows, column, plan.equality.age_bands)
+        if groups is None or groups.nunique() < 2:
+            continue
+        order = [str(code) for code in _ordered(groups)]
+        for arm in [arm for arm in ARMS.codes if (rows["group"] == arm).any()]:
+            here = rows["group"] == arm
+            found = pd.crosstab(groups[here].astype(str), rows.loc[here, "pattern"])
+            counts: dict[Key, int] = {
+                (value, pattern): int(found.get(pattern, pd.Series(dtype=int)).get(value, 0))
+                for value in order
+                for pattern in LINES["referred"]
+            }
+            made.append(
+                _table(
+                    f"equality:{column}:{arm}",
+                    f"{label(column)}: who is in the figures, {arm} arm",
+                    plan.design.unit,
+                    counts,
+                    LINES,
+                )
+            )
+    return tuple(made)
+
+
+def _outcome(plan: Plan) -> BehaviourOutcome | None:
+    """Return the first primary outcome about behaviour."""
+    behaviours = [o for o in plan.outcomes if isinstance(o, BehaviourOutcome)]
+    return next((o for o in behaviours if o.primary), None)
+
+
+def _patterns(rows: pd.DataFrame) -> pd.Series[str]:
+    before, after = rows["used_before"], rows["used_after"]
+    seen = before.notna() & after.notna()
+    first, second = before.fillna(value=False), after.fillna(value=False)
+    found = pd.Series(UNSEEN, index=rows.index, dtype=object)
+    found[seen & first & second] = PATTERNS[0]
+    found[seen & first & ~second] = PATTERNS[1]
+    found[seen & ~first & second] = PATTERNS[2]
+    found[seen & ~first & ~second] = PATTERNS[3]
+    return found
+
+
+def _groups(rows: pd.DataFrame, column: str, bands: Sequence[int]) -> pd.Series[Any] | None:
+    """Return each person's group; ages in bands, in their order."""
+    if column in rows:
+        values = rows[column].astype(object)
+        return values.where(values.notna(), NOT_RECORDED).astype(str)
+    if column != "age_band" or "age" not in rows:
+        return None
+    names = [
+        f"under {bands[0]}",
+        *[f"{low} to {high - 1}" for low, high in itertools.pairwise(bands)],
+        f"{bands[-1]} and over",
+    ]
+    edges = [float("-inf"), *bands, float("inf")]
+    ages = pd.to_numeric(rows["age"]).astype("Float64").astype(float)
+    cut = pd.cut(ages, edges, right=False, labels=names)
+    cut = cut.cat.add_categories(NOT_RECORDED).fillna(NOT_RECORDED)
+    return cut.cat.remove_unused_categories()
+
+
+def _ordered(groups: pd.Series[Any]) -> list[Any]:
+    if isinstance(groups.dtype, pd.CategoricalDtype):
+        return list(groups.cat.categories)
+    names = sorted(groups.unique())
+    return [n for n in names if n != NOT_RECORDED] + [n for n in names if n == NOT_RECORDED]
+
+
+def _table(
+    name: str,
+    title: str,
+    unit: str,
+    counts: Mapping[Key, int],
+    lines: Mapping[str, Sequence[str]],
+) -> CountTable:
+    """Build a table whose people by pattern are never shown, with each group's lines and all."""
+    values = list(dict.fromkeys(value for value, _ in counts))
+    totals: dict[Key, list[Key]] = {
+        (v, line): [(v, part) for part in lines[line]] for v in values for line in lines
+    }
+    whole: dict[Key, list[Key]] = {
+        (WHOLE, line): [(v, part) for v in values for part in parts]
+        for line, parts in lines.items()
+    }
+    return CountTable.from_counts(
+        name=name,
+        title=title,
+        unit=unit,
+        dimensions=("group", "line"),
+        counts=counts,
+        totals={**totals, **whole},
+        hidden=counts,
+    )
+
+
+def told_by_group(plan: Plan, tables: Sequence[CountTable]) -> str:
+    """Return the outcome that is told by group; nothing where no groups are large enough."""
+    outcome = _outcome(plan)
+    large = [arms for arms in _by_column(tables) if _together(arms) is not None]
+    return outcome_names(outcome)[0] if outcome is not None and large else ""
+
+
+def _by_column(tables: Sequence[CountTable]) -> list[list[CountTable]]:
+    """Put the tables of one column and several arms together."""
+    found: dict[str, list[CountTable]] = {}
+    for table in tables:
+        found.setdefault(table.name.split(":")[1], []).append(table)
+    return list(found.values())
+
+
+def release_equality(
+    plan: Plan,
+    tables: Sequence[CountTable],
+    released: Mapping[str, ResultSet],
+    rules: Policy,
+) -> tuple[CountTable, ...]:
+    """What of the groups may be read by others?
+
+    Parameters
+    ----------
+    plan : Plan
+    tables : sequence of CountTable
+        From `equality_tables`.
+    released : mapping of str to ResultSet
+        The outcomes as they are released, whose pair tables hold the whole of each arm.
+    rules : Policy
+
+    Returns
+    -------
+    tuple of CountTable
+        The same tables, under a policy that hides counts with fewer groups and fewer lines:
+        without users before, which together with users after would bound who stopped and who
+        started, and without what would need a whole that is not shown. A table of which nothing
+        can be shown has no cells.
+
+    Notes
+    -----
+    **Assumptions.** A reader knows the exact whole of each line. All tables of groups, and the
+    pair table, then hang together by these counts alone: whatever two of them may hold by
+    themselves, they may hold together.
+    """
+    outcome = _outcome(plan)
+    if outcome is None or (not rules.hides_anything and rules.round_to <= 1):
+        return tuple(disclosure.control(table, rules) for table in tables)
+    pairs = {table.name: table for table in released[outcome_names(outcome)[0]].tables}
+    found = []
+    for arms in _by_column(tables):
+        lines = [_shown_lines(pairs.get(f"pairs:{table.name.split(':')[2]}")) for table in arms]
+        # One arm without a line leaves the other nothing to be set against.
+        kept = [line for line in NESTED if all(line in shown for shown in lines)]
+        together = _together(arms) if "measured at both" in kept else None
+        for table in arms:
+            if together is None:
+                found.append(dataclasses.replace(table, cells=(), policy=rules.name))
+                continue
+            found.append(_controlled(_collapsed(table, together, kept), rules))
+    return tuple(found)
+
+
+def _shown_lines(pairs: CountTable | None) -> list[str]:
+    """Return the lines whose whole is shown in the pair table of an arm."""
+    return [line for line, key in NESTED.items() if pairs is not None and pairs[key] is not None]
+
+
+def _together(arms: Sequence[CountTable]) -> dict[str, str] | None:
+    """Say for each group whether it stands by itself; None where fewer than two would."""
+    values = list(dict.fromkeys(c.key[0] for table in arms for c in table.cells))
+    sizes = {
+        value: [table[value, "measured at both"] or 0 for table in arms]
+        for value in values
+        if value != WHOLE
+    }
+    alone = [value for value in sizes if min(sizes[value]) >= FLOOR]
+    alone.sort(key=lambda value: -min(sizes[value]))
+    while True:
+        rest = [value for value in sizes if value not in alone]
+        few = any(sum(sizes[value][i] for value in rest) < FLOOR for i in range(len(arms)) if rest)
+        if alone and (few or len(alone) > MOST):
+            alone.pop()
+            continue
+        if len(alone) + bool(rest) < 2:
+            return None
+        return {value: value if value in alone else OTHERS for value in sizes}
+
+
+def _collapsed(table: CountTable, together: Mapping[str, str], kept: Sequence[str]) -> CountTable:
+    """Return the table with its groups merged and only the lines kept, of as few atoms."""
+    lines = {line: LINES[line] for line in kept}
+    # People whom no line tells apart are one atom.
+    kinds = {p: tuple(p in parts for parts in lines.values()) for p in LINES["referred"]}
+    name_of = {kind: next(p for p in kinds if kinds[p] == kind) for kind in kinds.values()}
+    values = sorted(set(together.values()), key=list(together.values()).index)
+    values.sort(key=lambda value: value == OTHERS)
+    counts: dict[Key, int] = {(v, p): 0 for v in values for p in name_of.values()}
+    for cell in table.cells:
+        if not cell.parts:
+            value, pattern = cell.key
+            counts[together[value], name_of[kinds[pattern]]] += cell.count or 0
+    members = {line: [p for p in name_of.values() if p in parts] for line, parts in lines.items()}
+    return _table(table.name, table.title, table.unit, counts, members)
+
+
+def _controlled(table: CountTable, rules: Policy) -> CountTable:
+    """Take a table through the gate beside its whole, which others know and this does not show."""
+    whole = [cell.key for cell in table.cells if cell.key[0] == WHOLE]
+    priority = {
+        cell.key: list(NESTED)[::-1].index(cell.key[1])
+        for cell in table.cells
+        if cell.parts and cell.key[0] != WHOLE
+    }
+    done = disclosure.control(table, rules, known=whole, priority=priority)
+    return dataclasses.replace(done, cells=tuple(c for c in done.cells if c.key[0] != WHOLE))
+
+
+def equality_reasons(before: CountTable, after: CountTable) -> list[dict[str, str]]:
+    """Say for the restricted record what is not shown of the groups, and why."""
+    if not after.cells:
+        return [{"table": before.name, "key": "all", "reason": "groups of few people"}]
+    there = {cell.key[0] for cell in after.cells}
+    merged = [
+        {"table": before.name, "key": value, "reason": "group of few people"}
+        for value in dict.fromkeys(cell.key[0] for cell in before.cells)
+        if value != WHOLE and value not in there
+    ]
+    hidden = [
+        {
+            "table": before.name,
+            "key": " / ".join(cell.key),
+            "reason": "small count, or would give one back",
+        }
+        for cell in after.cells
+        if cell.shown and cell.count is None
+    ]
+    return merged + hidden
