@@ -1539,6 +1539,17 @@ class TestPage:
         )
         tables_ = (pairs, dataclasses.replace(pairs, name="pairs:comparison"))
         results = {n: dataclasses.replace(behaviour(), tables=tables_) for n in NAMES}
+        # No percentage of those measured twice is printed without its range over the others.
+        ends = ResultSet(
+            estimates=tuple(
+                Estimate(
+                    measure="percent_reduction", term=f"{term} (users)", group=arm, estimate=fall
+                )
+                for arm in ("programme", "comparison")
+                for term, fall in (("worst case", 20.0), ("best case", 40.0))
+            )
+        )
+        results |= {f"rivals:{name}": ends for name in NAMES}
         one = evaluation(outcomes=outcomes, results=results)
         cohort = CountTable.from_counts(
             name="flow",

@@ -294,6 +294,13 @@ class TestRivals:
         )
         assert rivals.rival_sentences(changed, NAME) == []
 
+    def test_what_is_not_shown_is_in_the_table_and_no_sentence(self, exact):
+        check = Check(name="rival:tipping", group="programme", text="Not shown: too few people.")
+        results = {**exact.results, f"rivals:{NAME}": ResultSet(checks=(check,))}
+        changed = dataclasses.replace(exact, results=results)
+        assert rivals.rival_table(changed, NAME, LABELS).rows[0][2] == "Not shown"
+        assert rivals.rival_sentences(changed, NAME) == []
+
     def test_names_of_fields_are_not_shown(self, page):
         assert "not_" not in page.partition("What else could explain this?")[2][:20000]
 

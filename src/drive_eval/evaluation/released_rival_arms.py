@@ -39,6 +39,7 @@ __all__ = [
     "floor_of",
     "released_arms_of",
     "sides_of",
+    "sites_pass",
     "sites_words",
     "to_hundredth",
 ]
@@ -130,7 +131,7 @@ def _arm(
     if counts is not None and not sum(counts.values()):
         counts = None
     referred = None if hidden else table["all", "referred"]
-    sites = not hidden and _sites_pass(exact, main, group, rules)
+    sites = not hidden and sites_pass(exact, main, group, rules)
     parts: list[ResultSet] = []
     if counts is not None:
         clustered = plan.design.unit != "person"
@@ -390,11 +391,25 @@ def _odds_words(term: str) -> str:
 # One site
 
 
-def _sites_pass(exact: ResultSet, main: ResultSet, group: str, rules: Policy) -> bool:
+def sites_pass(exact: ResultSet, main: ResultSet, group: str, rules: Policy) -> bool:
     """Tell whether each site alone, and all others, have enough people on either side.
 
     A result without a site is what the result of all loses with it, so the site's own counts
     are those that must be large.
+
+    Parameters
+    ----------
+    exact : ResultSet
+        With the results without each site.
+    main : ResultSet
+        With the result of all.
+    group : str
+        The arm.
+    rules : Policy
+
+    Returns
+    -------
+    bool
     """
     rest = [e for e in exact.estimates if e.group == group and e.subgroup.startswith("without ")]
     whole = next(

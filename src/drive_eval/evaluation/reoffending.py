@@ -289,7 +289,7 @@ def evaluate_reoffending(
     if outcome.days_before:
         counted = count_periods(outcome, units, chosen.events, custody)
         harm = harm_of(plan, outcome, units, chosen.events, custody)
-        parts.append(rates_result(plan, outcome, counted, harm, asked.claim))
+        parts.append(rates_result(plan, outcome, counted, harm, asked.claim_of("rate_ratio")))
     return merge(parts, outcome=outcome.name)
 
 

@@ -147,7 +147,7 @@ def recording_words(made: ResultSet, *, between: bool) -> str:
         if e.measure == "percent_reduction"
     ]
     needed = next(e for e in made.estimates if e.measure == "detection_ratio" and e.term == "point")
-    side = "in the programme as in the comparison arm" if between else "after as before"
+    side = "in the programme than in the comparison arm" if between else "after than before"
     text = (
         f"If events were likelier to be recorded {side}, the true fall would be {and_so_on(falls)}"
     )

@@ -145,7 +145,7 @@ def reductions_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[
             axes.tick_params(axis="y", length=0)
             axes.spines["left"].set_visible(False)
         _legend(left)
-        if any(row["unseen_worst"] is not None for row in rows):
+        if any(row["percent_if_all"] is not None for row in rows):
             _legend_of_unseen(right)
     said = [_reduction_words(row, labels) for row in rows]
     return Chart(
@@ -166,7 +166,7 @@ def reductions_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[
             + (
                 " The thin grey line above each interval: the fall if all, and if none, of those "
                 "not seen again still used it."
-                if any(row["unseen_worst"] is not None for row in rows)
+                if any(row["percent_if_all"] is not None for row in rows)
                 else ""
             )
         ),
@@ -177,8 +177,8 @@ def _unseen(evaluation: Evaluation, name: str, row: dict[str, Any]) -> dict[str,
     """Return the fall if all, and if none, of those not seen again still used it."""
     ends = ends_within(evaluation, name, row["group"])
     if ends is None or ends.worst == ends.best or row["percent_reduction"] is None:
-        return {"unseen_worst": None, "unseen_best": None}
-    return {"unseen_worst": ends.worst, "unseen_best": ends.best}
+        return {"percent_if_all": None, "percent_if_none": None}
+    return {"percent_if_all": ends.worst, "percent_if_none": ends.best}
 
 
 def _reduction_rows(name: str, result: ResultSet) -> list[dict[str, Any]]:
@@ -214,7 +214,7 @@ def _largest_rise(rows: Sequence[dict[str, Any]]) -> float:
     low = min(lows, default=0.0)
     if low >= 0:
         # What those not seen again could do to a fall has less room than a rise that was seen.
-        worst = min([row["unseen_worst"] or 0.0 for row in rows], default=0.0)
+        worst = min([row["percent_if_all"] or 0.0 for row in rows], default=0.0)
         return min(10 * math.ceil(-worst / 10), LARGEST_WORST) + 6 if worst < 0 else 0.0
     return min(max(100.0, 50 * math.ceil(min(-low, LARGEST_RISE) / 50)), LARGEST_RISE) + 6
 
@@ -308,14 +308,14 @@ def _legend_of_unseen(axes: Axes) -> None:
 
 def _bracket(axes: Axes, row: dict[str, Any], y: float, edge: float, *, sides: bool) -> None:
     """Draw how far those not seen again could move a fall: a thin line with ends, above it."""
-    worst, best = row["unseen_worst"], row["unseen_best"]
+    worst, best = row["percent_if_all"], row["percent_if_none"]
     if worst is None or best is None:
         return
     start, end, above = max(worst, -edge), max(best, -edge), y - 0.12
     axes.plot([start, end], [above, above], color=DARK_GREY, linewidth=1, zorder=0.8)
     for value, beyond in ((start, worst < -edge), (end, False)):
         axes.plot(
-            [value], [above], marker=8 if beyond else "|", markersize=7, color=DARK_GREY,
+            [value], [above], marker="<" if beyond else "|", markersize=7, color=DARK_GREY,
             markeredgewidth=1, clip_on=False, zorder=0.8,
         )  # fmt: skip
     words = f"{whole(worst)} to {whole(best)}"
@@ -392,8 +392,8 @@ def _reduction_words(row: dict[str, Any], labels: dict[str, str]) -> str:
     label_ = _interval_label(fall, low, high, sides=True)
     kind, rest = label_.split(" ", 1)
     words = f"{words}, a relative {kind} of {rest.replace('  (', ' (interval ')}"
-    if row["unseen_worst"] is not None and row["unseen_best"] is not None:
-        ends = ends_text(Ends(row["unseen_worst"], row["unseen_best"]))
+    if row["percent_if_all"] is not None and row["percent_if_none"] is not None:
+        ends = ends_text(Ends(row["percent_if_all"], row["percent_if_none"]))
         words += f"; {ends} if all, or none, of those not seen again still used it"
     return f"{words}."
 

@@ -60,6 +60,8 @@ RIVALS = {
 #: What is said of an outcome in a paragraph; the rest stands in its table.
 _SAID = ("regression_to_the_mean", "missing", "tipping", "recording", "one_person", "verdict")
 _NOT_SHOWN = "Not shown"
+#: How a sentence begins that has no number.
+_NOTHING = ("Not worked out", _NOT_SHOWN)
 _PREFIX = "rival:"
 
 
@@ -156,7 +158,7 @@ def rival_sentences(evaluation: Evaluation, name: str) -> list[str]:
     for what in _SAID:
         for check in _checks(evaluation, name):
             wanted = check.name == f"{_PREFIX}{what}" and check.group in ("", "programme")
-            if wanted and check.text and not check.text.startswith("Not worked out"):
+            if wanted and check.text and not check.text.startswith(_NOTHING):
                 lead = ""
                 if what == "verdict":
                     lead = "The groups beside each other: " if not check.group else ""
@@ -209,8 +211,9 @@ def rival_table(evaluation: Evaluation, name: str, labels: Mapping[str, str]) ->
 
 def _found(evaluation: Evaluation, name: str, what: str, check: Check) -> str:
     """Say in a few words whether a rival could explain the result; the numbers stand beside it."""
-    if check.text.startswith("Not worked out"):
-        return "Not worked out"
+    for nothing in _NOTHING:
+        if check.text.startswith(nothing):
+            return nothing
     if what == "verdict":
         return check.text.partition(":")[0]
     known = [e for e in rivals_of(evaluation, name).estimates if e.group == check.group]
