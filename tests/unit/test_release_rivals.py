@@ -232,6 +232,32 @@ def test_the_same_ratings_counted_twice_have_no_rivals_twice():
     assert all(e.estimate is None for e in done.results[second].estimates)
 
 
+def test_a_yes_no_outcome_is_asked_again_of_released_counts():
+    rows = [("programme", True)] * 52 + [("programme", False)] * 123 + [("programme", None)] * 23
+    rows += [("comparison", True)] * 86 + [("comparison", False)] * 96 + [("comparison", None)] * 21
+    cases = pd.DataFrame(rows, columns=["arm", "again"])
+    cases = cases.assign(
+        case_id=[f"C{i:03d}" for i in cases.index],
+        perpetrator_id=[f"P{i:03d}" for i in cases.index],
+        index_date="2024-01-01",
+        site=["north", "south"] * (len(cases) // 2) + ["south"] * (len(cases) % 2),
+    )
+    tables = validate({"cases": cases}, columns={"cases": {"again": "boolean"}})
+    body = plan_of(leave_one_out="site", subgroups=["site"]).to_dict()
+    body["outcomes"] = [{"kind": "binary", "name": "again", "column": "again"}]
+    exact = run(Plan.model_validate(body), Study(tables=tables, source="made by hand"))
+    found = release_evaluation(exact, "opensafely").results["rivals:again"]
+    worst = found.one(measure="risk_difference", term="worst case")
+    assert (worst.n_events, worst.n) == (75, 200)  # 50 and 25, of 175 and 25
+    assert worst.estimate == pytest.approx(75 / 200 - 85 / 200, abs=0.01)
+    assert {e.subgroup for e in found.estimates if e.subgroup} == {
+        "site: north", "site: south", "without north", "without south"
+    }  # fmt: skip
+    shown = {c.name for c in found.checks if c.name.startswith("rival:")}
+    assert shown == {c.name for c in exact.results["rivals:again"].checks if "rival:" in c.name}
+    assert not [c for c in found.checks if c.text.startswith("Not shown")]
+
+
 # The ledger
 
 

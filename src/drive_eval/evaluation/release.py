@@ -158,6 +158,11 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
             )
         elif plan.comparison.covariates:
             text += " Contrasts adjusted for covariates are as fitted, to two digits."
+        if any(name.startswith(PREFIX) for name in results):
+            text += (
+                " Rival explanations were asked again of the counts shown; what models made of "
+                "covariates, and results without a site, are given to two digits."
+            )
     # The plan may name cases that are left out; who they are is nobody else's business.
     cohort = {**evaluation.plan["cohort"], "exclude": []}
     return dataclasses.replace(

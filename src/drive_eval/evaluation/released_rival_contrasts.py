@@ -190,7 +190,8 @@ def _imputed(
         return imputed_arms(asked, _with_lost(rows, lost, "outcome"), "outcome")
     floor = floor_of(rules)
     cells = [c.statistic for c in main.checks if c.name == "missing_cells"]
-    rare = not cells or any(cell is not None and cell <= rules.suppress_up_to for cell in cells)
+    few = [cell is not None and cell <= rules.suppress_up_to for cell in cells]
+    rare = any(few) or (not cells and bool(asked.plan.sensitivity.missing_covariates))
     if rare or any(count is None or count < floor for count in shown.values()):
         return ResultSet()
     rows_ = tuple(to_hundredth(e) for e in exact.estimates if e.term.startswith("imputed"))
