@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from drive_eval.report.rivals import title_of
 from drive_eval.report.sentences import arm_label
-from drive_eval.report.tables import Table, p_text
+from drive_eval.report.tables import HIDDEN, Table, p_text
 from drive_eval.results import ResultSet
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def ledger_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table | N
                 arm_label(check.group, labels) if check.group else "Between the groups",
                 what,
                 family,
-                p_text(check.p_value) or "not shown",
-                p_text(check.statistic) or "not shown",
+                p_text(check.p_value) or HIDDEN,
+                p_text(check.statistic) or HIDDEN,
             )
         )
     if not rows:
@@ -61,5 +61,6 @@ def ledger_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table | N
         note=(
             "An adjusted P value takes into account how many tests were made: among many, some are "
             "small by chance. Primary tests were declared in the plan before the results were seen."
+            + (f" {HIDDEN}: not shown." if any(HIDDEN in row for row in rows) else "")
         ),
     )

@@ -291,7 +291,7 @@ def counts_by_arm(found: Followed, table: CountTable, labels: Mapping[str, str])
         "followed": (f"How following ended ({found.event})", "How it ended", ""),
         "repeats": (
             f"People by how often it happened ({found.event})",
-            "Times",
+            "How often",
             "Counted while they were followed, to the horizon; those of one day are one.",
         ),
         "monthly": (
@@ -315,6 +315,8 @@ def _line_words(found: Followed, kind: str, line: str) -> str:
         return "Everybody"
     if kind == "followed":
         return ending_words(found, line)
+    if kind == "repeats":
+        return {"0": "Never", "1": "Once", "2": "Twice"}.get(line, f"{line} times")
     return line.replace("-", "−") if kind == "monthly" else line
 
 
