@@ -48,11 +48,12 @@ app = typer.Typer(
         "  drive-eval run analyses/drive_pilot            raw tables to a finished report\n\n"
         "  drive-eval check analyses/drive_pilot          would it run? writes nothing\n\n"
         "  drive-eval init my_evaluation                  a folder that runs as it stands\n\n"
+        "  drive-eval release-check outputs/release       may this folder leave the building?\n\n"
         "  drive-eval simulate --preset site my_data      synthetic tables with known truth\n\n"
         "  drive-eval reproduce drive_physical            a published figure, recomputed\n\n"
         "Exit codes: 0 done; 2 the plan, the data, a folder or an option was refused (the message "
         "says why); 130 stopped with Ctrl-C (143 by the system), and nothing was changed; "
-        "1 anything else."
+        "1 release-check found a fault, or anything else."
     ),
 )
 
@@ -117,7 +118,12 @@ def run(
         step("Reading the tables")(1, 1, "")
         evaluation = evaluate(declared, study, progress=step("Evaluating"))
         report = write_report(
-            evaluation, target, policy, overwrite=overwrite, progress=step("Writing the report")
+            evaluation,
+            target,
+            policy,
+            overwrite=overwrite,
+            ledger=declared.folder / "releases.json",
+            progress=step("Writing the report"),
         )
     say(f"Policy: {policy}. Unit: {declared.design.unit}.")
     say(f"Report:     {_shown(report)}")
@@ -289,6 +295,91 @@ def reproduce(
         for grade, meaning in files.GRADES.items():
             typer.echo(f"{grade}  {meaning}")
         typer.echo("\nOne of them in full: drive-eval reproduce drive_physical")
+
+
+@app.command("release-check")
+def release_check(
+    folder: Annotated[
+        Path,
+        typer.Argument(parser=_named_path, help="The release: outputs/release of a run."),
+    ],
+    restricted: Annotated[
+        Path | None,
+        typer.Option(
+            "--restricted",
+            parser=_named_path,
+            metavar="FOLDER",
+            help="Exact results to look for. [default: restricted/ beside the release]",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            parser=_named_path,
+            metavar="FOLDER",
+            help="Tables of the study, whose case numbers may stand nowhere.",
+        ),
+    ] = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(
+            "--ledger",
+            parser=_named_path,
+            metavar="FILE",
+            help="Earlier releases. [default: releases.json beside the outputs folder]",
+        ),
+    ] = None,
+    record: Annotated[
+        bool,
+        typer.Option("--record", help="If nothing is wrong, write down that this was released."),
+    ] = False,
+    accept: Annotated[
+        str,
+        typer.Option(
+            "--accept",
+            metavar="FILE",
+            help="Put on record that this file of the folder was added or edited by hand.",
+        ),
+    ] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why, for --accept.")] = "",
+    by: Annotated[str, typer.Option("--by", help="Who decided, for --accept.")] = "",
+    quiet: QuietOption = False,
+) -> None:
+    """Open every file of a release and say what may not leave the building; exit code 1 if any.
+
+    Example: drive-eval release-check analyses/drive_pilot/outputs/release
+    """
+    from drive_eval.evaluation.manifest import accept_file
+    from drive_eval.evaluation.release_check import check_release, identifiers_of
+    from drive_eval.evaluation.releases import LEDGER, record_release
+    from drive_eval.results import Evaluation
+
+    if accept:
+        accept_file(folder, accept, reason=reason, approved_by=by)
+    earlier = ledger or folder.resolve().parent.parent / LEDGER
+    with _notes(quiet):
+        found = check_release(
+            folder,
+            restricted=restricted,
+            identifiers=identifiers_of(data) if data is not None else (),
+            ledger=earlier,
+        )
+    for fault in found.faults:
+        sys.stderr.write(f"{fault}\n")
+    if not quiet:
+        for line in found.exceptions:
+            typer.echo(f"Exception:  {line}")
+        for line in found.looked_at:
+            typer.echo(f"Looked at:  {line}")
+    if found.faults:
+        raise typer.Exit(EXIT_FAILED)
+    if record:
+        released = Evaluation.from_json((folder / "results.json").read_text(encoding="utf-8"))
+        if record_release(released, earlier) and not quiet:
+            typer.echo(f"Recorded:   {_shown(earlier)}")
+    if not quiet:
+        typer.echo("Nothing was found. Somebody who knows the cases must still read it.")
 
 
 def _version(wanted: bool) -> None:

@@ -24,13 +24,16 @@ world cannot set them apart. One symbol stands for every hidden count, whatever 
 from __future__ import annotations
 
 from drive_eval.disclosure.gate import audit, control, control_pairs, record
+from drive_eval.disclosure.pieces import Piece, contents
 from drive_eval.disclosure.rules import POLICIES, SYMBOL, Policy, policy, safe_number
 
 __all__ = [
     "POLICIES",
     "SYMBOL",
+    "Piece",
     "Policy",
     "audit",
+    "contents",
     "control",
     "control_pairs",
     "policy",

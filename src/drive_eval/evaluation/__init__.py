@@ -12,6 +12,7 @@ from drive_eval.errors import (
     DataError,
     DesignError,
     DesignWarning,
+    DisclosureError,
     ResultError,
     did_you_mean,
 )
@@ -37,7 +38,7 @@ _BY_CASE = (
 #: All that a run writes, and so all that a run may replace.
 _OUR_FOLDERS = re.compile(r"release(/charts)?|restricted")
 _OUR_FILES = re.compile(
-    r"release/(report\.(html|docx)|summary\.html|tables\.xlsx|results\.json"
+    r"release/(report\.(html|docx)|summary\.html|tables\.xlsx|(results|manifest)\.json"
     r"|charts/[^/]+\.(png|svg|csv))"
     r"|restricted/(results\.json|hidden_counts\.csv)"
 )
@@ -490,6 +491,7 @@ def write_report(
     *,
     overwrite: bool = False,
     restricted: bool = True,
+    ledger: str | Path | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Path:
     """Take an evaluation through the gate and write what may be read by others.
@@ -500,13 +502,16 @@ def write_report(
         Exact, from `run`.
     folder : str or Path
         Outputs folder: gets ``release/`` (report.html, report.docx, summary.html, tables.xlsx,
-        results.json, charts) and ``restricted/`` (exact results; not for release).
+        results.json, charts, manifest.json) and ``restricted/`` (exact results; not for release).
     policy : str, optional
         Disclosure policy; the plan's when left out.
     overwrite : bool
         Whether an existing folder may be replaced.
     restricted : bool
         Whether to keep the exact results beside the release.
+    ledger : str or Path, optional
+        What was released before, written by `drive-eval release-check --record`; nothing is
+        written that would give somebody away beside it.
     progress : callable, optional
         Called with the number of finished steps, their total, and what was done.
 
@@ -521,7 +526,8 @@ def write_report(
         If the folder holds results and ``overwrite`` is False, holds anything that drive_eval
         did not write, or cannot be written; then nothing has been changed.
     DisclosureError
-        If the policy does not exist or may not be used with these data.
+        If the policy does not exist or may not be used with these data, or an earlier release
+        and this one would tell on somebody together.
 
     Notes
     -----
@@ -532,7 +538,9 @@ def write_report(
     import pandas as pd
 
     from drive_eval.data.folders import draft
+    from drive_eval.evaluation.manifest import write_manifest
     from drive_eval.evaluation.release import hidden_reasons, release_evaluation
+    from drive_eval.evaluation.releases import against_earlier
     from drive_eval.report.document import write_bundle
 
     if evaluation.policy:
@@ -547,8 +555,12 @@ def write_report(
         if policy is None:
             policy = evaluation.plan["release"]["policy"]
         released = release_evaluation(evaluation, policy)
+        faults = [] if ledger is None else against_earlier(released, Path(ledger))
+        if faults:
+            raise DisclosureError("\n".join(faults))
         (new / "release").mkdir()
         write_bundle(released, new / "release", progress=progress)
+        write_manifest(released, new / "release")
         if restricted:
             # Exact figures: nobody but their owner opens them, whatever the folder allows.
             (new / "restricted").mkdir(mode=0o700)
