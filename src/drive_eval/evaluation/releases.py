@@ -17,6 +17,7 @@ from drive_eval import disclosure
 from drive_eval.disclosure.rules import counts_behind
 from drive_eval.errors import ResultError
 from drive_eval.evaluation.controlled import arm_totals
+from drive_eval.evaluation.rivals import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -195,8 +196,12 @@ def _compared(before: Mapping[str, Any], now: Mapping[str, Any], rules: Policy) 
                 f"“{title}” was released before, and {small} of the lines in the table {name[1]}"
                 f"{of} may differ from it by {rules.suppress_up_to} people or fewer. {_WHAT_TO_DO}"
             )
+    tabled = {table["outcome"] for table in now["tables"]}
     for name, mark in now["effects"].items():
-        if name in before["effects"] and before["effects"][name] != mark and name not in moved:
+        # What has no counts of its own follows from those of its outcome, or of all of them.
+        base = name.removeprefix(PREFIX)
+        changed = base in moved if base in tabled else bool(moved)
+        if name in before["effects"] and before["effects"][name] != mark and not changed:
             yield (
                 f"“{title}” was released before with the same counts of {name} but other effects "
                 f"or curves, which tell who differs. {_WHAT_TO_DO}"
