@@ -894,7 +894,7 @@ def test_months_that_are_hidden_are_counted_and_a_side_without_any_is_named():
     result = evaluation_of(POLICE, causes(), curves=curves)
     chart = months.monthly_chart(result, "police", LABELS)
     assert "too few people to show" in texts(chart)
-    assert "Months without a point have too few events to show." in chart.caption
+    assert "Months without a point are not shown: they have too few events" in chart.caption
     assert "Programme, months after: 3 not shown." in chart.alt_text
     assert "between 40 and 40" in chart.alt_text
     assert "Police recording" not in chart.caption

@@ -137,7 +137,10 @@ def monthly_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) -> 
                 else "",
                 *not_made_alike(evaluation),
                 hidden_words(found, curves, labels),
-                "Months without a point have too few events to show." * (len(known) < len(every)),
+                "Months without a point are not shown: they have too few events, or with other figures "
+                "they would tell of few."
+                if len(known) < len(every)
+                else "",
                 notes(curves.values()),
                 source_words(evaluation),
             )
