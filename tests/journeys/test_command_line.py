@@ -104,7 +104,7 @@ class TestRun:
         assert "Policy: opensafely. Unit: person." in done.stdout
         names = {path.name for path in (study / "outputs" / "release").iterdir()}
         files = {"report.html", "report.docx", "summary.html", "tables.xlsx", "results.json"}
-        assert names == {*files, "charts"}
+        assert names == {*files, "charts", "manifest.json"}
         assert all(name in done.stdout for name in files - {"results.json"})
         assert (study / "outputs" / "restricted" / "results.json").exists()
 

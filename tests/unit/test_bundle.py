@@ -87,6 +87,7 @@ class TestBundle:
             "tables.xlsx",
             "summary.html",
             "results.json",
+            "manifest.json",
         }
         drawn = {chart.name for section in sections for chart in section["charts"]}
         assert {path.name for path in (bundle / "charts").iterdir()} == {
