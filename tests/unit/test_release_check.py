@@ -12,12 +12,13 @@ import zlib
 import pytest
 from typer.testing import CliRunner
 
+from drive_eval import disclosure
 from drive_eval.cli import app
 from drive_eval.data.study import save_tables
 from drive_eval.data.synthetic import synthetic_study
-from drive_eval.disclosure.pieces import contents
+from drive_eval.disclosure.pieces import Piece, contents
 from drive_eval.errors import ResultError
-from drive_eval.evaluation import run, write_report
+from drive_eval.evaluation import release_check, run, write_report
 from drive_eval.evaluation.manifest import (
     MANIFEST,
     accept_file,
@@ -360,3 +361,14 @@ def test_case_numbers_are_taken_from_tables(written, tmp_path):
 def released_marks(written):
     text = (written.parents[1] / "data" / "cases.csv").read_text(encoding="utf-8")
     return [line.split(",")[0] for line in text.splitlines()[1:]]
+
+
+def test_days_of_the_police_and_people_of_a_new_study_are_nobody_s():
+    said = Piece("report.html: td", "A change in how crime was recorded (2017-04-01: two crimes).")
+    assert release_check._known_day(said)
+    assert not release_check._known_day(Piece("report.html: td", "from 2017-04-01 to 2018-02-03"))
+    rules = disclosure.policy("opensafely")
+    needed = Piece("td", "With 455 and 330 people, a new study would need 1,629 and 1,182 people.")
+    assert not release_check._counts_wrong(needed, "", rules, {7})
+    leak = Piece("td", "With 457 people, a new study would need 1,629 and 1,182 people.")
+    assert release_check._counts_wrong(leak, "", rules, {7})

@@ -25,10 +25,11 @@ from drive_eval.evaluation.manifest import (
     what_it_is,
 )
 from drive_eval.evaluation.releases import against_earlier
+from drive_eval.measures.offending import recording_changes
 from drive_eval.results import Evaluation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from drive_eval.disclosure import Policy
     from drive_eval.results import CountTable
@@ -55,6 +56,10 @@ _DATE = re.compile(
 _LONG = re.compile(r"(?<![\w.])\d*\.\d{5,}")
 #: What the report says of its own rules.
 _RULE = re.compile(r"rounded to (the nearest )?\d+ cases|\d+ \w+( of an arm)? or (fewer|more)")
+#: Numbers of nobody who was counted: the people whom a new study would need, kinds of abuse.
+_OF_NOBODY = re.compile(
+    r"a new study would need [\d,]+( and [\d,]+)? (people|pairs)|\d+ of \d+ types of abuse"
+)
 #: Fewer letters than this are found anywhere by chance.
 _SHORTEST = 4
 
@@ -378,6 +383,10 @@ def _searched(
 
 def _known_day(piece: Piece) -> bool:
     """Tell whether a day belongs to a code list, a report or a form, and to nobody's life."""
+    changes = recording_changes()
+    public = {*changes["from_date"], *changes["to_date"]}
+    if public.issuperset(_DATE.findall(piece.text)):
+        return True  # days on which the police changed how they record
     return bool(re.search(r"version|20\d\d edition|accessed|published", piece.text, re.IGNORECASE))
 
 
@@ -400,15 +409,18 @@ def _figures(exact: Evaluation | None, released: Evaluation | None) -> set[str]:
     """Return exact figures, as they are printed, that no released one looks like."""
     if exact is None:
         return set()
-    return _long_figures(exact) - (set() if released is None else _long_figures(released))
+    # A released share may stand in percent, where the exact results hold another in percent.
+    known = set() if released is None else _long_figures(released, (1, 100))
+    return _long_figures(exact, (1,)) - known
 
 
-def _long_figures(evaluation: Evaluation) -> set[str]:
+def _long_figures(evaluation: Evaluation, scales: Sequence[int]) -> set[str]:
     found = set()
     for result in evaluation.results.values():
         for e in result.estimates:
-            for value in (e.estimate, e.std_error, e.conf_low, e.conf_high, e.p_value):
-                for text in () if value is None else (repr(value), f"{value:.10g}", f"{value:.6g}"):
+            own = (e.estimate, e.std_error, e.conf_low, e.conf_high, e.p_value)
+            for value in (scale * x for x in own if x is not None for scale in scales):
+                for text in (repr(value), f"{value:.10g}", f"{value:.6g}"):
                     if len(text.strip("0.")) > 5:
                         found |= set(_LONG.findall(text))
     return found
@@ -443,10 +455,11 @@ def _counts_wrong(piece: Piece, plan: str, rules: Policy, hidden: set[int]) -> b
         if number == 0 and re.search(r"column (events|censored)$", piece.where):
             return False  # where a curve begins, nothing has happened yet
         return not _allowed(number, rules) or number in hidden
-    for match in _COUNTED.finditer(piece.text):
-        around = piece.text[max(0, match.start() - 40) : match.end() + 60]
+    text = _OF_NOBODY.sub(" ", piece.text)
+    for match in _COUNTED.finditer(text):
+        around = text[max(0, match.start() - 40) : match.end() + 60]
         rate = match["people"] and re.search(r"\b(every|per|a|of|in) 1,?000?\b", around)
-        rule = any(r.start() <= match.start() < r.end() for r in _RULE.finditer(piece.text))
+        rule = any(r.start() <= match.start() < r.end() for r in _RULE.finditer(text))
         if rate or rule or match[0] in plan:
             continue  # the latter are the evaluator's own words
         for group in ("n", "part", "whole", "people"):
