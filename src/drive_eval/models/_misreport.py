@@ -225,7 +225,7 @@ def _crossing(excess: Callable[[float], float], low: float) -> float | None:
         return 1.0
     if excess(low) < 0:
         return None
-    grid = np.linspace(low, 1.0, 65)
+    grid = np.linspace(low, 1.0, 17)
     values = [excess(float(s)) for s in grid]
     last = max(i for i, v in enumerate(values) if v >= 0)
-    return float(optimize.brentq(excess, grid[last], grid[last + 1], xtol=1e-12))
+    return float(optimize.brentq(excess, grid[last], grid[last + 1], xtol=1e-10))
