@@ -447,7 +447,7 @@ def test_the_release_says_what_was_done_to_designs(sites):
     for policy in HIDING:
         done = release_evaluation(sites[200][1], policy)
         assert "a design effect rounded up" in done.checks[-1].text
-        assert "two digits" not in done.checks[-1].text
+        assert "adjusted for covariates are as fitted" not in done.checks[-1].text
 
 
 def test_every_hidden_count_has_its_reason(sites):
