@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drive_eval.plan import BehaviourOutcome, Plan, outcome_names
-from drive_eval.report import sentences, tables
+from drive_eval.report import bounds, sentences, tables
 from drive_eval.report.sentences import arm_label, behaviour_label, group_phrase
 from drive_eval.vocabulary import ARMS, REPORTERS, label
 
@@ -290,8 +290,16 @@ def _line(
         name=behaviour_label(name),
         groups=tuple(_bars(result, group) for group in groups),
         verdict=sentences.plain_verdict(result, labels, main, made),
-        sure=sentences.how_sure(result, labels, main, made),
+        sure=_with_range(evaluation, name, labels, sentences.how_sure(result, labels, main, made)),
     )
+
+
+def _with_range(evaluation: Evaluation, name: str, labels: Mapping[str, str], sure: str) -> str:
+    """Put beside percentages what they would be, whatever became of those not seen again."""
+    said = bounds.range_cell(evaluation, name, labels)
+    if not re.search(r"\d", said):
+        return sure
+    return f"{sure.removesuffix('.')}. {bounds.RANGE_HEAD}: {said}"
 
 
 def _bars(result: ResultSet, group: str) -> tuple[Bar, ...]:

@@ -193,6 +193,12 @@ def assumptions_headline(
         return f"{every} fell under each assumption shown"
     if not stays:
         return "Under some assumptions the fall is no longer clear"
+    if not vanishes and unclear:
+        # What is not shown says nothing against the fall.
+        return (
+            f"The fall stays under each assumption for {stays} of {len(names)} types of abuse; "
+            f"{unclear} cannot be shown"
+        )
     return f"The fall stays under each assumption for {stays} of {len(names)} types of abuse"
 
 
