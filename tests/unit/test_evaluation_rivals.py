@@ -183,7 +183,7 @@ class TestBetweenArms:
         assert rivals.one(measure="observed_fall").estimate == pytest.approx(falls["programme"])
         assert rivals.one(measure="expected_fall").estimate == pytest.approx(falls["comparison"])
         assert rivals.one(measure="fall_beyond").group == ""
-        assert "more than was to be expected" in sentence(rivals, "regression_to_the_mean").text
+        assert "larger than was to be expected" in sentence(rivals, "regression_to_the_mean").text
 
     def test_bounds_of_the_difference(self, rivals):
         ends = [

@@ -26,6 +26,7 @@ __all__ = [
     "NESTED",
     "arm_totals",
     "coarse_p",
+    "coarse_ratio",
     "control_table",
     "empty",
     "expand",
@@ -213,6 +214,22 @@ def too_rare(covariate: str) -> str:
 def two_digits(value: float | None) -> float | None:
     """Round to two significant digits; what is not finite becomes None."""
     return None if value is None or not math.isfinite(value) else float(f"{value:.2g}")
+
+
+def coarse_ratio(value: float | None) -> float | None:
+    """Round a ratio to two digits, and to hundredths from a tenth to two.
+
+    Two digits are hundredths below 1 and tenths above: a limit of 1.03 would become 1.0, and a
+    possible rise of 3 % none at all.
+
+    Examples
+    --------
+    >>> [coarse_ratio(x) for x in (0.8541, 1.027, 2.34, 0.0123)]
+    [0.85, 1.03, 2.3, 0.012]
+    """
+    if value is None or not math.isfinite(value) or not 0.1 <= value < 2:
+        return two_digits(value)
+    return round(value, 2)
 
 
 def coarse_p(value: float | None) -> float | None:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from scipy import stats
 
-from drive_eval.evaluation.controlled import HIDDEN, coarse_p, quarter, two_digits, without_numbers
+from drive_eval.evaluation.controlled import (
+    HIDDEN,
+    coarse_p,
+    coarse_ratio,
+    quarter,
+    without_numbers,
+)
 from drive_eval.evaluation.rates import PERIODS
 from drive_eval.evaluation.released_curves import fewest_events, unit_of
 from drive_eval.models import counts
@@ -199,8 +205,8 @@ class Incidents:
     def _two_digits(self, e: Estimate, bare: Estimate) -> Estimate:
         def coarse(value: float | None) -> float | None:
             if value is None or e.measure != "percent_reduction":
-                return two_digits(value)
-            ratio = two_digits(1 - value / 100)
+                return coarse_ratio(value)
+            ratio = coarse_ratio(1 - value / 100)
             return None if ratio is None else 100 * (1 - ratio)
 
         about: dict[str, Any] = {}

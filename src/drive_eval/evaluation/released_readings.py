@@ -12,6 +12,7 @@ from scipy import special
 from drive_eval.evaluation.controlled import (
     HIDDEN,
     coarse_p,
+    coarse_ratio,
     quarter,
     too_rare,
     two_digits,
@@ -250,7 +251,7 @@ class Rows:
             None if x is None else 1 - x / 100 if reduced else x
             for x in (e.estimate, e.conf_low, e.conf_high)
         ]
-        ratio = two_digits(exact[0])
+        ratio = coarse_ratio(exact[0])
         if ratio is None or ratio <= 0:
             return bare
         counted = self.events_of(e)
@@ -260,7 +261,7 @@ class Rows:
             reach = abs(math.log((exact[2] or 1.0) / (exact[1] or 1.0))) / (2 * self.z)
             size = quarter(reach**2 / plain)
             error = math.sqrt(size * plain)
-            low, high = (two_digits(ratio * math.exp(s * self.z * error)) for s in (-1, 1))
+            low, high = (coarse_ratio(ratio * math.exp(s * self.z * error)) for s in (-1, 1))
             p = coarse_p(float(2 * special.ndtr(-abs(math.log(ratio)) / error)))
         shown: list[float | None] = [ratio, low, high]
         if reduced:

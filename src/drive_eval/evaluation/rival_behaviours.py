@@ -143,9 +143,10 @@ def _missing_words(ends: dict[str, Estimate], lost: int, n: int) -> str:
         return "Nobody showed this behaviour before, so there is no fall to bound."
     if not lost:
         return f"Everybody measured before was measured after, so the fall is {number(best)} %."
+    change = "fall is" if worst >= 0 else "change is a rise of"
     text = (
-        f"The fall is {number(worst)} % if all of the {lost:,} of {n:,} without a second measure "
-        f"still showed the behaviour, and {number(best)} % if none did"
+        f"The {change} {number(abs(worst))} % if all of the {lost:,} of {n:,} without a second "
+        f"measure showed the behaviour, and {number(best)} % if none did"
     )
     if seen is not None:
         text += f"; those with both measures alone say {number(seen)} %"

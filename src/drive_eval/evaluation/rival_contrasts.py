@@ -220,16 +220,17 @@ def fall_words(falls: Mapping[str, Estimate], of: str) -> str:
         falls[name] for name in ("observed_fall", "expected_fall", "fall_beyond")
     )
     text = (
-        f"People come in at a crisis: of a fall in {of} of {interval_words(observed)}, "
-        f"{interval_words(expected)} was to be expected from the comparison arm without the "
-        f"programme; beyond that there were {interval_words(beyond)} fewer"
+        f"People come in at a crisis, so some fall comes by itself. In the programme arm {of} fell "
+        f"by {interval_words(observed)}, in the comparison arm by {interval_words(expected)}; if "
+        f"that is what would have come without the programme, {interval_words(beyond)} fewer "
+        "than that remain"
     )
     if beyond.conf_low is None or beyond.conf_high is None:
         return f"{text}."
     if beyond.conf_low > 0:
-        return f"{text}, which is more than was to be expected."
+        return f"{text}, so the fall is larger than was to be expected."
     if beyond.conf_high < 0:
-        return f"{text}, which is less than was to be expected."
+        return f"{text}, so the fall is smaller than was to be expected."
     return f"{text}, no clear fall beyond what was to be expected."
 
 

@@ -263,7 +263,10 @@ def _under(what: str, known: Sequence[Estimate], *, between: bool) -> str:
     if what == "missing" and between and _stays(some, -1) == "The fall could vanish":
         lee = [e for e in known if e.measure == measure and e.term == "Lee upper"]
         if _stays(lee, -1) == "A fall stays":
-            return "The difference could vanish; not if those missing differ in one way only"
+            return (
+                "The difference could vanish; not if the programme moves people one way only, into "
+                "being measured or out of it"
+            )
         return "The difference could vanish"
     said = _stays(some, -1 if between else 1)
     return said.replace("A fall", "The difference").replace("The fall", "The difference") if (
@@ -289,7 +292,7 @@ def _hopeful(known: Sequence[Estimate]) -> str:
 
 def _recorded(known: Sequence[Estimate], kind: Verdict) -> str:
     if kind == "fell":
-        return "It would hide a fall, and not make one"
+        return "If more is recorded, that would hide a fall, and not make one"
     for e in known:
         if (e.measure, e.term) == ("detection_ratio", "point") and e.estimate is not None:
             return f"It could, if events were {e.estimate:.2g} times as likely to be recorded"
