@@ -18,6 +18,7 @@ from drive_eval.data.synthetic.confounded import COLUMNS
 
 ANALYSES = Path(__file__).resolve().parents[2] / "analyses"
 FLAGS = (
+    "returned",
     "black",
     "alcohol_problem",
     "drug_history",
@@ -28,7 +29,13 @@ FLAGS = (
     "supervised_release",
     "returned_24m",
 )
-COUNTS = ("prior_convictions", "schooling_years", "rule_violations", "months_served")
+COUNTS = (
+    "prior_convictions",
+    "schooling_years",
+    "rule_violations",
+    "months_served",
+    "months_to_return",
+)
 
 
 @pytest.fixture

@@ -551,6 +551,7 @@ def main_effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Tab
         caption="The main effect on each outcome",
         header=("Outcome", "Measure", "Estimate", level, "May be read as"),
         rows=tuple(rows),
+        unfolded=True,
         note=(
             "[c]: not shown, for too few people unless the checks say otherwise. [x]: cannot be "
             "computed; the checks say why."
