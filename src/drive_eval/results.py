@@ -263,6 +263,9 @@ class Cell:
         What disclosure control did: ``suppressed`` because the count is small,
         ``secondary`` because it would give a small count back, ``withheld`` because the
         line is never shown.
+    people : int or None
+        How many different perpetrators, or victim-survivors if they are fewer, stand behind the
+        count; None when as many as it says, and in every released table.
     """
 
     key: tuple[str, ...]
@@ -270,6 +273,7 @@ class Cell:
     parts: tuple[int, ...] = ()
     shown: bool = True
     status: CellStatus = "exact"
+    people: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,6 +351,7 @@ class CountTable:
         counts: Mapping[tuple[str, ...], int],
         totals: Mapping[tuple[str, ...], Sequence[tuple[str, ...]]] | None = None,
         hidden: Iterable[tuple[str, ...]] = (),
+        people: Mapping[tuple[str, ...], int] | None = None,
         note: str = "",
     ) -> CountTable:
         """Build a table from its atoms and from the atoms that each total adds up.
@@ -361,17 +366,20 @@ class CountTable:
             For each total, the atoms in it.
         hidden : iterable of key
             Atoms that carry the structure and are never shown.
+        people : mapping of key to int, optional
+            Lines with fewer people behind them than their count, and how many.
         """
+        behind = people or {}
         position = {key: index for index, key in enumerate(counts)}
         unseen = set(hidden)
         cells = [
-            Cell(key=key, count=int(count), shown=key not in unseen)
+            Cell(key=key, count=int(count), shown=key not in unseen, people=behind.get(key))
             for key, count in counts.items()
         ]
         for key, parts in (totals or {}).items():
             members = tuple(position[part] for part in parts)
             total = sum(int(counts[part]) for part in parts)
-            cells.append(Cell(key=key, count=total, parts=members))
+            cells.append(Cell(key=key, count=total, parts=members, people=behind.get(key)))
         return cls(
             name=name,
             title=title,
@@ -768,6 +776,9 @@ def _interval_text(e: Estimate) -> str:
 def _to_json(item: Any) -> dict[str, Any]:
     """Turn a result into plain data; an infinite number is null, and `reasons` says so."""
     data = dataclasses.asdict(item)
+    for cell in data.get("cells", ()):
+        if cell["people"] is None:  # as nearly always
+            del cell["people"]
     reasons = {}
     for name, value in data.items():
         if isinstance(value, float) and math.isinf(value):

@@ -479,7 +479,8 @@ def test_how_much_of_an_arm_is_one_person():
             "event": [1, 1, 1, 0, 0],
         }
     )
-    found = {(c.name, c.group): c.statistic for c in how_much_is_one(rows)}
+    units = rows[["unit_id", "perpetrator_id"]].drop_duplicates()
+    found = {(c.name, c.group): c.statistic for c in how_much_is_one(rows, units)}
     assert found == {
         ("largest_cluster", "programme"): 2,
         ("most_events", "programme"): 3,

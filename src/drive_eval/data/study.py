@@ -16,6 +16,7 @@ import pandas as pd
 from drive_eval.data._cells import as_text
 from drive_eval.data._files import ENDINGS, Files, source_name
 from drive_eval.data.folders import draft, held
+from drive_eval.data.people import people_behind, with_victims
 from drive_eval.data.schema import TABLES, validate
 from drive_eval.errors import DataError, did_you_mean
 from drive_eval.results import CountTable
@@ -407,6 +408,7 @@ def cohort_flow(study: Study, *, first_only: bool = False) -> CountTable:
         reason = cases["exit_reason"].fillna("not_recorded")
     everyone = pd.Series(True, index=cases.index)
     first = first_enrolments(cases) if first_only else everyone
+    ended = pd.Series("excluded", index=cases.index, dtype=object)
     counts: dict[tuple[str, ...], int] = {}
     totals: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
     notes = []
@@ -428,6 +430,13 @@ def cohort_flow(study: Study, *, first_only: bool = False) -> CountTable:
             notes.append(f"{ARMS.label(arm)}: no exit dates, so all count as in the data at exit.")
         remaining = of_arm & first
         later = [("included", {"later_enrolment": int((of_arm & ~first).sum())})]
+        ended.loc[of_arm & ~first] = "later_enrolment"
+        for stage, here in (
+            ("not_started", remaining & ~started),
+            ("no_exit", remaining & started & ~at_exit),
+            ("exit", remaining & started & at_exit),
+        ):
+            ended.loc[here] = f"{stage}: " + reason[here]
         not_started = _by_reason("not_started", reason[remaining & ~started])
         # Each stage with the lines of those who got there and no further.
         stages = [
@@ -442,6 +451,8 @@ def cohort_flow(study: Study, *, first_only: bool = False) -> CountTable:
             totals[(arm, stage)] = [(arm, line) for _, rest in stages[at:] for line in rest]
     if study.excluded_by_arm.get("not_recorded"):
         notes.append("Excluded rows without a readable arm are in no group.")
+    rows = with_victims(cases, study.tables.get("victim_survivors"))
+    atoms = list(zip(cases["arm"].astype(object), ended, strict=True))
     return CountTable.from_counts(
         name="cohort_flow",
         title="Who was referred, who started, and who was still in the data at exit",
@@ -449,6 +460,7 @@ def cohort_flow(study: Study, *, first_only: bool = False) -> CountTable:
         dimensions=("group", "stage"),
         counts=counts,
         totals=totals,
+        people=people_behind(rows, atoms, totals),
         note=" ".join(notes),
     )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from drive_eval.disclosure.rules import Policy
-    from drive_eval.results import CellStatus, CountTable
+    from drive_eval.results import Cell, CellStatus, CountTable
 
     Key = tuple[str, ...]
 
@@ -69,10 +69,13 @@ def control(
     **Assumptions.** The intruder knows the policy, this program and his own place in the
     table, and nothing else about the counts but ``known``.
 
-    A line with 1 to ``suppress_up_to`` people is hidden, and everything in a grand total that
-    small. A family is hidden whole when all its lines but one are small. Where counts are
-    shown exactly, neighbouring lines are hidden in twos, when one of them is small or what it
-    leaves of a line above it is. A total that is made up of released lines is their sum; any
+    A line with a count of 1 to ``suppress_up_to`` is hidden, and everything in a grand total
+    that small. So is a line whose count is larger but stands for that few different perpetrators
+    or victim-survivors (`Cell.people`), with its family.
+
+    A family is hidden whole when all its lines but one are small. Where counts are shown
+    exactly, neighbouring lines are hidden in twos, when one of them is small or what it leaves of
+    a line above it is. A total that is made up of released lines is their sum; any
     other is rounded on its own. The result is accepted if every hidden line, every withheld
     atom and every difference between two nested lines keeps ``protection`` values, or none
     in the hidden range, over all tables with the same look; otherwise more families are
@@ -106,7 +109,12 @@ def control(
     sets = _atoms_of(table)
     places = sorted({_position(table, key) for key in known})
     learnt = tuple((sets[i], sum(exact[atom] for atom in sets[i])) for i in places)
-    hidden = _chosen(shape, exact, learnt, policy)
+    few = frozenset(
+        line
+        for line, cell in zip(sets, table.cells, strict=True)
+        if cell.shown and _few_people(cell, policy)
+    )
+    hidden = _chosen(shape, exact, learnt, few, policy)
     numbers = _numbers(shape, exact, hidden, policy)
     cells = []
     for cell, atoms in zip(table.cells, sets, strict=True):
@@ -114,8 +122,12 @@ def control(
         status: CellStatus = "rounded" if policy.round_to > 1 else "exact"
         if number is None:
             status = "suppressed" if cell.shown else "withheld"
-        cells.append(dataclasses.replace(cell, count=number, status=status))
+        cells.append(dataclasses.replace(cell, count=number, status=status, people=None))
     return dataclasses.replace(table, cells=tuple(cells), policy=policy.name)
+
+
+def _few_people(cell: Cell, policy: Policy) -> bool:
+    return cell.people is not None and safe_number(cell.people, policy) is None
 
 
 def control_pairs(table: CountTable, policy: Policy, *, known: Iterable[Key] = ()) -> CountTable:
@@ -260,13 +272,17 @@ def record(
         {
             "table": after.name,
             "key": " / ".join(exact.key),
-            "reason": "small count"
-            if safe_number(exact.count or 0, rules) is None
-            else "would give a small count back",
+            "reason": _reason(exact, rules),
         }
         for exact, shown in zip(before.cells, after.cells, strict=True)
         if shown.shown and shown.count is None
     ]
+
+
+def _reason(exact: Cell, rules: Policy) -> str:
+    if safe_number(exact.count or 0, rules) is None:
+        return "small count"
+    return "few people" if _few_people(exact, rules) else "would give a small count back"
 
 
 def _policy_of(table: CountTable, given: Policy | None) -> Policy:
@@ -464,12 +480,14 @@ def _chosen(
     shape: _Shape,
     exact: list[int],
     learnt: tuple[tuple[frozenset[int], int], ...],
+    few: frozenset[frozenset[int]],
     policy: Policy,
 ) -> frozenset[int]:
     """Return the families to hide whole: those with many small lines, or a look-alike's.
 
     A table that is safe as it is keeps its look, so whatever else comes to look like it is
-    safe too. If no look is safe, everything is hidden.
+    safe too. If no look is safe, everything is hidden. Families with a line of few people go in
+    any case; they must look as if small counts alone had hidden them.
     """
     everything = frozenset(range(len(shape.families)))
     start = _with_parts(
@@ -480,22 +498,32 @@ def _chosen(
             if sum(_is_small(sign, exact, policy) for sign in family.signs) >= family.need
         ),
     )
+    must = _with_parts(
+        shape,
+        start
+        | {
+            i
+            for i, family in enumerate(shape.families)
+            if any(shape.lines[line] in few for line in family.lines)
+        },
+    )
     kept = frozenset(atoms for atoms, _ in learnt)
     secrets = tuple(secret for secret in shape.secrets if secret not in kept)
 
     @functools.cache
     def safe(hidden: frozenset[int]) -> bool:
         look = _look(shape, exact, hidden, learnt, policy)
-        return passes(look, secrets, policy.protection, exact if hidden == start else None)
+        seed = exact if hidden == start else None
+        return passes(look, secrets, policy.protection, seed, guarded=few - kept)
 
     # Give up one family after the other, then win back what need not have gone.
-    hidden = start
-    for i in sorted(everything - start):
+    hidden = must
+    for i in sorted(everything - must):
         if safe(hidden):
             break
         hidden = _with_parts(shape, hidden | {i})
     for _ in range(2):
-        for i in sorted(hidden - start, reverse=True):
+        for i in sorted(hidden - must, reverse=True):
             fewer = _with_parts(shape, hidden - {i})
             if fewer != hidden and safe(fewer):
                 hidden = fewer

@@ -130,14 +130,20 @@ class Look:
 
 
 def passes(
-    look: Look, secrets: Sequence[frozenset[int]], protection: int, seed: list[int] | None
+    look: Look,
+    secrets: Sequence[frozenset[int]],
+    protection: int,
+    seed: list[int] | None,
+    *,
+    guarded: frozenset[frozenset[int]] = frozenset(),
 ) -> bool:
     """Say whether no secret comes back from this look, whoever looks.
 
     Every table in ``look`` is released in this form; so may be others that only agree in the
     numbers shown (``around``). A secret is safe if it takes enough values among the first, or
-    no small value among the second; also when the reader stands in a given atom himself. The
-    seed, a table with this look, only saves time.
+    no small value among the second; also when the reader stands in a given atom himself. A
+    `guarded` one needs enough values whether they are small or not. The seed, a table with this
+    look, only saves time.
     """
     import numpy as np
 
@@ -146,7 +152,11 @@ def passes(
     if start is None:
         return False
     large = [line for line, low, _ in look.limits if low > look.small[1]]
-    secrets = [secret for secret in secrets if not any(line <= secret for line in large)]
+    secrets = [
+        secret
+        for secret in secrets
+        if secret in guarded or not any(line <= secret for line in large)
+    ]
     sums = _rows(secrets, look.atoms).T
     settled = np.zeros(len(secrets), dtype=bool)  # never small, whoever looks
     pool = _neighbours(look, start)
@@ -171,7 +181,7 @@ def passes(
             examples = _values(look, secret, inside, protection)
             small = (*inside, (secret, *look.small))
             few = len(examples) < protection
-            if few and around.find(also=small) is not None:
+            if few and (secret in guarded or around.find(also=small) is not None):
                 return False
             pool = np.concatenate([pool, *(_neighbours(look, table) for table in examples)])
             done[left[0]] = True

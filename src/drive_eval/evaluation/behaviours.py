@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from drive_eval.data.people import people_behind
 from drive_eval.errors import DesignError
 from drive_eval.evaluation.contrasts import (
     between_arms_claim,
@@ -284,6 +285,18 @@ def pair_table(
         ("missing", "never"): int((~before & ~after).sum()),
     }
 
+    moved = arm["before"].astype(str) + " > " + arm["after"].astype(str)
+    atoms: list[Key] = []
+    for first_seen, again, move, used in zip(
+        before, after, moved, arm["used_before"].fillna(value=False).astype(bool), strict=True
+    ):
+        if first_seen and again:
+            atoms.append(("transition", move))
+        elif first_seen:
+            atoms.append(("lost", "used before" if used else "not used before"))
+        else:
+            atoms.append(("missing", "only after" if again else "never"))
+
     def where(test: Callable[[int, int], bool]) -> list[Key]:
         return [
             ("transition", f"{levels[i]} > {levels[j]}")
@@ -319,6 +332,7 @@ def pair_table(
         counts={**counts, **lost, **unseen},
         totals=totals,
         hidden=counts,
+        people=people_behind(arm, atoms, totals),
     )
 
 
@@ -640,17 +654,20 @@ def change_table(arm: pd.DataFrame, *, group: str, unit: str) -> CountTable:
     found = arm["perceived_change"].value_counts()
     counts: dict[Key, int] = {(code,): int(found.get(code, 0)) for code in PERCEIVED_CHANGES.codes}
     reduced: list[Key] = [("significant_reduction",), ("moderate_reduction",)]
+    totals: dict[Key, list[Key]] = {
+        ("reduced",): reduced,
+        ("judged",): list(counts),
+        ("all",): [*counts, ("not judged",)],
+    }
+    atoms = [(code,) for code in arm["perceived_change"].astype(object).fillna("not judged")]
     return CountTable.from_counts(
         name=f"perceived_change:{group}",
         title=f"Perceived change in risk, {group} arm",
         unit=unit,
         dimensions=("change",),
         counts={**counts, ("not judged",): int(arm["perceived_change"].isna().sum())},
-        totals={
-            ("reduced",): reduced,
-            ("judged",): list(counts),
-            ("all",): [*counts, ("not judged",)],
-        },
+        totals=totals,
+        people=people_behind(arm, atoms, totals),
     )
 
 

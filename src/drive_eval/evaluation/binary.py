@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from drive_eval.data.people import people_behind
 from drive_eval.evaluation.contrasts import (
     between_arms_claim,
     merge,
@@ -224,6 +225,9 @@ def arm_table(rows: pd.DataFrame, *, name: str, unit: str) -> CountTable:
         for word in (*words.values(), "not recorded"):
             totals[group, "all", word] = [(group, given, word) for given in ARMS.codes]
         totals[group, "all", "all"] = [key for key in counts if key[0] == group]
+    by = delivered.map({True: "programme", False: "comparison"})
+    said = rows["outcome"].map(words).astype(object).fillna("not recorded")
+    atoms = list(zip(rows["group"], by, said, strict=True))
     return CountTable.from_counts(
         name=f"arms:{name}",
         title="Outcome by arm as allocated and as delivered",
@@ -231,4 +235,5 @@ def arm_table(rows: pd.DataFrame, *, name: str, unit: str) -> CountTable:
         dimensions=("allocated", "delivered", "outcome"),
         counts=counts,
         totals=totals,
+        people=people_behind(rows, atoms, totals),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from drive_eval.data.people import most_of_one
 from drive_eval.errors import DesignError, UndefinedResultError
 from drive_eval.results import Check, Estimate, ResultSet
 
@@ -118,8 +119,13 @@ def smallest_count(rows: pd.DataFrame, name: str) -> int:
     number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     counts = pd.crosstab(rows["group"], values).to_numpy()
     if number and counts.shape[1] > SOLVABLE_CODES:
-        return int((counts.sum(axis=1) - counts.max(axis=1)).min())
-    return int(counts.min())
+        return _in_people(rows, int((counts.sum(axis=1) - counts.max(axis=1)).min()))
+    return _in_people(rows, int(counts.min()))
+
+
+def _in_people(rows: pd.DataFrame, count: int) -> int:
+    """Return how many different people so many units are at least."""
+    return count // most_of_one(rows.drop_duplicates("unit_id")) if count else 0
 
 
 def smallest_cell(rows: pd.DataFrame, covariates: Sequence[str], outcome: str) -> Check:
@@ -151,8 +157,8 @@ def fewest(rows: pd.DataFrame, name: str, outcome: str = "") -> int:
         return 0  # nobody of an arm has the outcome, or everybody
     number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if number and counts.shape[1] > 2:
-        return int((counts.sum(axis=1) - counts.max(axis=1)).min())
-    return int(counts.min())
+        return _in_people(rows, int((counts.sum(axis=1) - counts.max(axis=1)).min()))
+    return _in_people(rows, int(counts.min()))
 
 
 def merge(parts: Sequence[ResultSet], *, outcome: str) -> ResultSet:

@@ -31,6 +31,7 @@ __all__ = [
     "empty",
     "expand",
     "model_based",
+    "people_of",
     "quarter",
     "released_claim",
     "too_rare",
@@ -104,6 +105,11 @@ def control_table(table: CountTable, rules: Policy, *, grouped: bool = False) ->
         }
         return disclosure.control(table, rules, known=known, priority=priority)
     return disclosure.control(table, rules, known=known)
+
+
+def people_of(table: CountTable) -> dict[tuple[str, ...], int]:
+    """Return how many people stand behind those lines of which they are fewer than the count."""
+    return {cell.key: cell.people for cell in table.cells if cell.people is not None}
 
 
 def arm_totals(table: CountTable) -> list[tuple[str, ...]]:

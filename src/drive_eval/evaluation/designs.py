@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from drive_eval.data._cells import sentence
+from drive_eval.data.people import people_behind
 from drive_eval.errors import (
     DataError,
     DesignError,
@@ -55,7 +56,7 @@ _BINS = 10
 _FEW_KINDS = 4
 #: What the evaluation calls its own columns; a covariate of that name would be written over.
 OWN_COLUMNS = (
-    *("group", "unit_id", "person", "weight", "matched_set"),
+    *("group", "unit_id", "person", "victims", "weight", "matched_set"),
     *("outcome", "used_before", "used_after", "reduced"),
     *("start", "stop", "event", "cause", "ended_by"),
 )
@@ -267,7 +268,7 @@ def balance_result(
     checks.append(Check(name="estimand", text=_whose(design)))
     tables = [dataclasses.replace(design.flow, name=f"matching:{block.name}", unit=unit)]
     if design.score is not None:
-        tables.append(_overlap_table(block, design, units["group"], unit))
+        tables.append(_overlap_table(block, design, units, unit))
     return ResultSet(
         estimates=tuple(dataclasses.replace(e, unit=unit) for e in design.balance.estimates),
         checks=(*checks, *design.balance.checks, *_covariate_cells(block, design, units)),
@@ -298,12 +299,13 @@ def _covariate_cells(block: BalancingBlock, design: Design, units: pd.DataFrame)
 
 
 def _overlap_table(
-    block: BalancingBlock, design: Design, arms: pd.Series[Any], unit: str
+    block: BalancingBlock, design: Design, units: pd.DataFrame, unit: str
 ) -> CountTable:
     """Count scores by tenths in each arm: those kept and, for matching, all there were."""
     score = design.score
     if score is None:
         raise DesignError(f'"{block.name}" has no propensity score, so nothing overlaps.')
+    arms = units["group"].reindex(score.index)
     tenth = np.clip((score.to_numpy() * _BINS).astype(int), 0, _BINS - 1)
     kept = score.index.isin(design.table.index[design.table["weight"] > 0])
     matched = BALANCING_METHODS[block.method][0] == "matched"
@@ -311,8 +313,12 @@ def _overlap_table(
     totals: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
     unseen = []
     names = [f"{i / _BINS:.1f}–{(i + 1) / _BINS:.1f}" for i in range(_BINS)]
+    atoms = [
+        (arm, ("after" if stays else "dropped") if matched else "before", names[i])
+        for arm, i, stays in zip(arms, tenth, kept, strict=True)
+    ]
     for group in ARMS.codes:
-        here = (arms.reindex(score.index) == group).to_numpy()
+        here = (arms == group).to_numpy()
         for i, name in enumerate(names):
             inside = here & (tenth == i)
             if not matched:
@@ -330,6 +336,7 @@ def _overlap_table(
         counts=counts,
         totals=totals,
         hidden=unseen,
+        people=people_behind(units.reindex(score.index), atoms, totals),
     )
 
 

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from drive_eval import disclosure
+from drive_eval.data.people import people_behind
 from drive_eval.errors import did_you_mean
 from drive_eval.evaluation.controlled import NESTED
 from drive_eval.measures.case_table import behaviour_rows
 from drive_eval.plan import BehaviourOutcome, EqualitySection, outcome_names
-from drive_eval.results import CountTable
+from drive_eval.results import Cell, CountTable
 from drive_eval.vocabulary import ARMS, label
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def equality_tables(plan: Plan, study: Study, units: pd.DataFrame) -> tuple[Coun
         for arm in [arm for arm in ARMS.codes if (rows["group"] == arm).any()]:
             here = rows["group"] == arm
             found = pd.crosstab(groups[here].astype(str), rows.loc[here, "pattern"])
+            atoms = list(zip(groups[here].astype(str), rows.loc[here, "pattern"], strict=True))
             counts: dict[Key, int] = {
                 (value, pattern): int(found.get(pattern, pd.Series(dtype=int)).get(value, 0))
                 for value in order
@@ -137,6 +139,7 @@ def equality_tables(plan: Plan, study: Study, units: pd.DataFrame) -> tuple[Coun
                     plan.design.unit,
                     counts,
                     LINES,
+                    people_behind(rows[here], atoms, _totals(counts, LINES)),
                 )
             )
     return tuple(made)
@@ -192,8 +195,23 @@ def _table(
     unit: str,
     counts: Mapping[Key, int],
     lines: Mapping[str, Sequence[str]],
+    people: Mapping[Key, int] | None = None,
 ) -> CountTable:
     """Build a table whose people by pattern are never shown, with each group's lines and all."""
+    return CountTable.from_counts(
+        name=name,
+        title=title,
+        unit=unit,
+        dimensions=("group", "line"),
+        counts=counts,
+        totals=_totals(counts, lines),
+        hidden=counts,
+        people=people,
+    )
+
+
+def _totals(counts: Mapping[Key, int], lines: Mapping[str, Sequence[str]]) -> dict[Key, list[Key]]:
+    """Return each group's lines, and everybody's."""
     values = list(dict.fromkeys(value for value, _ in counts))
     totals: dict[Key, list[Key]] = {
         (v, line): [(v, part) for part in lines[line]] for v in values for line in lines
@@ -202,15 +220,7 @@ def _table(
         (WHOLE, line): [(v, part) for v in values for part in parts]
         for line, parts in lines.items()
     }
-    return CountTable.from_counts(
-        name=name,
-        title=title,
-        unit=unit,
-        dimensions=("group", "line"),
-        counts=counts,
-        totals={**totals, **whole},
-        hidden=counts,
-    )
+    return {**totals, **whole}
 
 
 def told_by_group(plan: Plan, tables: Sequence[CountTable]) -> str:
@@ -286,7 +296,7 @@ def _together(arms: Sequence[CountTable]) -> dict[str, str] | None:
     """Say for each group whether it stands by itself; None where fewer than two would."""
     values = list(dict.fromkeys(c.key[0] for table in arms for c in table.cells))
     sizes = {
-        value: [table[value, "measured at both"] or 0 for table in arms]
+        value: [_people(table.cell((value, "measured at both"))) for table in arms]
         for value in values
         if value != WHOLE
     }
@@ -317,7 +327,17 @@ def _collapsed(table: CountTable, together: Mapping[str, str], kept: Sequence[st
             value, pattern = cell.key
             counts[together[value], name_of[kinds[pattern]]] += cell.count or 0
     members = {line: [p for p in name_of.values() if p in parts] for line, parts in lines.items()}
-    return _table(table.name, table.title, table.unit, counts, members)
+    # No group has more units of the same people than everybody together has.
+    sums = {
+        key: sum(counts[part] for part in parts) for key, parts in _totals(counts, members).items()
+    }
+    again = {line: (table[WHOLE, line] or 0) - _people(table.cell((WHOLE, line))) for line in lines}
+    people = {key: max(n - again[key[1]], 1) for key, n in sums.items() if n and again[key[1]]}
+    return _table(table.name, table.title, table.unit, counts, members, people)
+
+
+def _people(cell: Cell) -> int:
+    return (cell.count or 0) if cell.people is None else cell.people
 
 
 def _controlled(table: CountTable, rules: Policy) -> CountTable:

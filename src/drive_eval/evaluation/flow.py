@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from drive_eval.data.people import people_behind
 from drive_eval.plan import BehaviourOutcome
 from drive_eval.results import CountTable
 from drive_eval.vocabulary import ARMS, EXIT_REASONS
@@ -48,6 +49,7 @@ def flow_table(plan: Plan, study: Study, units: pd.DataFrame) -> CountTable:
     counts: dict[tuple[str, ...], int] = {}
     totals: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
     stages = units.copy()
+    stages["left_at"] = "allocated"
     if behaviour is not None:
         rated = study.tables["assessments"]
         rated = rated[(rated["reporter"] == behaviour.reporter) & rated["severity"].notna()]
@@ -67,6 +69,11 @@ def flow_table(plan: Plan, study: Study, units: pd.DataFrame) -> CountTable:
         first = arm[arm["measured_before"]]
         lost = first[~first["measured_after"]]
         reason = lost.get("exit_reason")
+        why = pd.Series("unknown", index=lost.index) if reason is None else reason.astype(object)
+        why = why.where(why.isin(EXIT_REASONS.codes), "unknown")
+        stages.loc[arm.index, "left_at"] = f"no {before} measure"
+        stages.loc[first.index, "left_at"] = "measured at both"
+        stages.loc[lost.index, "left_at"] = f"no {after} measure: " + why
         ways: list[tuple[str, ...]] = []
         known = 0
         # Every reason is listed: that one is there at all must not say that somebody has it.
@@ -84,6 +91,7 @@ def flow_table(plan: Plan, study: Study, units: pd.DataFrame) -> CountTable:
         both = (group, "measured at both")
         totals[group, f"measured at {before}"] = [both, *ways]
         totals[group, "in the cohort"] = [both, *ways, (group, f"no {before} measure")]
+    atoms = list(zip(stages["group"], stages["left_at"], strict=True))
     return CountTable.from_counts(
         name="flow",
         title="Who is in the figures",
@@ -91,6 +99,7 @@ def flow_table(plan: Plan, study: Study, units: pd.DataFrame) -> CountTable:
         dimensions=("group", "stage"),
         counts=counts,
         totals=totals,
+        people=people_behind(stages, atoms, totals),
         note=_note(plan, study, units),
     )
 

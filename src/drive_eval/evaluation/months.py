@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scipy import special
 
+from drive_eval.data.people import VICTIMS, fewest_people
 from drive_eval.measures import offending
 from drive_eval.results import CountTable, Curve
 from drive_eval.vocabulary import ARMS
@@ -63,7 +64,9 @@ def count_months(
     )
 
 
-def monthly_tables(name: str, months: Measured, own: pd.DataFrame) -> tuple[CountTable, CountTable]:
+def monthly_tables(
+    name: str, months: Measured, own: pd.DataFrame, units: pd.DataFrame
+) -> tuple[CountTable, CountTable]:
     """Count events, and the different people who had one, by arm and month.
 
     Parameters
@@ -74,19 +77,21 @@ def monthly_tables(name: str, months: Measured, own: pd.DataFrame) -> tuple[Coun
         From `count_months`.
     own : DataFrame
         From `count_months` by unit.
+    units : DataFrame
+        From `cohort_units`.
 
     Returns
     -------
     tuple of CountTable
         ``monthly:<name>`` and ``monthly_people:<name>``, without totals.
     """
-    people = own[own["events_free"] > 0]
-    different = people.groupby(["group", "month"])["perpetrator_id"].nunique()
+    hits = own[own["events_free"] > 0].merge(units[["unit_id", VICTIMS]], on="unit_id")
+    different = {key: fewest_people(here) for key, here in hits.groupby(["group", "month"])}
     rows = months.rows
     keys = list(zip(rows["group"].astype(str), rows["month"].astype(str), strict=True))
     events: dict[tuple[str, ...], int] = dict(zip(keys, rows["events_free"], strict=True))
     persons: dict[tuple[str, ...], int] = {
-        (arm, month): int(different.get((arm, int(month)), 0)) for arm, month in keys
+        (arm, month): different.get((arm, int(month)), 0) for arm, month in keys
     }
     return (
         CountTable.from_counts(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from drive_eval.data.people import VICTIMS, fewest_people
 from drive_eval.errors import DataError, DesignError, DesignWarning, did_you_mean
 from drive_eval.evaluation.contrasts import merge
 from drive_eval.evaluation.designs import CRUDE
@@ -188,6 +189,7 @@ def _weights(plan: Plan, outcome: ReoffendingOutcome) -> pd.DataFrame:
 def rates_result(
     plan: Plan,
     outcome: ReoffendingOutcome,
+    units: pd.DataFrame,
     counted: Measured,
     harm: Measured | None,
     claim: Claim,
@@ -199,6 +201,8 @@ def rates_result(
     plan : Plan
     outcome : ReoffendingOutcome
         The block of the plan.
+    units : DataFrame
+        From `cohort_units`.
     counted : Measured
         From `count_periods`.
     harm : Measured or None
@@ -220,7 +224,7 @@ def rates_result(
     parts = [
         ResultSet(
             checks=_of_measure(counted),
-            tables=(incidents_table(outcome.name, counted.rows, plan.design.unit),),
+            tables=(incidents_table(outcome.name, counted.rows, units, plan.design.unit),),
         ),
         _of_one_count(plan, outcome, counted.rows, "events_free", "", claim),
     ]
@@ -436,7 +440,7 @@ def _with_reduction(found: ResultSet, measure: str, wanted: Estimate) -> tuple[E
     return ratio, dataclasses.replace(ratio.percent_reduction(), term=ratio.term)
 
 
-def incidents_table(name: str, rows: pd.DataFrame, unit: str) -> CountTable:
+def incidents_table(name: str, rows: pd.DataFrame, units: pd.DataFrame, unit: str) -> CountTable:
     """Count events, units with an event and units with time at risk, by arm and window.
 
     Parameters
@@ -445,6 +449,8 @@ def incidents_table(name: str, rows: pd.DataFrame, unit: str) -> CountTable:
         Of the outcome.
     rows : DataFrame
         From `count_periods`.
+    units : DataFrame
+        From `cohort_units`.
     unit : str
         What one count of people is.
 
@@ -453,19 +459,24 @@ def incidents_table(name: str, rows: pd.DataFrame, unit: str) -> CountTable:
     CountTable
         ``incidents:<name>``, without totals.
     """
-    free = rows[rows["person_years"] > 0]
+    free = rows[rows["person_years"] > 0].merge(units[["unit_id", VICTIMS]], on="unit_id")
     found: dict[tuple[str, ...], int] = {}
+    people: dict[tuple[str, ...], int] = {}
     for arm in [arm for arm in ARMS.codes if (rows["group"] == arm).any()]:
         for when in PERIODS:
-            here = free.loc[(free["group"] == arm) & (free["window"] == when), "events_free"]
-            found[arm, when, "events"] = int(here.sum())
-            found[arm, when, "people with an event"] = int((here > 0).sum())
+            here = free[(free["group"] == arm) & (free["window"] == when)]
+            hit = here[here["events_free"] > 0]
+            found[arm, when, "events"] = int(here["events_free"].sum())
+            found[arm, when, "people with an event"] = len(hit)
             found[arm, when, "people"] = len(here)
+            people[arm, when, "people with an event"] = fewest_people(hit)
+            people[arm, when, "people"] = fewest_people(here)
     return CountTable.from_counts(
         name=f"incidents:{name}",
         title="Events before and after the index date",
         unit=unit,
         dimensions=("group", "period", "what"),
         counts=found,
+        people={key: number for key, number in people.items() if number < found[key]},
         note="Events outside custody, and people with any time outside it.",
     )

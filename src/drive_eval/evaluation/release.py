@@ -128,10 +128,15 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
             else:
                 results[name] = _perceived_change(plan, outcome.reporter, result, rules)
     results |= _beside(plan, evaluation, results, rules, exact=exact)
+    results = {
+        name: dataclasses.replace(found, tables=tuple(_counts_alone(t) for t in found.tables))
+        for name, found in results.items()
+    }
     tables = (
         *[control_table(t, rules) for t in evaluation.tables if not is_equality(t)],
         *release_equality(plan, groups, results, rules),
     )
+    tables = tuple(_counts_alone(table) for table in tables)
     everything = [*tables, *(t for r in results.values() for t in r.tables)]
     hidden = sum(c.shown and c.count is None for t in everything for c in t.cells)
     shown = sum(c.shown for t in everything for c in t.cells)
@@ -210,6 +215,12 @@ def _beside(
         if not exact:
             found[LEDGER] = release_ledger(whole[LEDGER], {**released, **found})
     return found
+
+
+def _counts_alone(table: CountTable) -> CountTable:
+    """Return a table without how many people stand behind its counts: only the gate looks."""
+    cells = tuple(dataclasses.replace(cell, people=None) for cell in table.cells)
+    return dataclasses.replace(table, cells=cells)
 
 
 def _open(result: ResultSet, rules: Policy) -> ResultSet:

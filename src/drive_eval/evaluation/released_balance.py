@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drive_eval import disclosure
-from drive_eval.evaluation.controlled import HIDDEN, two_digits, without_numbers
+from drive_eval.evaluation.controlled import HIDDEN, people_of, two_digits, without_numbers
 from drive_eval.evaluation.released_arms import (
     coarse,
     few,
@@ -206,6 +206,7 @@ def _released_overlap(
         dimensions=table.dimensions,
         counts={key: exact[key] for key in before},
         totals=totals,
+        people=people_of(table),
     )
     # How many there are stands in other tables as well.
     known = totals if rules.round_to <= 1 else ()
@@ -221,7 +222,9 @@ def _released_overlap(
             continue
         lost = _exact(result.tables[0], group)[1]
         same = few(dropped, rules) or few(lost, rules)
-        counts[key] = counts[whole] if same else disclosure.safe_number(exact[key], rules)
+        count = disclosure.safe_number(exact[key], rules)
+        behind = disclosure.safe_number(people_of(table).get(key, exact[key]), rules)
+        counts[key] = counts[whole] if same else None if behind is None else count
     return _recounted(table, counts, rules)
 
 

@@ -12,6 +12,7 @@ from drive_eval.evaluation.controlled import (
     HIDDEN,
     coarse_p,
     coarse_ratio,
+    people_of,
     quarter,
     without_numbers,
 )
@@ -63,8 +64,11 @@ def enough_incidents(result: ResultSet, name: str, rules: Policy) -> dict[tuple[
     least = fewest_events(rules)
     found = {}
     for group, when in dict.fromkeys((c.key[0], c.key[1]) for c in table.cells):
-        events, people, n = (
-            table[group, when, what] or 0 for what in ("events", "people with an event", "people")
+        events = table[group, when, "events"] or 0
+        behind = people_of(table)
+        people, n = (
+            behind.get((group, when, what), table[group, when, what] or 0)
+            for what in ("people with an event", "people")
         )
         found[group, when] = people >= least and n - people >= least and events <= 2 * (people - 1)
     return found

@@ -10,6 +10,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from drive_eval import disclosure
+from drive_eval.evaluation.controlled import people_of
 from drive_eval.evaluation.released_behaviours import WITHHELD
 from drive_eval.evaluation.released_curves import FEWEST_PEOPLE, fewest_events, unit_of
 from drive_eval.evaluation.released_rates import enough_incidents, released_incidents
@@ -57,7 +58,12 @@ def released_tables(result: ResultSet, name: str, rules: Policy) -> tuple[CountT
     done["followed"], done["repeats"] = _together(followed, repeats if agree else None, rules)
     if "monthly" in exact:
         sizes = {g: (done["followed"] or followed)[g, "all"] for g in _groups(followed)}
-        large = {g for g, n in sizes.items() if n is not None and n >= FEWEST_PEOPLE}
+        behind = people_of(followed)
+        large = {
+            g
+            for g, n in sizes.items()
+            if n is not None and min(n, behind.get((g, "all"), n)) >= FEWEST_PEOPLE
+        }
         done["monthly"] = _months(exact["monthly"], exact["monthly_people"], large, rules)
         done["monthly_people"] = _withheld(exact["monthly_people"])
     if "incidents" in exact:
@@ -155,6 +161,13 @@ def _together(
                 totals["0 events",] = none
             totals["followed",] = [*none, *several]
         totals["all",] = list(counts)
+        behind: dict[Key, int] = {
+            (word,): n
+            for (arm, word), n in people_of(followed).items()
+            if arm == group and word != "all"
+        }
+        several_of = {} if repeats is None else people_of(repeats)
+        behind |= {(f"{word} events",): n for (arm, word), n in several_of.items() if arm == group}
         both = CountTable.from_counts(
             name=followed.name,
             title=followed.title,
@@ -162,6 +175,7 @@ def _together(
             dimensions=("ended_by",),
             counts=counts,
             totals=totals,
+            people=behind,
         )
         controlled = disclosure.control(both, rules, known=[("all",)], priority=_priority(both))
         shown = {cell.key[0]: cell.count for cell in controlled.cells}

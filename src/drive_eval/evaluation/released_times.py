@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from scipy import stats
 
 from drive_eval.evaluation.contrasts import between_arms_claim
-from drive_eval.evaluation.controlled import EXCLUDED, quarter
+from drive_eval.evaluation.controlled import EXCLUDED, people_of, quarter
 from drive_eval.evaluation.designs import CRUDE
 from drive_eval.evaluation.released_checks import warnings_of
 from drive_eval.evaluation.released_curves import (
@@ -147,13 +147,17 @@ def _claimed(e: Estimate, claim: Claim) -> Estimate:
 
 
 def _arms(result: ResultSet, tables: Iterable[CountTable], name: str) -> dict[str, Arm]:
-    """Return the arms of which it is known how many people and events they have."""
+    """Return the arms of which it is known how many people and events they have.
+
+    Left out is one whose many units are few people.
+    """
     table = next(t for t in tables if t.name == f"followed:{name}")
     exact = result.table(table.name)
     found = {}
     for group in _groups(table):
         n, events = table[group, "all"], table[group, "event"]
-        if n is not None and events is not None:
+        behind = people_of(exact).get((group, "all"), FEWEST_PEOPLE)
+        if n is not None and events is not None and behind >= FEWEST_PEOPLE:
             found[group] = Arm(
                 n=(exact[group, "all"] or 0, n),
                 events=(exact[group, "event"] or 0, events),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from drive_eval.data.people import people_behind
 from drive_eval.errors import DesignError
 from drive_eval.evaluation.contrasts import between_arms_claim, merge, missing_share
 from drive_eval.evaluation.months import count_months, monthly_curves, monthly_tables
@@ -126,7 +127,11 @@ def evaluate_time_to_event(
     words = tuple(word for word in ENDED_BY if word in ("event", "end", "not followed"))
     parts = [
         ResultSet(
-            checks=(claim, *_early(rows, outcome, plan.design.unit), *how_much_is_one(pieces)),
+            checks=(
+                claim,
+                *_early(rows, outcome, plan.design.unit),
+                *how_much_is_one(pieces, units),
+            ),
             tables=(_followed_table(asked, ended, words),),
             assumptions=(_RATIO,),
         ),
@@ -266,12 +271,12 @@ def evaluate_reoffending(
                 claim,
                 *chosen.checks,
                 *_said(first, again, months),
-                *how_much_is_one(again.rows),
+                *how_much_is_one(again.rows, units),
             ),
             tables=(
                 _followed_table(asked, ended, ENDED_BY),
                 _repeats_table(asked, again.rows),
-                *monthly_tables(outcome.name, months, own),
+                *monthly_tables(outcome.name, months, own, units),
             ),
             curves=monthly_curves(outcome, plan.design, months, own),
             assumptions=_custody_words(outcome, custody),
@@ -289,7 +294,8 @@ def evaluate_reoffending(
     if outcome.days_before:
         counted = count_periods(outcome, units, chosen.events, custody)
         harm = harm_of(plan, outcome, units, chosen.events, custody)
-        parts.append(rates_result(plan, outcome, counted, harm, asked.claim_of("rate_ratio")))
+        of_ratio = asked.claim_of("rate_ratio")
+        parts.append(rates_result(plan, outcome, units, counted, harm, of_ratio))
     return merge(parts, outcome=outcome.name)
 
 
@@ -416,6 +422,7 @@ def _followed_table(asked: Question, ended: pd.Series[str], words: tuple[str, ..
         here = why[asked.units["group"] == arm]
         counts |= {(arm, word): int((here == word).sum()) for word in words}
         totals[arm, "all"] = [(arm, word) for word in words]
+    atoms = list(zip(asked.units["group"], why, strict=True))
     return CountTable.from_counts(
         name=f"followed:{asked.name}",
         title="How following ended",
@@ -423,6 +430,7 @@ def _followed_table(asked: Question, ended: pd.Series[str], words: tuple[str, ..
         dimensions=("group", "ended_by"),
         counts=counts,
         totals=totals,
+        people=people_behind(asked.units, atoms, totals),
         note='"end": without the event to the horizon, or to the end of the data.',
     )
 
@@ -456,6 +464,8 @@ def _repeats_table(asked: Question, rows: pd.DataFrame) -> CountTable:
         here = word[each["group"] == arm]
         counts |= {(arm, name): int((here == name).sum()) for name in EVENT_NUMBERS}
         totals[arm, "all"] = [(arm, name) for name in EVENT_NUMBERS]
+    units = asked.units.set_index("unit_id").loc[each["unit_id"]]
+    atoms = list(zip(each["group"], word, strict=True))
     return CountTable.from_counts(
         name=f"repeats:{asked.name}",
         title="How many events there were",
@@ -463,6 +473,7 @@ def _repeats_table(asked: Question, rows: pd.DataFrame) -> CountTable:
         dimensions=("group", "events"),
         counts=counts,
         totals=totals,
+        people=people_behind(units, atoms, totals),
         note="Events after the index date, up to the horizon, while at risk; those of one day are "
         "one. Who is not followed at all is left out.",
     )

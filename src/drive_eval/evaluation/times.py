@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from drive_eval.data.people import most_of_one
 from drive_eval.errors import DesignWarning
 from drive_eval.evaluation.contrasts import merge, null_result, smallest_cell
 from drive_eval.evaluation.designs import (
@@ -229,13 +230,15 @@ def incidence_result(asked: Question, pieces: pd.DataFrame, causes: Sequence[str
     return merge([dataclasses.replace(found, curves=curves)], outcome=asked.name)
 
 
-def how_much_is_one(rows: pd.DataFrame) -> list[Check]:
-    """How many units of an arm are one person, and how many events has one?
+def how_much_is_one(rows: pd.DataFrame, units: pd.DataFrame) -> list[Check]:
+    """How many units of an arm are one perpetrator or victim-survivor, and how many events has one?
 
     Parameters
     ----------
     rows : DataFrame
         As for `repeats_result`, or `first_event_result`.
+    units : DataFrame
+        From `cohort_units`.
 
     Returns
     -------
@@ -244,10 +247,9 @@ def how_much_is_one(rows: pd.DataFrame) -> list[Check]:
     """
     found = []
     for arm, here in rows.groupby("group", sort=True):
-        persons = here.groupby(_PERSON)
         sizes = {
-            "largest_cluster": persons["unit_id"].nunique().max(),
-            "most_events": persons["event"].sum().max(),
+            "largest_cluster": most_of_one(units[units["unit_id"].isin(here["unit_id"])]),
+            "most_events": here.groupby(_PERSON)["event"].sum().max(),
         }
         found += [
             Check(name=name, group=str(arm), statistic=float(size), text=_FOR_THE_GATE)

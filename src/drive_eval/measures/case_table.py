@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from drive_eval.data.people import with_victims
 from drive_eval.data.study import first_enrolments
 from drive_eval.errors import DesignError, did_you_mean
 from drive_eval.measures.behaviours import perceived_change, severity_before_after
@@ -47,8 +48,9 @@ def cohort_units(
     Returns
     -------
     DataFrame
-        One row per unit with ``unit_id`` (str), ``group`` (``programme`` or ``comparison``)
-        and the columns of cases.
+        One row per unit with ``unit_id`` (str), ``group`` (``programme`` or ``comparison``),
+        ``victims`` (tuple of str: whom it is about, see `drive_eval.data.people`) and the columns
+        of cases.
 
     Raises
     ------
@@ -80,7 +82,8 @@ def cohort_units(
         links = victim_survivors[["case_id", "victim_survivor_id"]].drop_duplicates()
         units = units.merge(links, on="case_id", how="inner")
         units["unit_id"] = units["case_id"].astype(str) + "|" + units["victim_survivor_id"]
-    return units[units["group"].isin(ARMS.codes)].reset_index(drop=True)
+    units = units[units["group"].isin(ARMS.codes)].reset_index(drop=True)
+    return with_victims(units, victim_survivors)
 
 
 def behaviour_rows(
