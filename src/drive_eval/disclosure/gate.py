@@ -71,7 +71,7 @@ def control(
 
     A line with a count of 1 to ``suppress_up_to`` is hidden, and everything in a grand total
     that small. So is a line whose count is larger but stands for that few different perpetrators
-    or victim-survivors (`Cell.people`), with its family.
+    or victim-survivors (`Cell.people`).
 
     A family is hidden whole when all its lines but one are small. Where counts are shown
     exactly, neighbouring lines are hidden in twos, when one of them is small or what it leaves of
@@ -114,7 +114,8 @@ def control(
         for line, cell in zip(sets, table.cells, strict=True)
         if cell.shown and _few_people(cell, policy)
     )
-    hidden = _chosen(shape, exact, learnt, few, policy)
+    shape = dataclasses.replace(shape, few=few)
+    hidden = _chosen(shape, exact, learnt, policy)
     numbers = _numbers(shape, exact, hidden, policy)
     cells = []
     for cell, atoms in zip(table.cells, sets, strict=True):
@@ -127,7 +128,10 @@ def control(
 
 
 def _few_people(cell: Cell, policy: Policy) -> bool:
-    return cell.people is not None and safe_number(cell.people, policy) is None
+    """Tell whether a count that is not small stands for few people."""
+    if cell.people is None or safe_number(cell.count or 0, policy) is None:
+        return False
+    return safe_number(cell.people, policy) is None
 
 
 def control_pairs(table: CountTable, policy: Policy, *, known: Iterable[Key] = ()) -> CountTable:
@@ -314,6 +318,7 @@ class _Shape:
     lines: tuple[frozenset[int], ...]  # the distinct sets of atoms that lines show
     families: tuple[_Family, ...]  # in the order in which they are given up
     secrets: tuple[frozenset[int], ...]  # sets of atoms whose count must not come back
+    few: frozenset[frozenset[int]] = frozenset()  # lines of few people, which nobody knows
 
 
 def _atoms_of(table: CountTable) -> list[frozenset[int]]:
@@ -480,14 +485,13 @@ def _chosen(
     shape: _Shape,
     exact: list[int],
     learnt: tuple[tuple[frozenset[int], int], ...],
-    few: frozenset[frozenset[int]],
     policy: Policy,
 ) -> frozenset[int]:
     """Return the families to hide whole: those with many small lines, or a look-alike's.
 
     A table that is safe as it is keeps its look, so whatever else comes to look like it is
-    safe too. If no look is safe, everything is hidden. Families with a line of few people go in
-    any case; they must look as if small counts alone had hidden them.
+    safe too. If no look is safe, everything is hidden. Lines of few people are hidden in
+    any case; nobody is taken to know which lines these are.
     """
     everything = frozenset(range(len(shape.families)))
     start = _with_parts(
@@ -498,15 +502,6 @@ def _chosen(
             if sum(_is_small(sign, exact, policy) for sign in family.signs) >= family.need
         ),
     )
-    must = _with_parts(
-        shape,
-        start
-        | {
-            i
-            for i, family in enumerate(shape.families)
-            if any(shape.lines[line] in few for line in family.lines)
-        },
-    )
     kept = frozenset(atoms for atoms, _ in learnt)
     secrets = tuple(secret for secret in shape.secrets if secret not in kept)
 
@@ -514,16 +509,16 @@ def _chosen(
     def safe(hidden: frozenset[int]) -> bool:
         look = _look(shape, exact, hidden, learnt, policy)
         seed = exact if hidden == start else None
-        return passes(look, secrets, policy.protection, seed, guarded=few - kept)
+        return passes(look, secrets, policy.protection, seed, guarded=shape.few - kept)
 
     # Give up one family after the other, then win back what need not have gone.
-    hidden = must
-    for i in sorted(everything - must):
+    hidden = start
+    for i in sorted(everything - start):
         if safe(hidden):
             break
         hidden = _with_parts(shape, hidden | {i})
     for _ in range(2):
-        for i in sorted(hidden - must, reverse=True):
+        for i in sorted(hidden - start, reverse=True):
             fewer = _with_parts(shape, hidden - {i})
             if fewer != hidden and safe(fewer):
                 hidden = fewer
@@ -546,7 +541,8 @@ def _seen(
     """Return the visible lines, and the small ones whose family is not hidden."""
     gone = {line for i in hidden for line in shape.families[i].lines}
     small = {i for i, line in enumerate(shape.lines) if _is_small(line, exact, policy)}
-    visible = frozenset(range(len(shape.lines))) - gone - small
+    few = {i for i, line in enumerate(shape.lines) if line in shape.few} - small
+    visible = frozenset(range(len(shape.lines))) - gone - small - few
     return visible, sorted(small - gone)
 
 
