@@ -9,6 +9,7 @@ the intruder may have, each set of people that could be singled out must still b
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections import defaultdict
 
@@ -28,10 +29,10 @@ def _remembered_attacks():
     """Attack each look once. The seed only saves time, which a test below makes sure of."""
     real, answers = gate.passes, {}
 
-    def passes(look, secrets, protection, seed):
-        question = (look, secrets, protection)
+    def passes(look, secrets, protection, seed, *, guarded):
+        question = (look, secrets, protection, guarded)
         if question not in answers:
-            answers[question] = real(look, secrets, protection, seed)
+            answers[question] = real(look, secrets, protection, seed, guarded=guarded)
         return answers[question]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -180,6 +181,74 @@ def test_no_table_gives_a_small_count_back_when_all_thresholds_are_scaled_down(
     structure, most, rules
 ):
     attack(structure, rules, most)
+
+
+def few_people(structure, counts, rules):
+    """Yield every choice of lines whose large count may stand for few people.
+
+    Whatever lies inside a line of few people has no more of them.
+    """
+    place = {key: i for i, key in enumerate(structure.atoms)}
+    lines = {key: frozenset([place[key]]) for key in structure.atoms if not structure.hidden}
+    lines |= {key: frozenset(place[k] for k in keys) for key, keys in structure.totals.items()}
+    large = {
+        key: line
+        for key, line in lines.items()
+        if sum(counts[i] for i in line) > rules.suppress_up_to
+    }
+    for size in range(len(large) + 1):
+        for chosen in itertools.combinations(large, size):
+            closed = all(
+                other in chosen
+                for key in chosen
+                for other, line in large.items()
+                if line <= large[key]
+            )
+            if closed:
+                yield {key: large[key] for key in chosen}
+
+
+@pytest.mark.parametrize(
+    ("structure", "most"),
+    [
+        pytest.param(row(2), 12, id="two exits"),
+        pytest.param(row(3), 9, id="three exits"),
+        pytest.param(flow(), 7, id="flow"),
+        pytest.param(pairs(together=True), 7, id="pairs"),
+        pytest.param(transitions(2, 2), 7, id="2 by 2"),
+    ],
+)
+@pytest.mark.parametrize(
+    "rules",
+    [tiny(2, 0, False, 2), tiny(2, 0, True, 2), tiny(2, 3, False, 2)],
+    ids=lambda rules: f"{rules.smallest_hidden}-{rules.suppress_up_to} by {rules.round_to}",
+)
+def test_neither_small_counts_nor_counts_of_few_people_come_back(structure, most, rules):
+    """The intruder does not know behind which counts there are few people."""
+    groups = defaultdict(list)
+    for counts in tables(len(structure.atoms), most):
+        exact = structure.table(counts)
+        for few in few_people(structure, counts, rules):
+            cells = tuple(
+                dataclasses.replace(cell, people=1 if cell.key in few else None)
+                for cell in exact.cells
+            )
+            behind = dataclasses.replace(exact, cells=cells)
+            done = control(behind, rules, together=structure.together)
+            shown = {cell.key: cell.count for cell in done.cells if cell.shown}
+            assert not any(shown[key] for key in few)
+            assert all(cell.people is None for cell in done.cells)
+            groups[tuple(shown.values())].append((counts, few))
+    alone = 0
+    for release, worlds in groups.items():
+        if release[-1] is None or release[-1] + rules.round_to > most:
+            continue
+        counts = np.array([counts for counts, _ in worlds])
+        assert not leaks(counts, structure, rules), (release, worlds[:3])
+        for line in {line for _, few in worlds for line in few.values()}:
+            assert len(np.unique(counts[:, sorted(line)].sum(axis=1))) > 1, (release, worlds[:3])
+            alone += 1
+    assert alone
 
 
 def grids():

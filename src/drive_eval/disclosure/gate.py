@@ -109,12 +109,14 @@ def control(
     sets = _atoms_of(table)
     places = sorted({_position(table, key) for key in known})
     learnt = tuple((sets[i], sum(exact[atom] for atom in sets[i])) for i in places)
-    few = frozenset(
+    few = [
         line
         for line, cell in zip(sets, table.cells, strict=True)
         if cell.shown and _few_people(cell, policy)
-    )
-    shape = dataclasses.replace(shape, few=few)
+    ]
+    # Whatever is inside such a line is about its few people, nobody included.
+    inside = [line for line in shape.lines if any(line < other for other in few)]
+    shape = dataclasses.replace(shape, few=frozenset(few), inside=frozenset(inside) - set(few))
     hidden = _chosen(shape, exact, learnt, policy)
     numbers = _numbers(shape, exact, hidden, policy)
     cells = []
@@ -318,7 +320,8 @@ class _Shape:
     lines: tuple[frozenset[int], ...]  # the distinct sets of atoms that lines show
     families: tuple[_Family, ...]  # in the order in which they are given up
     secrets: tuple[frozenset[int], ...]  # sets of atoms whose count must not come back
-    few: frozenset[frozenset[int]] = frozenset()  # lines of few people, which nobody knows
+    few: frozenset[frozenset[int]] = frozenset()  # large lines of few people; nobody knows which
+    inside: frozenset[frozenset[int]] = frozenset()  # others inside these: small ones, and empty
 
 
 def _atoms_of(table: CountTable) -> list[frozenset[int]]:
@@ -503,13 +506,20 @@ def _chosen(
         ),
     )
     kept = frozenset(atoms for atoms, _ in learnt)
+    guarded = shape.few - kept
     secrets = tuple(secret for secret in shape.secrets if secret not in kept)
 
     @functools.cache
     def safe(hidden: frozenset[int]) -> bool:
         look = _look(shape, exact, hidden, learnt, policy)
         seed = exact if hidden == start else None
-        return passes(look, secrets, policy.protection, seed, guarded=shape.few - kept)
+        return passes(
+            look,
+            secrets,
+            policy.protection,
+            seed,
+            guarded=guarded,
+        )
 
     # Give up one family after the other, then win back what need not have gone.
     hidden = start
@@ -541,7 +551,7 @@ def _seen(
     """Return the visible lines, and the small ones whose family is not hidden."""
     gone = {line for i in hidden for line in shape.families[i].lines}
     small = {i for i, line in enumerate(shape.lines) if _is_small(line, exact, policy)}
-    few = {i for i, line in enumerate(shape.lines) if line in shape.few} - small
+    few = {i for i, line in enumerate(shape.lines) if line in shape.few | shape.inside} - small
     visible = frozenset(range(len(shape.lines))) - gone - small - few
     return visible, sorted(small - gone)
 
@@ -588,6 +598,12 @@ def _look(
             continue  # its small lines are marked one by one
         elif not family.roots & hidden:  # else it is hidden because its grand total is small
             families.append((family.signs, family.need))
+    # Were lines of few people small, more might be hidden: they are large, and those inside empty.
+    most = max((high for _, _, high in limits), default=0) + 4 * (policy.suppress_up_to + 2)
+    gone = {shape.lines[line] for i in hidden for line in shape.families[i].lines}
+    limits += [(line, policy.suppress_up_to + 1, most) for line in shape.few - gone]
+    if not policy.suppress_zero:
+        quiet += sorted(shape.inside - gone - {shape.lines[i] for i in small}, key=sorted)
     return Look(
         atoms=shape.atoms,
         limits=tuple(limits),
