@@ -18,7 +18,7 @@ from drive_eval.evaluation.times import Question, first_event_result, repeats_re
 from drive_eval.measures.case_table import cohort_units, time_to_event_rows
 from drive_eval.models import survival
 from drive_eval.plan import Plan, ReoffendingOutcome
-from drive_eval.results import Evaluation
+from drive_eval.results import Evaluation, ResultSet
 
 ARREST = {
     "kind": "time_to_event",
@@ -132,7 +132,7 @@ class TestOnPaper:
             e.term: e.estimate
             for e in of(result, "cumulative_incidence", group="programme", time=100)
         }
-        assert "on the index date is followed from release on" in " ".join(result.assumptions)
+        assert "on the index date is followed from release on," in " ".join(result.assumptions)
         assert shares == {
             "reoffence": pytest.approx(0.2),
             "custody": pytest.approx(0.4),
@@ -565,6 +565,7 @@ class TestAdjusted:
 
     def test_the_claim_follows_the_design(self):
         cases = drawn().assign(allocated_arm=lambda t: t["arm"])
+        cases["weeks"] = cases["weeks"].where(cases["arrested"], 52)  # nobody is lost
         found = run(plan_of(ARREST, kind="randomised"), study_in_memory(cases)).results["arrest"]
         assert found.one(measure="restricted_mean_difference").claim == "causal"
         assert found.one(measure="restricted_mean", group="programme").claim == "descriptive"
@@ -573,6 +574,112 @@ class TestAdjusted:
         assert "Hazard ratios are associational" in found.check("claim").text
         found = run(plan_of(ARREST), study_in_memory(cases)).results["arrest"]
         assert found.one(measure="restricted_mean_difference").claim == "associational"
+
+
+# What a causal sentence rests on
+
+
+def ten_a_side(folder, *, custody_as="gap", custody=(), events=(), **dates) -> ResultSet:
+    """Allocate P00 to P09 and Q00 to Q09 by chance; dates and spells are days after the index."""
+    people = [f"{arm}{i:02d}" for arm in "PQ" for i in range(10)]
+    cases = pd.DataFrame({"case_id": people, "perpetrator_id": people, "index_date": day(0)})
+    cases["arm"] = ["programme"] * 10 + ["comparison"] * 10
+    cases["allocated_arm"] = cases["arm"]
+    for column in ("data_end_date", "death_date", "moved_date"):
+        told, other = dates.get(column, {}), 300 if column == "data_end_date" else None
+        number = [told.get(name, other) for name in people]
+        cases[column] = [None if n is None else day(n) for n in number]
+    happened = [("P09", 30), ("Q08", 20), ("Q09", 30), *events]
+    table = pd.DataFrame(
+        {
+            "event_id": [f"E{i}" for i in range(len(happened))],
+            "perpetrator_id": [who for who, _ in happened],
+            "date": [day(number) for _, number in happened],
+            "source": "police",
+        }
+    )
+    spells = [("Q09", 60, 70), *custody]
+    inside = pd.DataFrame(
+        {
+            "perpetrator_id": [who for who, *_ in spells],
+            "start_date": [day(start) for _, start, _ in spells],
+            "end_date": [day(end) for *_, end in spells],
+        }
+    )
+    study = study_of(folder, cases=cases, events=table, custody=inside)
+    plan = plan_of({**POLICE, "custody_as": custody_as}, folder=folder, kind="randomised")
+    return run(plan, study).results["police"]
+
+
+TWO = ("P00", "P01")
+
+
+class TestTheClaimCountsWhoHasNoOutcome:
+    """With ten an arm and a limit of 10 %, one may be missing, and two may not."""
+
+    @pytest.mark.parametrize(
+        ("people", "words"),
+        [
+            ({"custody": [(name, -5, 400) for name in TWO]}, "2 never followed, 0 followed only"),
+            ({"custody": [(name, -5, 9) for name in TWO]}, "2 followed only from a later day"),
+            ({"custody": [(name, 0, 9) for name in TWO]}, "2 followed only from a later day"),
+            ({"moved_date": dict.fromkeys(TWO, 99)}, "2 lost before the end (2 of 10 in all)"),
+            (
+                {"custody": [("P00", -5, 9)], "moved_date": {"P00": 99, "P01": 50}},
+                "1 followed only from a later day, 2 lost before the end (2 of 10 in all)",
+            ),
+        ],
+        ids=["never", "late", "locked up that day", "moved", "both, once each"],
+    )
+    def test_two_of_a_kind_are_too_many(self, tmp_path, people, words):
+        found = ten_a_side(tmp_path, **people)
+        claim = found.check("claim")
+        assert (claim.passed, claim.statistic) == (False, pytest.approx(0.2))
+        assert words in claim.text
+        assert "comparison 0 never followed" in claim.text
+        assert {e.claim for e in of(found, "cumulative_incidence_difference")} == {"associational"}
+        there = [c for c in found.checks if c.name == "without_outcome"]
+        assert {c.group: c.statistic for c in there} == {"programme": 2, "comparison": 0}
+
+    @pytest.mark.parametrize(
+        "people",
+        [
+            {},
+            {"custody": [("P00", -5, 9)]},
+            {"events": [(name, 40) for name in TWO], "moved_date": dict.fromkeys(TWO, 99)},
+            {"custody": [(name, 40, 400) for name in TWO]},
+            {"death_date": dict.fromkeys(TWO, 99)},
+            {"data_end_date": dict.fromkeys(TWO, 99)},
+            {"moved_date": dict.fromkeys(TWO, 100)},
+        ],
+        ids=["nobody", "one", "event", "custody", "death", "end of data", "moved at the end"],
+    )
+    def test_these_are_not_missing(self, tmp_path, people):
+        found = ten_a_side(tmp_path, **people)
+        assert found.check("claim").passed
+        assert {e.claim for e in of(found, "cumulative_incidence_difference")} == {"causal"}
+
+    def test_ignoring_custody_does_not_make_the_late_known(self, tmp_path):
+        late = [(name, -5, 9) for name in TWO]
+        assert not ten_a_side(tmp_path, custody_as="ignored", custody=late).check("claim").passed
+
+    def test_who_is_lost_of_two_columns_has_no_reason(self):
+        cases = drawn().assign(allocated_arm=lambda t: t["arm"])
+        found = run(plan_of(ARREST, kind="randomised"), study_in_memory(cases)).results["arrest"]
+        lost = int(((cases["weeks"] < 52) & ~cases["arrested"]).sum())
+        assert found.check("follow_up").statistic == lost
+        there = [c.statistic for c in found.checks if c.name == "without_outcome"]
+        assert sum(there) == lost
+        assert "or for none that is recorded" in found.check("claim").text
+
+    def test_custody_comes_before_moving_away_on_one_day(self, tmp_path):
+        found = ten_a_side(tmp_path, custody=[("P00", 50, 60)], moved_date={"P00": 50})
+        first = {
+            e.term: e.estimate
+            for e in of(found, "cumulative_incidence", group="programme", time=100)
+        }
+        assert first == {"reoffence": pytest.approx(0.1), "custody": pytest.approx(0.1)}
+        assert "custody before death, and death before moving away" in " ".join(found.assumptions)
 
 
 # What cannot be followed

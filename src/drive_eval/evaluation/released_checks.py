@@ -27,6 +27,7 @@ FOR_THE_GATE = (
     "largest_cluster",
     "missing_cells",
     "most_events",
+    "without_outcome",
 )
 #: Checks whose text holds no count.
 _PLAIN = ("estimand", "custody_as", "custody", "recording_force", "conditions_on_earlier_events")

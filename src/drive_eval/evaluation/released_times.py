@@ -20,6 +20,7 @@ from drive_eval.evaluation.designs import CRUDE
 from drive_eval.evaluation.released_checks import warnings_of
 from drive_eval.evaluation.released_curves import (
     FEWEST_PEOPLE,
+    beside,
     error_of,
     fewest_events,
     grid_of,
@@ -32,7 +33,7 @@ from drive_eval.evaluation.released_months import rates_by_month
 from drive_eval.evaluation.released_rates import Incidents, of_rates
 from drive_eval.evaluation.released_readings import Arm, Rows, method_of, point
 from drive_eval.evaluation.released_repeats import released_tables, without_numbers_of_events
-from drive_eval.evaluation.reoffending import AT_LIBERTY, REMAINING
+from drive_eval.evaluation.reoffending import AT_LIBERTY, COUNTED, REMAINING
 from drive_eval.results import Check, ResultSet
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ _COUNT_BESIDE_EXACT = (
     "Mean numbers of events are not released: beside exact numbers of people they would tell how "
     "few have several events."
 )
+_COUNTED = f"{COUNTED.removesuffix(':')}."
 _NO_WIDTH = "How much wider clustering makes the intervals is not known, so there are none."
 #: By the term of a hazard ratio, the word of its model's checks; and how a reader knows it.
 _MODELS = {"": "", CRUDE: "", "adjusted": "adjusted", "repeated": "repeated"}
@@ -396,19 +398,27 @@ def _claim(
     if plan.cohort.exclude and plan.design.kind == "randomised":
         return "associational", [EXCLUDED]
     table = next(t for t in tables if t.name.startswith("followed:"))
-    shares = {group: _worst_missing(table, group, rules) for group in _groups(table)}
+    exact = result.table(table.name)
+    unknown = {c.group: c.statistic or 0 for c in result.checks if c.name == "without_outcome"}
+    shares = {}
+    for group in _groups(table):
+        n, shown = exact[group, "all"] or 0, table[group, "all"]
+        if not shown or group not in unknown:
+            shares[group] = 1.0
+        else:
+            shares[group] = _most_unknown(n - unknown[group], (n, shown), rules)
     if plan.design.kind != "randomised":
         shares = dict.fromkeys(shares, 0.0)
     claim, check = between_arms_claim(plan, shares)
     if max(shares.values()) > plan.design.max_missing_share:
         text = (
             "The contrast of the arms is associational: as far as the counts shown tell, outcomes "
-            "may be missing in more than the planned share of an arm."
+            f"may be missing in more than the planned share of an arm. {_COUNTED}"
         )
         check = dataclasses.replace(check, passed=False, text=text)
     elif claim == "causal":
         text = "The contrast of the arms is causal: arms as allocated by chance, and outcomes "
-        text += "missing within the plan's limit, as far as the counts shown tell."
+        text += f"missing within the plan's limit, as far as the counts shown tell. {_COUNTED}"
         effects = [e.measure for e in result.estimates if e.claim == "causal"]
         text += f" {REMAINING if 'restricted_mean_difference' in effects else AT_LIBERTY}"
         check = dataclasses.replace(check, text=text)
@@ -419,22 +429,17 @@ def _groups(table: CountTable) -> list[str]:
     return list(dict.fromkeys(cell.key[0] for cell in table.cells))
 
 
-def _worst_missing(table: CountTable, group: str, rules: Policy) -> float:
-    """Return the largest share of an arm without any following that fits the released counts."""
-    n, half = table[group, "all"], rules.round_to // 2 if rules.round_to > 1 else 0
-    missing = table[group, "not followed"]
-    if not n:
-        return 1.0
-    if missing is None:
-        others = [
-            cell.count
-            for cell in table.cells
-            if cell.key[0] == group and not cell.parts and cell.count
-        ]
-        missing = n + half - sum(max(count - half, 0) for count in others)
-    elif missing:
-        missing += half
-    return min(max(missing / max(n - half, 1), 0.0), 1.0)
+def _most_unknown(known: float, people: tuple[int, int], rules: Policy) -> float:
+    """Return the largest share without a known outcome that fits a rounded number of them.
+
+    How many they are is rounded as a number at risk is, beside the people of the arm, so that the
+    word tells less than such a number would.
+    """
+    exact, shown = people
+    apart = shown - beside(known, exact, shown, rules)
+    most = apart + unit_of(rules) / 2 if apart else rules.suppress_up_to
+    half = rules.round_to // 2 if rules.round_to > 1 else 0
+    return min(most / max(shown - half, 1), 1.0)
 
 
 def _tests(result: ResultSet, rows: Rows) -> list[Check]:

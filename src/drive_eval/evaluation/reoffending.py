@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AT_LIBERTY",
+    "COUNTED",
     "ENDED_BY",
     "EVENT_NUMBERS",
     "REMAINING",
@@ -62,8 +63,9 @@ _GAP = (
 _COMPETING = (
     "Custody as a competing event: the first custody ends the following as an event of its own, "
     "so the cumulative incidence is the share of everybody, and being locked up is not counted as "
-    "being free of re-offending. Who is in custody on the index date is followed from release on, "
-    "and taken to have been like the others until then."
+    "being free of re-offending. On one day an event comes before custody, custody before death, "
+    "and death before moving away. Who is in custody on the index date is followed from release "
+    "on, and taken to have been like the others until then."
 )
 _CUSTODY_ENDS = (
     "Custody ends the following in the event-free shares, the restricted means and the hazard "
@@ -82,6 +84,13 @@ AT_LIBERTY = (
     "Only the cumulative incidence is: all other figures compare those who are at liberty, or "
     "still free of the event, and who that is comes after allocation."
 )
+#: What is counted as missing of an outcome over time.
+COUNTED = (
+    "Counted as missing, once each: who is never followed, who is followed only from a day after "
+    "the index date, and who is lost before the end of following for another reason than the "
+    "event, custody, death or the end of the data, or for none that is recorded:"
+)
+_OF_THE_CLAIM = "Without a known outcome, for the claim; the gate looks at it."
 _RATIO = (
     "A hazard ratio averages over the follow-up and is no ratio of shares; the event-free shares "
     "and the restricted means beside it need no such average."
@@ -122,13 +131,14 @@ def evaluate_time_to_event(
         units, stop=outcome.stop, event=outcome.event, horizon=outcome.horizon
     )
     pieces = followed_pieces(rows)
-    asked, claim = _question(plan, outcome, units, pieces, excluded, designs)
+    early = _lost_early(rows, outcome)
+    asked, claim = _question(plan, outcome, units, pieces, early, excluded, designs)
     ended = rows.set_index("unit_id")["ended_by"]
     words = tuple(word for word in ENDED_BY if word in ("event", "end", "not followed"))
     parts = [
         ResultSet(
             checks=(
-                claim,
+                *claim,
                 *_early(rows, outcome, plan.design.unit),
                 *how_much_is_one(pieces, units),
             ),
@@ -158,11 +168,16 @@ def followed_pieces(rows: pd.DataFrame) -> pd.DataFrame:
     return known[columns].astype({"event": bool}).reset_index(drop=True)
 
 
+def _lost_early(rows: pd.DataFrame, outcome: TimeToEventOutcome) -> pd.Series[str]:
+    """Return who is lost before the horizon without the event; for what reason is not recorded."""
+    return rows.loc[(rows["ended_by"] == "end") & (rows["stop"] < outcome.horizon), "unit_id"]
+
+
 def _early(rows: pd.DataFrame, outcome: TimeToEventOutcome, unit: str) -> tuple[Check, ...]:
     """Say who is not followed at all, and who is lost before the horizon."""
     known = rows[rows["event"].notna()]
     none = len(rows) - len(known)
-    short = int(((known["ended_by"] == "end") & (known["stop"] < outcome.horizon)).sum())
+    short = len(_lost_early(rows, outcome))
     until = f"{outcome.time_unit[:-1]} {outcome.horizon:g}"
     text = f"Every {unit} is followed to the event or to {until}."
     if short:
@@ -255,6 +270,14 @@ def evaluate_reoffending(
         event; the tables ``followed:<name>``, ``repeats:<name>``, ``monthly:<name>`` and
         ``monthly_people:<name>``, and the Curve ``monthly_rate`` of each arm. With
         ``days_before``, what `drive_eval.evaluation.rates.rates_result` returns.
+
+    Notes
+    -----
+    Whose first event it is, where several fall on one day: the event comes before custody, custody
+    before death, death before moving away, and all of them before the end of the data or of the
+    horizon, because the last day is followed as well. So who is taken into custody on the day on
+    which he moves away has custody first. Custody that began on the index date or before is not
+    an event: who is in it is followed from release on.
     """
     chosen = chosen_events(outcome, events)
     first = _first(outcome, units, chosen.events, custody)
@@ -263,12 +286,20 @@ def evaluate_reoffending(
     )
     months = count_months(outcome, units, chosen.events, custody)
     own = count_months(outcome, units, chosen.events, custody, by_unit=True).rows
-    asked, claim = _question(plan, outcome, units, first.rows, excluded, designs, custody)
+    competing = first
+    if custody is not None and outcome.custody_as != "competing":
+        competing = offending.first_event(
+            units, chosen.events, custody, custody_as="competing", **_told(outcome)
+        )
+    moved = first.rows[(first.rows["ended_by"] == "moved") & (first.rows["stop"] < outcome.horizon)]
+    asked, claim = _question(
+        plan, outcome, units, competing.rows, moved["unit_id"], excluded, designs, custody
+    )
     ended = _ended_by(units, first.rows, custody)
     parts = [
         ResultSet(
             checks=(
-                claim,
+                *claim,
                 *chosen.checks,
                 *_said(first, again, months),
                 *how_much_is_one(again.rows, units),
@@ -284,11 +315,6 @@ def evaluate_reoffending(
         first_event_result(asked, first.rows),
     ]
     if custody is not None:
-        competing = first
-        if outcome.custody_as != "competing":
-            competing = offending.first_event(
-                units, chosen.events, custody, custody_as="competing", **_told(outcome)
-            )
         parts.append(incidence_result(asked, competing.rows, tuple(offending.CAUSES)))
     parts.append(repeats_result(asked, again.rows))
     if outcome.days_before:
@@ -352,17 +378,26 @@ def _question(
     outcome: TimeToEventOutcome | ReoffendingOutcome,
     units: pd.DataFrame,
     pieces: pd.DataFrame,
+    lost: pd.Series[str],
     excluded: Mapping[str, int],
     designs: Mapping[str, Design] | None,
     custody: pd.DataFrame | None = None,
-) -> tuple[Question, Check]:
-    shares = {}
-    for arm in ARMS.codes:
-        cohort = units.loc[units["group"] == arm, "unit_id"]
-        if len(cohort):
-            seen = int(cohort.isin(pieces["unit_id"]).sum())
-            shares[arm] = missing_share(seen, len(cohort), excluded, arm)
+) -> tuple[Question, list[Check]]:
+    """Return what is asked, how strong a sentence may be, and, for the gate, what that rests on."""
+    counted = _unknown(units, pieces, lost)
+    shares, checks, words = {}, [], []
+    for arm in _arms(units):
+        here = counted[(units["group"] == arm).to_numpy()]
+        unknown = int(here.any(axis=1).sum())
+        shares[arm] = missing_share(len(here) - unknown, len(here), excluded, arm)
+        each = [f"{number} {kind}" for kind, number in here.sum().items()]
+        words.append(f"{arm} {', '.join(each)} ({unknown} of {len(here)} in all)")
+        checks.append(
+            Check(name="without_outcome", group=arm, statistic=float(unknown), text=_OF_THE_CLAIM)
+        )
     claim, check = between_arms_claim(plan, shares)
+    if plan.design.kind == "randomised":
+        check = dataclasses.replace(check, text=f"{check.text} {COUNTED} {'; '.join(words)}.")
     at_liberty = custody is not None and getattr(outcome, "custody_as", "") in ("gap", "competing")
     if claim == "causal":
         text = f"{check.text} {AT_LIBERTY if at_liberty else REMAINING}"
@@ -378,7 +413,25 @@ def _question(
         claim=claim,
         at_liberty=at_liberty,
     )
-    return asked, check
+    return asked, [check, *checks]
+
+
+def _unknown(units: pd.DataFrame, pieces: pd.DataFrame, lost: pd.Series[str]) -> pd.DataFrame:
+    """Tell of every unit whether its outcome is not known, and why, in the order of `units`.
+
+    A first event may have happened before somebody was followed, and after somebody was lost.
+    Nobody is lost whom the event, custody or death ended, or the end of the data: who is followed
+    to it is like the others, because it has nothing to do with the person.
+    """
+    ids = units["unit_id"]
+    begins = ids.map(pieces.groupby("unit_id")["start"].min())
+    return pd.DataFrame(
+        {
+            "never followed": begins.isna().to_numpy(),
+            "followed only from a later day": (begins > 0).to_numpy(),
+            "lost before the end": ids.isin(lost).to_numpy(),
+        }
+    )
 
 
 def horizon_faults(
