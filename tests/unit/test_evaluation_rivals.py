@@ -303,7 +303,7 @@ class TestLedger:
         primary = [c for c in tests if c.passed]
         assert [c.outcome for c in primary] == [PHYSICAL]
         assert "Holm among 1 primary test" in primary[0].text
-        assert primary[0].text.startswith("ratio of ratios")
+        assert primary[0].text.startswith("difference in differences")
         others = [c for c in tests if not c.passed]
         assert all(f"Benjamini–Hochberg among {len(others)} other" in c.text for c in others)
         assert all(c.statistic >= c.p_value for c in tests if c.p_value is not None)

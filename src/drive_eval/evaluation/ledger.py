@@ -5,20 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from drive_eval.models import sensitivity
-from drive_eval.plan import (
-    BehaviourOutcome,
-    BinaryOutcome,
-    PerceivedChangeOutcome,
-    ReoffendingOutcome,
-    TimeToEventOutcome,
-    outcome_names,
-)
+from drive_eval.plan import outcome_names, primary_estimate
 from drive_eval.results import Check, ResultSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from drive_eval.plan import Outcome, Plan
+    from drive_eval.plan import Plan
     from drive_eval.results import Estimate
 
 __all__ = ["LEDGER", "count_tests", "words_of"]
@@ -58,9 +51,9 @@ def count_tests(plan: Plan, results: Mapping[str, ResultSet]) -> ResultSet:
 
     Notes
     -----
-    Primary is one test for each outcome that the plan declares so: the contrast of the arms
-    (of the main design, where there are designs; for a behaviour the ratio of the two changes,
-    else of the users after), or, with nobody to compare with, the change within the programme.
+    Primary is one test for each outcome that the plan declares so: that of the estimate by which
+    the outcome is read (`drive_eval.plan.primary_estimate`), which does not give way to another
+    where it has no P value.
     Among these Holm's adjustment holds the chance of any false finding; among all others
     Benjamini and Hochberg's the share of false ones. Measures of one effect that share a P value
     (a difference, a ratio) are one test. Tests of what a model assumes are not counted, nor are
@@ -71,12 +64,11 @@ def count_tests(plan: Plan, results: Mapping[str, ResultSet]) -> ResultSet:
     for name, result in results.items():
         if name.startswith(("balance:", "reporters:")):
             continue
-        outcome = _outcome(plan, name)
-        wanted = None if outcome is None else _primary(plan, outcome, result)
+        wanted = primary_estimate(plan, name, result) if _declared(plan, name) else None
         for test, estimate in _of_result(name, result, rivals=name.startswith("rivals:")):
             key = str(len(tests))
             tests[key] = test
-            if wanted is not None and estimate is wanted:
+            if wanted is not None and estimate is not None and _same(wanted, estimate):
                 primary.append(key)
     if not tests:
         return ResultSet(checks=(Check(name="tests", statistic=0.0, text="No test was made."),))
@@ -110,8 +102,15 @@ def _counted(primary: int, others: int) -> Check:
     return Check(name="tests", statistic=float(primary + others), text=text)
 
 
-def _outcome(plan: Plan, name: str) -> Outcome | None:
-    return next((o for o in plan.outcomes if name in outcome_names(o)), None)
+def _declared(plan: Plan, name: str) -> bool:
+    """Tell whether the plan declared an outcome primary; one that cannot change is none."""
+    found = next((o for o in plan.outcomes if name in outcome_names(o)), None)
+    return found is not None and found.primary and not getattr(found, "negative", False)
+
+
+def _same(one: Estimate, other: Estimate) -> bool:
+    """Tell whether two estimates have one test: measures of one effect are tested once."""
+    return (one.group, one.contrast, one.p_value) == (other.group, other.contrast, other.p_value)
 
 
 def _of_result(
@@ -158,32 +157,3 @@ def words_of(e: Estimate) -> str:
     if e.time is not None:
         parts.append(f"at {e.time:g} {e.time_unit}")
     return ", ".join(part for part in (*parts, e.contrast) if part)
-
-
-def _primary(plan: Plan, outcome: Outcome, result: ResultSet) -> Estimate | None:
-    """Return the one estimate whose test the plan declared primary; None if it has none."""
-    if not outcome.primary or (isinstance(outcome, BinaryOutcome) and outcome.negative):
-        return None
-    main = plan.balancing[0].name if plan.balancing else ""
-    if plan.design.kind == "before_after":
-        wanted = {
-            BehaviourOutcome: [("risk_difference", "", "programme")],
-            ReoffendingOutcome: [("rate_ratio", "rate", "programme")],
-        }.get(type(outcome), [])
-    elif isinstance(outcome, BehaviourOutcome):
-        wanted = [("ratio_of_ratios", "", ""), ("difference_in_differences", "", "")]
-        if main:
-            wanted = [("risk_difference", main, "")]
-    elif isinstance(outcome, TimeToEventOutcome | ReoffendingOutcome):
-        adjusted = plan.comparison.covariates and not main
-        wanted = [("hazard_ratio", "adjusted" if adjusted else main, "")]
-    elif isinstance(outcome, PerceivedChangeOutcome):
-        wanted = [("risk_difference", main, "")]
-    else:
-        wanted = [("risk_difference", main, ""), ("risk_difference", "itt", "")]
-    for measure, term, group in wanted:
-        for e in result.estimates:
-            same = (e.measure, e.term, e.group) == (measure, term, group)
-            if same and not e.subgroup and e.p_value is not None:
-                return e
-    return None

@@ -13,6 +13,7 @@ from drive_eval.plan.outcomes import (
     TimeToEventOutcome,
     outcome_names,
 )
+from drive_eval.plan.primary import PRIMARY_RULE, primary_estimate
 from drive_eval.plan.reading import load_plan
 from drive_eval.plan.reference import plan_reference
 from drive_eval.plan.sections import (
@@ -37,6 +38,7 @@ __all__ = [
     "BALANCING_METHODS",
     "DESIGN_KINDS",
     "NO_COVARIATES",
+    "PRIMARY_RULE",
     "BalancingBlock",
     "BehaviourOutcome",
     "BinaryOutcome",
@@ -58,4 +60,5 @@ __all__ = [
     "load_plan",
     "outcome_names",
     "plan_reference",
+    "primary_estimate",
 ]

@@ -48,8 +48,8 @@ __all__ = ["forest_chart"]
 #: Differences out of 100, the first that an outcome has, and what stands behind its name.
 MEASURES = {
     ("difference_in_differences", ""): "change",
-    ("risk_difference", "itt"): "",
     ("risk_difference", ""): "",
+    ("risk_difference", "itt"): "",
     ("event_free_difference", ""): "within {time}",
 }
 

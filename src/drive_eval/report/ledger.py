@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from drive_eval.plan import PRIMARY_RULE
 from drive_eval.report.rivals import title_of
 from drive_eval.report.sentences import arm_label
 from drive_eval.report.tables import HIDDEN, Table, p_text
@@ -12,15 +13,31 @@ from drive_eval.results import ResultSet
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from drive_eval.results import Evaluation
+    from drive_eval.results import Check, Evaluation
 
 __all__ = ["ledger_sentence", "ledger_table"]
 
 
 def ledger_sentence(evaluation: Evaluation) -> str:
-    """Say how many tests were made; empty where they were not counted."""
-    checks = evaluation.results.get("ledger", ResultSet()).checks
-    return next((check.text for check in checks if check.name == "tests"), "")
+    """Say how many tests were made, and of how many nothing is shown; empty if not counted."""
+    said = "".join(c.text for c in _checks(evaluation) if c.name == "tests")
+    return f"{said}{_hidden(evaluation)}"
+
+
+def _checks(evaluation: Evaluation) -> tuple[Check, ...]:
+    return evaluation.results.get("ledger", ResultSet()).checks
+
+
+def _hidden(evaluation: Evaluation) -> str:
+    """Say how tests that are not shown were counted."""
+    return "".join(f" {c.text}" for c in _checks(evaluation) if c.name == "tests_hidden")
+
+
+def _adjusted(check: Check) -> str:
+    """Return an adjusted P value; one that was made from a P of "so much or less" is no more."""
+    text = p_text(check.statistic)
+    floored = check.p_value is not None and p_text(check.p_value).startswith("≤")
+    return f"≤{text}" if floored and text[:1] not in ("", "<", "≤") else text
 
 
 def ledger_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table | None:
@@ -38,7 +55,7 @@ def ledger_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table | N
     Table or None
         None where no test was made or shown.
     """
-    tests = [c for c in evaluation.results.get("ledger", ResultSet()).checks if c.name == "test"]
+    tests = [c for c in _checks(evaluation) if c.name == "test"]
     rows = []
     for check in sorted(tests, key=lambda c: c.passed is not True):
         what, _, family = check.text.rpartition(": ")
@@ -49,7 +66,7 @@ def ledger_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table | N
                 what,
                 family,
                 p_text(check.p_value) or HIDDEN,
-                p_text(check.statistic) or HIDDEN,
+                _adjusted(check) or HIDDEN,
             )
         )
     if not rows:
@@ -60,7 +77,9 @@ def ledger_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table | N
         rows=tuple(rows),
         note=(
             "An adjusted P value takes into account how many tests were made: among many, some are "
-            "small by chance. Primary tests were declared in the plan before the results were seen."
+            "small by chance. Primary tests were declared in the plan before the results were "
+            f"seen. {PRIMARY_RULE} ≤: this value or less; it is not given more exactly."
+            + _hidden(evaluation)
             + (f" {HIDDEN}: not shown." if any(HIDDEN in row for row in rows) else "")
         ),
     )

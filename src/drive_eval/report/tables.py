@@ -695,10 +695,20 @@ def _number(e: Estimate, value: float, digits: int | None) -> str:
 
 
 def p_text(value: float | None) -> str:
-    """Return a P value as a reader should see it; empty where there is none."""
+    """Return a P value as a reader should see it; empty where there is none.
+
+    The gate gives none below 0.001, so one of 0.001 means so much or less.
+
+    Examples
+    --------
+    >>> [p_text(p) for p in (None, 2e-9, 0.001, 0.0025, 0.046)]
+    ['', '<0.001', '≤0.001', '0.003', '0.046']
+    """
     if value is None:
         return ""
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+    if value < 0.001:
+        return "<0.001"
+    return "≤0.001" if value == 0.001 else f"{value:.3f}"
 
 
 def _count(count: int | None) -> str:
