@@ -72,7 +72,7 @@ def test_the_four_usual_groups_are_counted_and_add_up_to_the_arm(pilot):
 
 def test_ages_are_cut_where_the_plan_says_and_unknown_ones_stay():
     rows = pd.DataFrame({"age": pd.array([24, 25, 34, 60, None], dtype="Int64")})
-    assert equality._groups(rows, "age_band", (25, 35)).astype(str).tolist() == [
+    assert equality.groups_of(rows, "age_band", (25, 35)).astype(str).tolist() == [
         "under 25",
         "25 to 34",
         "25 to 34",
@@ -186,10 +186,10 @@ def attack(made, rules, *, most):
         yes, no, gone = (counts[i] + counts[i + 3] for i in range(3))
         if (yes, no, gone) != made:
             continue
-        table = equality._table(
+        table = equality.line_table(
             "equality:site:programme", "", "people", dict(zip(names, counts, strict=True)), lines
         )
-        done = equality._controlled(table, rules)
+        done = equality.controlled(table, rules)
         look = tuple(cell.count for cell in done.cells if cell.parts)
         seen.setdefault(look, []).append(counts)
     leaks = []

@@ -58,6 +58,7 @@ EVERYBODY = {
     "perceived_change": ("all",),
     "arms": ("all", "all"),
     "followed": ("all",),
+    "received": ("all",),
 }
 #: The lines of a pair table of which groups of people are released as well. They lie inside each
 #: other, so that nothing but their exact counts ties the groups to the pair table.

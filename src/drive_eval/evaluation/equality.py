@@ -38,11 +38,19 @@ if TYPE_CHECKING:
 __all__ = [
     "FLOOR",
     "OTHERS",
+    "UNSEEN",
     "WHOLE",
+    "collapsed",
+    "controlled",
     "equality_faults",
     "equality_reasons",
     "equality_tables",
+    "first_outcome",
+    "groups_of",
+    "in_order",
     "is_equality",
+    "line_table",
+    "merged_groups",
     "release_equality",
     "told_by_group",
 ]
@@ -102,7 +110,7 @@ def equality_tables(plan: Plan, study: Study, units: pd.DataFrame) -> tuple[Coun
         ``equality:<column>:<arm>``, of the first abuse type of the first primary outcome about
         behaviour; none without such an outcome. Exact.
     """
-    outcome = _outcome(plan)
+    outcome = first_outcome(plan)
     if outcome is None:
         return ()
     rows = behaviour_rows(
@@ -119,10 +127,10 @@ def equality_tables(plan: Plan, study: Study, units: pd.DataFrame) -> tuple[Coun
     rows = rows.assign(pattern=_patterns(rows))
     made = []
     for column in plan.equality.by:
-        groups = _groups(rows, column, plan.equality.age_bands)
+        groups = groups_of(rows, column, plan.equality.age_bands)
         if groups is None or groups.nunique() < 2:
             continue
-        order = [str(code) for code in _ordered(groups)]
+        order = [str(code) for code in in_order(groups)]
         for arm in [arm for arm in ARMS.codes if (rows["group"] == arm).any()]:
             here = rows["group"] == arm
             found = pd.crosstab(groups[here].astype(str), rows.loc[here, "pattern"])
@@ -133,7 +141,7 @@ def equality_tables(plan: Plan, study: Study, units: pd.DataFrame) -> tuple[Coun
                 for pattern in LINES["referred"]
             }
             made.append(
-                _table(
+                line_table(
                     f"equality:{column}:{arm}",
                     f"{label(column)}: who is in the figures, {arm} arm",
                     plan.design.unit,
@@ -145,7 +153,7 @@ def equality_tables(plan: Plan, study: Study, units: pd.DataFrame) -> tuple[Coun
     return tuple(made)
 
 
-def _outcome(plan: Plan) -> BehaviourOutcome | None:
+def first_outcome(plan: Plan) -> BehaviourOutcome | None:
     """Return the first primary outcome about behaviour."""
     behaviours = [o for o in plan.outcomes if isinstance(o, BehaviourOutcome)]
     return next((o for o in behaviours if o.primary), None)
@@ -163,7 +171,7 @@ def _patterns(rows: pd.DataFrame) -> pd.Series[str]:
     return found
 
 
-def _groups(rows: pd.DataFrame, column: str, bands: Sequence[int]) -> pd.Series[Any] | None:
+def groups_of(rows: pd.DataFrame, column: str, bands: Sequence[int]) -> pd.Series[Any] | None:
     """Return each person's group; ages in bands, in their order."""
     if column in rows:
         values = rows[column].astype(object)
@@ -182,14 +190,15 @@ def _groups(rows: pd.DataFrame, column: str, bands: Sequence[int]) -> pd.Series[
     return cut.cat.remove_unused_categories()
 
 
-def _ordered(groups: pd.Series[Any]) -> list[Any]:
+def in_order(groups: pd.Series[Any]) -> list[Any]:
+    """Return the names of groups as a table has them: ages by age, what is not recorded last."""
     if isinstance(groups.dtype, pd.CategoricalDtype):
         return list(groups.cat.categories)
     names = sorted(groups.unique())
     return [n for n in names if n != NOT_RECORDED] + [n for n in names if n == NOT_RECORDED]
 
 
-def _table(
+def line_table(
     name: str,
     title: str,
     unit: str,
@@ -225,8 +234,8 @@ def _totals(counts: Mapping[Key, int], lines: Mapping[str, Sequence[str]]) -> di
 
 def told_by_group(plan: Plan, tables: Sequence[CountTable]) -> str:
     """Return the outcome that is told by group; nothing where no groups are large enough."""
-    outcome = _outcome(plan)
-    large = [arms for arms in _by_column(tables) if _together(arms) is not None]
+    outcome = first_outcome(plan)
+    large = [arms for arms in _by_column(tables) if merged_groups(arms) is not None]
     return outcome_names(outcome)[0] if outcome is not None and large else ""
 
 
@@ -269,7 +278,7 @@ def release_equality(
     pair table, then hang together by these counts alone: whatever two of them may hold by
     themselves, they may hold together.
     """
-    outcome = _outcome(plan)
+    outcome = first_outcome(plan)
     if outcome is None or (not rules.hides_anything and rules.round_to <= 1):
         return tuple(disclosure.control(table, rules) for table in tables)
     pairs = {table.name: table for table in released[outcome_names(outcome)[0]].tables}
@@ -278,12 +287,12 @@ def release_equality(
         lines = [_shown_lines(pairs.get(f"pairs:{table.name.split(':')[2]}")) for table in arms]
         # One arm without a line leaves the other nothing to be set against.
         kept = [line for line in NESTED if all(line in shown for shown in lines)]
-        together = _together(arms) if "measured at both" in kept else None
+        together = merged_groups(arms) if "measured at both" in kept else None
         for table in arms:
             if together is None:
                 found.append(dataclasses.replace(table, cells=(), policy=rules.name))
                 continue
-            found.append(_controlled(_collapsed(table, together, kept), rules))
+            found.append(controlled(collapsed(table, together, kept), rules))
     return tuple(found)
 
 
@@ -292,11 +301,13 @@ def _shown_lines(pairs: CountTable | None) -> list[str]:
     return [line for line, key in NESTED.items() if pairs is not None and pairs[key] is not None]
 
 
-def _together(arms: Sequence[CountTable]) -> dict[str, str] | None:
+def merged_groups(
+    arms: Sequence[CountTable], line: str = "measured at both"
+) -> dict[str, str] | None:
     """Say for each group whether it stands by itself; None where fewer than two would."""
     values = list(dict.fromkeys(c.key[0] for table in arms for c in table.cells))
     sizes = {
-        value: [_people(table.cell((value, "measured at both"))) for table in arms]
+        value: [_people(table.cell((value, line))) for table in arms]
         for value in values
         if value != WHOLE
     }
@@ -313,7 +324,7 @@ def _together(arms: Sequence[CountTable]) -> dict[str, str] | None:
         return {value: value if value in alone else OTHERS for value in sizes}
 
 
-def _collapsed(table: CountTable, together: Mapping[str, str], kept: Sequence[str]) -> CountTable:
+def collapsed(table: CountTable, together: Mapping[str, str], kept: Sequence[str]) -> CountTable:
     """Return the table with its groups merged and only the lines kept, of as few atoms."""
     lines = {line: LINES[line] for line in kept}
     # People whom no line tells apart are one atom.
@@ -333,14 +344,14 @@ def _collapsed(table: CountTable, together: Mapping[str, str], kept: Sequence[st
     }
     again = {line: (table[WHOLE, line] or 0) - _people(table.cell((WHOLE, line))) for line in lines}
     people = {key: max(n - again[key[1]], 1) for key, n in sums.items() if n and again[key[1]]}
-    return _table(table.name, table.title, table.unit, counts, members, people)
+    return line_table(table.name, table.title, table.unit, counts, members, people)
 
 
 def _people(cell: Cell) -> int:
     return (cell.count or 0) if cell.people is None else cell.people
 
 
-def _controlled(table: CountTable, rules: Policy) -> CountTable:
+def controlled(table: CountTable, rules: Policy) -> CountTable:
     """Take a table through the gate beside its whole, which others know and this does not show."""
     whole = [cell.key for cell in table.cells if cell.key[0] == WHOLE]
     priority = {

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from drive_eval.data.study import Study
     from drive_eval.plan import Plan
 
-__all__ = ["flow_table"]
+__all__ = ["RECEIVED", "flow_table", "received_table"]
+
+#: The table of who received the programme.
+RECEIVED = "received"
 
 _COUNTED = {
     "person": "people",
@@ -101,6 +104,42 @@ def flow_table(plan: Plan, study: Study, units: pd.DataFrame) -> CountTable:
         totals=totals,
         people=people_behind(stages, atoms, totals),
         note=_note(plan, study, units),
+    )
+
+
+def received_table(plan: Plan, units: pd.DataFrame) -> CountTable | None:
+    """Count in each arm, as it was allocated, who received the programme after all.
+
+    Parameters
+    ----------
+    plan : Plan
+    units : DataFrame
+        From `cohort_units`.
+
+    Returns
+    -------
+    CountTable or None
+        ``received``, dimensions ``group`` and ``received``; None unless allocation was by chance
+        and what was received is recorded.
+    """
+    if plan.design.kind != "randomised" or "arm" not in units:
+        return None
+    keys = [(group, given) for group in ARMS.codes for given in ARMS.codes]
+    totals: dict[tuple[str, ...], list[tuple[str, ...]]] = {
+        (group, "all"): [key for key in keys if key[0] == group] for group in ARMS.codes
+    }
+    atoms: list[tuple[str, ...]] = list(
+        zip(units["group"], units["arm"].astype(object), strict=True)
+    )
+    return CountTable.from_counts(
+        name=RECEIVED,
+        title="What people received, by what they were allocated",
+        unit=plan.design.unit,
+        dimensions=("group", "received"),
+        counts={key: atoms.count(key) for key in keys},
+        totals=totals,
+        people=people_behind(units, atoms, totals),
+        note="The figures keep everybody in the group to which chance allocated them.",
     )
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Key = tuple[str, ...]
 
-__all__ = ["release_balance"]
+__all__ = ["release_balance", "rounded_mean", "rounded_up", "step_of", "withheld_table"]
 
 #: What the design's checks say once their numbers are left out.
 _WORDS = {
@@ -158,6 +158,11 @@ def _recounted(table: CountTable, counts: Mapping[Key, int | None], rules: Polic
     return dataclasses.replace(table, cells=tuple(cells), policy=rules.name)
 
 
+def withheld_table(table: CountTable, rules: Policy) -> CountTable:
+    """Return a table of which no count is shown."""
+    return _recounted(table, {}, rules)
+
+
 def _released_flow(block: BalancingBlock, table: CountTable, rules: Policy) -> CountTable:
     kept, out = _stages(table)
     sizes = {group: _exact(table, group) for group in ARMS.codes}
@@ -240,8 +245,20 @@ def _step(exact: CountTable, flow: CountTable, rules: Policy) -> float | None:
     dropped = any(_exact(exact, group)[1] for group in ARMS.codes)
     base = coarse(rules) if dropped or rules.round_to > 1 else 1
     shown = [c.count for c in flow.cells if c.count and c.key[1] not in ("unmatched", "trimmed")]
-    wanted = base / min(shown, default=1)
-    if wanted > _STEPS[-1] and dropped and rules.round_to <= 1:
+    return step_of(base / min(shown, default=1), exact=dropped and rules.round_to <= 1)
+
+
+def step_of(wanted: float, *, exact: bool) -> float | None:
+    """Return to what standardised differences are rounded, where a share this large must be hidden.
+
+    None beside exact counts, where the coarsest step is too fine.
+
+    Examples
+    --------
+    >>> step_of(5 / 1300, exact=False), step_of(5 / 48, exact=False), step_of(10 / 48, exact=True)
+    (0.01, 0.1, None)
+    """
+    if wanted > _STEPS[-1] and exact:
         return None
     return next((step for step in _STEPS if step >= wanted), _STEPS[-1])
 
@@ -275,9 +292,9 @@ class _Rounding:
     def _value(self, e: Estimate, value: float, n: int) -> float | None:
         if e.measure == "smd" and self.step is None:
             # What there was before is counted exactly elsewhere.
-            return _up(value, _STEPS[0]) if e.subgroup == "before" else None
+            return rounded_up(value, _STEPS[0]) if e.subgroup == "before" else None
         if e.measure == "smd":
-            return _up(value, self.step or _STEPS[0])
+            return rounded_up(value, self.step or _STEPS[0])
         if e.measure == "ess":
             return self._worth(e, value, n)
         if e.measure in ("mean", "std_dev") and self._is_share(e):
@@ -285,8 +302,7 @@ class _Rounding:
             return share if e.measure == "mean" else math.sqrt(share * (1 - share))
         if e.measure == "mean":
             spread = two_digits(self.found["std_dev", e.term, e.group, e.subgroup].estimate)
-            unit = max(self.rules.round_to, 1) * (spread or 0.0) / n
-            return two_digits(unit * round(value / unit) if unit else value)
+            return rounded_mean(value, spread, n, max(self.rules.round_to, 1))
         return two_digits(value)
 
     def _worth(self, e: Estimate, value: float, n: int) -> float | None:
@@ -329,7 +345,19 @@ class _Rounding:
         return min(1.0, max(0, found) / n)
 
 
-def _up(value: float, step: float) -> float:
+def rounded_mean(value: float, spread: float | None, n: int, base: int) -> float | None:
+    """Round a mean of so many to two digits, and to what so many people more or less would do.
+
+    Examples
+    --------
+    >>> rounded_mean(35.13, 12.0, 1315, 5), rounded_mean(2.31, 1.9, 50, 5)
+    (35.0, 2.3)
+    """
+    unit = base * (spread or 0.0) / n
+    return two_digits(unit * round(value / unit) if unit else value)
+
+
+def rounded_up(value: float, step: float) -> float:
     """Round away from 0, so that nothing is called balanced that is not; nothing stays nothing."""
     steps = math.ceil(abs(value) / step - 1e-6)
     return math.copysign(round(step * steps, 2), value) if steps else 0.0
