@@ -110,8 +110,17 @@ def love_chart(evaluation: Evaluation, labels: Mapping[str, str]) -> Chart:
         "Standardised mean difference of each characteristic, without its sign (0: the same mean "
         f"in both groups); {kept_words(evaluation, name, labels)}"
     )
-    names = [wrapped(row.words, 32) for row in rows]
-    heights = [0.13 + 0.16 * (words.count("\n") + 1) for words in names]
+    # The score sums up the others, so that it is a line of its own and not one of the count.
+    names = [
+        f"{row.words}\n(sums up the others; not counted)"
+        if row.term == SCORE
+        else wrapped(row.words, 32)
+        for row in rows
+    ]
+    heights = [
+        0.13 + 0.16 * (words.count("\n") + 1) + 0.16 * (row.term == SCORE)
+        for words, row in zip(names, rows, strict=True)
+    ]
     middles = [sum(heights[:i]) + height / 2 for i, height in enumerate(heights)]
     known = [v for row in rows for v in (_size(row.before), _size(row.after)) if v is not None]
     with mpl.rc_context(STYLE):
@@ -218,7 +227,8 @@ def _love_row(axes: Axes, row: _Difference, y: float, limit: float) -> None:
             clip_on=False,
         )  # fmt: skip
     if before is None and after is None:
-        words = TOO_FEW if HIDDEN in (_mark(row.before), _mark(row.after)) else "cannot be computed"
+        hidden = HIDDEN in (_mark(row.before), _mark(row.after))
+        words = f"[c] {TOO_FEW}" if hidden else "cannot be computed"
         axes.text(
             sum(axes.get_xlim()) / 2, y, words, ha="center", va="center", color=DARK_GREY,
             fontsize=SMALL,
@@ -251,7 +261,7 @@ def _love_headline(rows: Sequence[_Difference], act: str, limit: float) -> str:
         return f"How alike the groups are after {act} cannot be shown"
     things = "characteristic" if len(shown) == 1 else "characteristics"
     if len(shown) < len(lines):
-        things += " that can be shown"
+        things += " shown"
     over = sum(_over(row, limit) for row in shown)
     if over:
         return f"After {act} the groups still differ on {over} of {len(shown)} {things}"
@@ -287,7 +297,7 @@ def _love_words(rows: Sequence[_Difference], act: str, limit: float) -> str:
 
 def _spoken(e: Estimate | None) -> str:
     text = _size_text(e)
-    return {HIDDEN: "too few to show", MISSING: "not computed"}.get(text, text)
+    return {HIDDEN: "not shown", MISSING: "not computed"}.get(text, text)
 
 
 def overlap_chart(evaluation: Evaluation, labels: Mapping[str, str]) -> Chart | None:
@@ -367,7 +377,11 @@ def overlap_chart(evaluation: Evaluation, labels: Mapping[str, str]) -> Chart | 
             engine: Any = figure.get_layout_engine()
             engine.set(wspace=0.06)
         panels[0].set_yticks(range(len(TENTHS)), TENTHS, fontsize=9)
-        panels[0].set_ylabel("how likely to be in the programme\n(0: not at all, 1: certainly)")
+        panels[0].annotate(
+            "how likely\nto be in the\nprogramme", (0, 1), xycoords="axes fraction",
+            xytext=(-4, 4), textcoords="offset points", ha="right", va="bottom", fontsize=SMALL,
+            linespacing=1.15,
+        )  # fmt: skip
         if any(row["count"] is None for row in rows):
             figure.legend(handles=[hidden_patch()], loc="outside lower right", frameon=False,
                           fontsize=9)  # fmt: skip
@@ -380,6 +394,7 @@ def overlap_chart(evaluation: Evaluation, labels: Mapping[str, str]) -> Chart | 
         data=pd.DataFrame(rows).astype({"count": "Int64"}),
         alt_text=f"Back-to-back bars. {_overlap_words(rows, whens, labels)}",
         caption=(
+            "How likely: 0.0 is not at all, 1.0 is certainly. "
             f"Length of a bar: share of its group{of_shown}. Number beside it: cases. Where only "
             f"one side has bars, there is nobody to compare with. {source_words(evaluation)}"
         ).strip(),
@@ -428,12 +443,12 @@ def _overlap_headline(evaluation: Evaluation, name: str) -> str:
     if many := dropped_words(evaluation, name):
         return f"{many[:1].upper()}{many[1:]}"
     if dropped(evaluation, name)[0] is None and failed(evaluation, name, "unmatched"):
-        return "How likely the cases of each group were to be in the programme"
+        return "How likely each group was to be in the programme"
     if passed is None:
-        return "How likely the cases of each group were to be in the programme"
+        return "How likely each group was to be in the programme"
     if passed:
         return "For most cases there were cases like them in the other group"
-    return "The groups overlap poorly: many cases had nobody like them in the other group"
+    return "The groups overlap poorly: many had nobody like them"
 
 
 def _overlap_words(
@@ -447,7 +462,7 @@ def _overlap_words(
             hidden = sum(row["count"] is None for row in here)
             words = ", ".join(shown) or "no count shown"
             if hidden:
-                words += f"; {hidden} {'bar' if hidden == 1 else 'bars'} with {TOO_FEW}"
+                words += f"; {hidden} {'bar' if hidden == 1 else 'bars'} {TOO_FEW}"
             said.append(f"{arm_label(group, labels)}, {when}: {words}.")
     return " ".join(said)
 

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import pandas as pd
 
+from drive_eval.report.designs import group_count, kept_of, kept_stages, made_by
 from drive_eval.report.drawing import (
     ARM_COLOURS,
     DARK_BLUE,
     DARK_GREY,
     DARK_PINK,
+    HIDDEN_NOTE,
     STYLE,
+    TOO_FEW,
     TURQUOISE,
     WIDTH,
     Chart,
@@ -27,12 +30,21 @@ from drive_eval.report.drawing import (
     shown_count,
     wrapped,
 )
-from drive_eval.report.sentences import arm_label, group_words, percent_text
+from drive_eval.report.headlines import shorter
+from drive_eval.report.numbers import EXACT_POLICIES
+from drive_eval.report.sentences import (
+    arm_label,
+    group_phrase,
+    group_words,
+    main_design,
+    out_of_100,
+    percent_text,
+)
 from drive_eval.report.tables import stage_words, stages_first
 from drive_eval.vocabulary import ARMS, EXIT_REASONS, label
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from drive_eval.results import CountTable, Evaluation, ResultSet
 
@@ -102,9 +114,16 @@ def missing_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[str
         axes.set_xlabel("of 100 people in the cohort")
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        signs = [legend_patch(fill, words) for _, words, fill, _ink in MISSING_COLOURS.values()]
+        # Only what is drawn somewhere.
+        signs = [
+            legend_patch(fill, words)
+            for kind, (_, words, fill, _ink) in MISSING_COLOURS.items()
+            if any(row[kind] for row in rows)
+        ]
+        if any(row[kind] is None for row in rows for kind in MISSING_COLOURS):
+            signs.append(hidden_patch())
         axes.legend(
-            handles=[*signs, hidden_patch()], loc="lower left", bbox_to_anchor=(-0.02, 1.0),
+            handles=signs, loc="lower left", bbox_to_anchor=(-0.02, 1.0),
             ncols=5, frameon=False, fontsize=9, title="Rated:", title_fontsize=9, alignment="left",
             columnspacing=1.2, handlelength=1.4,
         )  # fmt: skip
@@ -113,7 +132,7 @@ def missing_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[str
         who = f"{label(row['abuse_type'])}, {group_words(row['group'], labels)}"
         both = row["measured at both"]
         if both is None or not row["referred"]:
-            said.append(f"{who}: how many were rated at both points is too few to show.")
+            said.append(f"{who}: how many were rated at both points is {TOO_FEW}.")
         else:
             share = percent_text(both, row["referred"])
             said.append(f"{who}: {share} of 100 were rated at both points.")
@@ -127,7 +146,7 @@ def missing_chart(evaluation: Evaluation, names: Sequence[str], labels: dict[str
         alt_text="Stacked bars. " + " ".join(said),
         caption=(
             "The numbers in the bars are people, rounded where the disclosure policy asks for it. "
-            "Dotted, [c]: too few people to show."
+            f"Dotted: all that is hidden. {HIDDEN_NOTE}"
         ),
     )
 
@@ -140,7 +159,7 @@ def _missing_bar(axes: Any, row: dict[str, Any], y: float) -> None:
         axes.text(50, y, "nobody in the cohort", ha="center", va="center", fontsize=9)
         return
     if not total or not shown:
-        hidden_bar(axes, y, 0, height=0.3, panel=PANEL, words=["[c] too few people to show"])
+        hidden_bar(axes, y, 0, height=0.3, panel=PANEL, words=[f"[c] {TOO_FEW}"])
         return
     # Rounded one by one, the parts can fill the bar although one is hidden: leave it a place.
     scale = min(100 / total, 97.5 / shown) if hidden else 100 / shown
@@ -155,13 +174,13 @@ def _missing_bar(axes: Any, row: dict[str, Any], y: float) -> None:
         )  # fmt: skip
         start += count * scale
     if hidden:
-        hidden_bar(axes, y, start, height=0.3, panel=PANEL, words=["[c] too few to show", "[c]"])
+        hidden_bar(axes, y, start, height=0.3, panel=PANEL, words=["[c] not shown", "[c]"])
 
 
 def _missing_headline(rows: Sequence[dict[str, Any]]) -> str:
     known = [row for row in rows if row["referred"] and row["measured at both"] is not None]
     if not known:
-        return "How many were measured at both points is too few to show"
+        return "How many were measured at both points cannot be shown"
     if any(row["measured at both"] < 0.7 * row["referred"] for row in known):
         return "Many people were never measured: the figures describe those who were"
     if len(known) < len(rows):
@@ -169,7 +188,7 @@ def _missing_headline(rows: Sequence[dict[str, Any]]) -> str:
     return "Most people were measured at both points"
 
 
-def flow_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart:
+def flow_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart | None:
     """Draw the flow from the cohort to those in the figures, with the ways out.
 
     Parameters
@@ -181,25 +200,40 @@ def flow_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart:
 
     Returns
     -------
-    Chart
-        As high as it has stages.
+    Chart or None
+        As high as it has stages; what a design keeps is the last. None for one stage: a single
+        number is no flow.
     """
     table = evaluation.table("flow")
     groups = [arm for arm in ARMS.codes if any(cell.key[0] == arm for cell in table.cells)]
+    counts = {cell.key: cell.count for cell in table.cells if cell.shown}
     stages = _stages(table, groups)
-    headline = "Who is in the figures, and who is not"
+    if len(stages) == 1 and (main := main_design(evaluation)):
+        kept, out = kept_stages(evaluation, main)
+        counts |= {
+            (group, stage): group_count(evaluation, main, group, stage)
+            for group in groups
+            for stage in (kept, out)
+        }
+        stages = [(stages[0][0], [out]), (kept, [])]
+    if len(stages) == 1:
+        return None
+    headline = _flow_headline(evaluation, counts, [stage for stage, _ in stages], labels)
+    subtitle = table.note
+    if evaluation.policy not in EXACT_POLICIES:
+        subtitle += " Each count is rounded by itself, so the steps need not add up."
     heads = {group: wrapped(arm_label(group, labels), 26) for group in groups}
-    out = {
-        (group, stage): _ways_out(table, group, ways) for group in groups for stage, ways in stages
+    left = {
+        (group, stage): _ways_out(counts, group, ways) for group in groups for stage, ways in stages
     }
     # From the top, in inches: the names, then boxes, each step as high as its ways out need.
     tops = [0.36 + 0.2 * max([head.count("\n") + 1 for head in heads.values()], default=1)]
     for stage, _ in stages[:-1]:
-        lines = max(out[group, stage].count("\n") + 1 for group in groups)
+        lines = max(left[group, stage].count("\n") + 1 for group in groups)
         tops.append(tops[-1] + max(0.95, 0.18 * lines + 0.68))
     height = tops[-1] + 0.42
     with mpl.rc_context(STYLE):
-        figure, title = new_figure(headline, table.note, height)
+        figure, title = new_figure(headline, subtitle, height)
         axes = figure.subplots()
         axes.set_axis_off()
         axes.set_xlim(0, WIDTH)
@@ -214,7 +248,7 @@ def flow_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart:
                 axes.text(
                     middle,
                     y,
-                    f"{stage_words(evaluation, stage)}\n{shown_count(table[group, stage])}",
+                    f"{_stage_words(evaluation, stage)}\n{shown_count(counts[group, stage])}",
                     ha="center",
                     va="center",
                     fontsize=10,
@@ -233,33 +267,72 @@ def flow_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart:
                     arrowprops={"arrowstyle": "-|>", "color": DARK_GREY, "linewidth": 1.4},
                 )
                 axes.text(
-                    middle + 0.2, (y + below) / 2, out[group, stage], ha="left", va="center",
+                    middle + 0.2, (y + below) / 2, left[group, stage], ha="left", va="center",
                     fontsize=9, linespacing=1.2,
                 )  # fmt: skip
     said = []
     for group in groups:
         steps = ", ".join(
-            f"{stage_words(evaluation, stage).lower()} {shown_count(table[group, stage])}"
+            f"{_stage_words(evaluation, stage).lower()} {shown_count(counts[group, stage])}"
             for stage, _ in stages
         )
         said.append(f"{arm_label(group, labels)}: {steps}.")
     return Chart(
         name="flow",
         headline=headline,
-        subtitle=table.note,
+        subtitle=subtitle,
         figure=figure,
         title_height=title,
-        data=_flow_data(table),
+        data=_flow_data(table, counts),
         alt_text="Flow diagram. " + " ".join(said),
         caption=(
-            "[c]: too few people to show. A total is the sum of the rounded counts shown, so it "
-            "can differ by a few from the same total elsewhere on this page."
+            f"{HIDDEN_NOTE} A total is the sum of the rounded counts shown, so it can differ by a "
+            "few from the same total elsewhere on this page."
         ),
     )
 
 
-def _flow_data(table: CountTable) -> pd.DataFrame:
-    rows = [(*cell.key, cell.count) for cell in stages_first(table) if cell.shown]
+def _flow_headline(
+    evaluation: Evaluation,
+    counts: Mapping[tuple[str, ...], int | None],
+    stages: Sequence[str],
+    labels: Mapping[str, str],
+) -> str:
+    """Say how many come to the end of the flow, where the counts shown tell it."""
+    groups = [arm for arm in ARMS.codes if (arm, stages[0]) in counts]
+    first, last = ([counts[arm, stage] for arm in groups] for stage in (stages[0], stages[-1]))
+    known = [count for count in (*first, *last) if count is not None]
+    if len(known) < 2 * len(groups) or not sum(known[: len(groups)]):
+        return "Who is in the figures, and who is not"
+    main = main_design(evaluation)
+    if main and stages[-1] in kept_stages(evaluation, main):
+        act = made_by(evaluation, main).capitalize()
+        kept = kept_of(evaluation, main, "programme")
+        return shorter(
+            f"{act} kept {kept} in the {group_phrase('programme', labels)}",
+            f"{act} kept {kept} in the programme group",
+        )
+    whole = sum(known[: len(groups)])
+    share = out_of_100(min(1.0, sum(known[len(groups) :]) / whole))
+    return f"{share} of every 100 people were measured at both points".capitalize()
+
+
+#: The stages of a design in words.
+_KEPT = {
+    "matched": "Matched",
+    "weighted": "Weighted",
+    "unmatched": "Without a match",
+    "trimmed": "Left out by trimming",
+}
+
+
+def _stage_words(evaluation: Evaluation, stage: str) -> str:
+    return _KEPT.get(stage) or stage_words(evaluation, stage)
+
+
+def _flow_data(table: CountTable, counts: Mapping[tuple[str, ...], int | None]) -> pd.DataFrame:
+    own = [cell.key for cell in stages_first(table) if cell.shown]
+    rows = [(*key, counts[key]) for key in (*own, *(key for key in counts if key not in own))]
     data = pd.DataFrame(rows, columns=["group", "stage", "count"])
     data["count"] = data["count"].astype("Int64")
     return data
@@ -281,16 +354,17 @@ def _stages(table: CountTable, groups: Sequence[str]) -> list[tuple[str, list[st
     ]
 
 
-def _ways_out(table: CountTable, group: str, ways: Sequence[str]) -> str:
+def _ways_out(counts: Mapping[tuple[str, ...], int | None], group: str, ways: Sequence[str]) -> str:
     """Return who left between two stages and why, reasons beneath a common heading."""
-    keys = {cell.key for cell in table.cells}
-    here = [way for way in ways if (group, way) in keys and table[group, way] != 0]
+    here = [way for way in ways if counts.get((group, way), 0) != 0]
     heads = {way.partition(": ")[0] for way in here}
     lines = []
     for way in here:
         head, _, reason = way.partition(": ")
-        words = f"  {EXIT_REASONS.label(reason)}" if reason else label(head)
-        lines.append(f"{words}: {shown_count(table[group, way])}")
+        words = f"  {EXIT_REASONS.label(reason)}" if reason else _KEPT.get(head) or label(head)
+        lines.append(f"{words}: {shown_count(counts[group, way])}")
+        if head.startswith("no ") and not reason:
+            lines.append("  (why is not recorded)")
     if here and all(": " in way for way in here):
         lines.insert(0, f"{label(heads.pop())}:")
     return "\n".join(lines)

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from drive_eval.plan import BALANCING_METHODS, BalancingBlock
+from drive_eval.report.headlines import shorter
 from drive_eval.report.numbers import digits_of, number
 from drive_eval.report.sentences import (
     CRUDE,
@@ -44,12 +45,14 @@ __all__ = [
     "dropped_words",
     "effect_sentences",
     "effects_headline",
+    "effects_remarks",
     "failed",
     "few_dropped",
     "group_count",
     "has_designs",
     "introduction",
     "is_matched",
+    "kept_of",
     "kept_stages",
     "kept_words",
     "left_out_sentence",
@@ -278,7 +281,7 @@ def compared_sentence(evaluation: Evaluation, labels: Mapping[str, str]) -> str:
         return ""
     people = people_words(evaluation)
     one, two = (
-        f"{_kept_of(evaluation, name, group)} {people} in the {group_phrase(group, labels)}"
+        f"{kept_of(evaluation, name, group)} {people} in the {group_phrase(group, labels)}"
         for group in ARMS.codes
     )
     return f"Compared after {made_by(evaluation, name)}: {one} and {two}."
@@ -629,42 +632,73 @@ def effects_headline(
     who = group_phrase("programme", labels)
     other = comparison_made(evaluation, labels)
     kinds = [verdict_of(evaluation.results[name], main) for name in names]
-    uneven = failed(evaluation, main, "worst_smd")
-    still = (
-        f", although after {made_by(evaluation, main)} the groups are still unlike"
-        if uneven
-        else ""
-    )
     if len(names) > 1:
-        return f"{_several(kinds, who, other)}{still}"
-    crude = verdict_of(evaluation.results[names[0]], CRUDE)
-    words = {"fell": "lower", "rose": "higher", "cannot tell": "not clearly different"}
+        return _several(kinds, who, other)
     title = titles[names[0]]
-    if kinds[0] not in words:
-        return f"{title}: the difference from the {other} cannot be shown"
-    text = f"{title}: {words[kinds[0]]} in the {who} than in the {other}{still}"
+    # Without the time and the remark that it is a check, which the page says above the chart.
+    bare = title.split(" (")[0].split(", which")[0]
+    words = {"fell": "lower", "rose": "higher"}
+    if kinds[0] in words:
+        side = words[kinds[0]]
+        return shorter(
+            f"{title}: {side} in the {who} than in the {other}",
+            f"{title}: {side} in the {who}",
+            f"{bare}: {side} in the {who}",
+            f"{bare}: {side} in the programme group",
+        )
     if kinds[0] == "cannot tell":
-        text = f"{title}: no clear difference from the {other}{still}"
-    if crude in words and crude != kinds[0]:
-        return f"{text}; with no adjustment it looked {words[crude]}"
-    return text
+        return shorter(
+            f"{title}: no clear difference from the {other}",
+            *(f"{name}: no clear difference" for name in (title, bare)),
+        )
+    return shorter(
+        f"{title}: the difference cannot be shown", f"{bare}: the difference cannot be shown"
+    )
+
+
+def effects_remarks(evaluation: Evaluation, names: Sequence[str]) -> str:
+    """Say beneath the headline what it may not leave out: unlike groups, and another crude result.
+
+    Returns
+    -------
+    str
+        Sentences, each with a space before it; empty where there is nothing to remark.
+    """
+    main = main_design(evaluation)
+    said = ""
+    if failed(evaluation, main, "worst_smd"):
+        said = f" After {made_by(evaluation, main)} the groups are still unlike."
+    if len(names) > 1:
+        return said
+    result = evaluation.results[names[0]]
+    crude, kind = verdict_of(result, CRUDE), verdict_of(result, main)
+    words = {"fell": "lower", "rose": "higher", "cannot tell": "not clearly different"}
+    if crude in words and kind in words and crude != kind:
+        said += f" With no adjustment it looked {words[crude]}."
+    return said
 
 
 def _several(kinds: Sequence[str], who: str, other: str) -> str:
-    lower, higher, every = kinds.count("fell"), kinds.count("rose"), len(kinds)
-    if not set(kinds) & {"fell", "rose", "cannot tell"}:
+    lower, higher = kinds.count("fell"), kinds.count("rose")
+    every = sum(kind in ("fell", "rose", "cannot tell") for kind in kinds)
+    shown = "" if every == len(kinds) else " shown"
+    if not every:
         return f"No difference from the {other} can be shown"
     if not lower and not higher:
-        return f"Afterwards no type of abuse was clearly different from the {other}"
-    if every in (lower, higher):
-        side = "lower" if lower else "higher"
-        return f"Afterwards all {every} types of abuse were {side} in the {who} than in the {other}"
-    first, *rest = [
-        (count, side) for count, side in ((lower, "lower"), (higher, "higher")) if count
-    ]
-    text = f"{first[0]} of {every} types of abuse {'was' if first[0] == 1 else 'were'} {first[1]}"
-    text += "".join(f" and {count} {side}" for count, side in rest)
-    return f"Afterwards {text} in the {who} than in the {other}"
+        return shorter(
+            f"Afterwards no type of abuse{shown} was clearly different from the {other}",
+            f"Afterwards no type of abuse{shown} was clearly different",
+        )
+    if lower and higher:
+        return f"Afterwards {lower} of {every} types{shown} lower and {higher} higher"
+    side, count = ("lower", lower) if lower else ("higher", higher)
+    many = f"all {every}" if count == every > 1 else f"{count} of {every}"
+    were = "was" if count == 1 else "were"
+    return shorter(
+        f"Afterwards {many} types{shown} {were} {side} in the {who}",
+        f"Afterwards {many} types{shown} {were} {side} in the programme group",
+        f"Afterwards {many} types{shown} {were} {side}",
+    )
 
 
 def source_words(evaluation: Evaluation) -> str:
@@ -678,11 +712,12 @@ def kept_words(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> 
     kept, _out = kept_stages(evaluation, name)
     said = []
     for group in ARMS.codes:
-        said.append(f"{group_words(group, labels)} {_kept_of(evaluation, name, group)}")
+        said.append(f"{group_words(group, labels)} {kept_of(evaluation, name, group)}")
     return f"cases {kept}: {', '.join(said)}"
 
 
-def _kept_of(evaluation: Evaluation, name: str, group: str) -> str:
+def kept_of(evaluation: Evaluation, name: str, group: str) -> str:
+    """Say how many cases of an arm a design keeps, of how many."""
     kept, out = kept_stages(evaluation, name)
     counts = [group_count(evaluation, name, group, stage) for stage in ("all", kept)]
     every, some = (("[c]" if count is None else f"{count:,}") for count in counts)

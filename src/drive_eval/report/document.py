@@ -585,7 +585,8 @@ def _risk_title(outcome: Any, *, marked: bool = True) -> str:
 def _flow(
     evaluation: Evaluation, behaviours: list[list[str]], labels: dict[str, str]
 ) -> dict[str, Any]:
-    drawn = [charts.flow_chart(evaluation, labels)]
+    flow = charts.flow_chart(evaluation, labels)
+    drawn = [] if flow is None else [flow]
     shown = [
         tables.counts_table(table, table.title, labels, evaluation)
         for table in evaluation.tables

@@ -35,6 +35,7 @@ __all__ = [
     "DARK_GREY",
     "DOTS",
     "GAP",
+    "HIDDEN_NOTE",
     "OUTLINE",
     "STYLE",
     "TOO_FEW",
@@ -88,7 +89,11 @@ STYLE: Any = {
 WIDTH = 8.6
 #: No smaller type: it stays above 9 pixels where the page shows a chart at its least width.
 SMALL = 9
-TOO_FEW = "too few people to show"
+#: What stands where a number is hidden. Most are hidden so that others cannot be worked out from
+#: them, and have many people: "too few" would be untrue.
+TOO_FEW = "not shown, so that nobody can be recognised"
+#: The same beneath a chart or a table.
+HIDDEN_NOTE = f"[c]: {TOO_FEW} (few people, or it would give a small number away)."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,18 +205,19 @@ class Places:
     height: float
 
 
-def place(rows: Sequence[Mapping[str, Any]], height: float) -> Places:
-    """Stack rows of one height, with a heading where another abuse type begins."""
+def place(rows: Sequence[Mapping[str, Any]], height: float | Sequence[float]) -> Places:
+    """Stack rows of one height, or each of its own; a heading where another abuse type begins."""
+    heights = [height] * len(rows) if isinstance(height, float) else list(height)
     middles: list[float] = []
     heads: dict[str, float] = {}
     y = 0.0
-    for row in rows:
+    for row, tall in zip(rows, heights, strict=True):
         if row["abuse_type"] not in heads:
             y += 0.1 if heads else 0.0
             heads[row["abuse_type"]] = y + 0.17
             y += 0.32
-        middles.append(y + height / 2)
-        y += height
+        middles.append(y + tall / 2)
+        y += tall
     return Places(tuple(middles), heads, y + 0.08)
 
 
@@ -253,8 +259,8 @@ def part(
     fill: str,
     ink: str,
     words: Sequence[str],
-) -> None:
-    """Draw one part of a stacked bar, and the longest of its words that fits inside."""
+) -> bool:
+    """Draw one part of a stacked bar, and the longest of its words that fits; return if one did."""
     inside = max(width - GAP, GAP)
     axes.barh(
         y, inside, left=start + GAP / 2, height=height, color=fill, edgecolor=OUTLINE, linewidth=1
@@ -265,15 +271,24 @@ def part(
                 start + width / 2, y, text, ha="center", va="center_baseline", fontsize=SMALL,
                 color=ink,
             )  # fmt: skip
-            return
+            return True
+    return False
 
 
 def hidden_bar(
-    axes: Axes, y: float, start: float, *, height: float, panel: float, words: Sequence[str]
-) -> None:
+    axes: Axes,
+    y: float,
+    start: float,
+    *,
+    height: float,
+    panel: float,
+    words: Sequence[str],
+    beyond: bool = True,
+) -> bool:
     """Draw the part of a bar up to 100 that may not be shown: dotted, and marked in words.
 
-    ``panel`` is about the width of the 100 in inches, to choose the words that fit.
+    ``panel`` is about the width of the 100 in inches, to choose the words that fit; what fits
+    nowhere stands beyond the bar, if ``beyond``. Return whether the words are written.
     """
     inside = max(100 - start - GAP, GAP)
     axes.barh(
@@ -292,7 +307,9 @@ def hidden_bar(
                 start + GAP / 2 + inside / 2, y, text, ha="center", va="center_baseline",
                 fontsize=SMALL, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.2},
             )  # fmt: skip
-            return
+            return True
+    if not beyond:
+        return False
     axes.annotate(
         words[-1],
         (100, y),
@@ -302,6 +319,7 @@ def hidden_bar(
         fontsize=SMALL,
         annotation_clip=False,
     )
+    return True
 
 
 def _room(text: str, panel: float) -> float:
@@ -317,7 +335,7 @@ def legend_patch(fill: str, words: str) -> Patch:
 def hidden_patch() -> Patch:
     """Return the sign of a part that may not be shown."""
     return Patch(
-        facecolor="white", edgecolor=DOTS, hatch="....", linewidth=1, label="[c] too few to show"
+        facecolor="white", edgecolor=DOTS, hatch="....", linewidth=1, label="[c] not shown"
     )
 
 

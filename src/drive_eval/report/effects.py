@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from drive_eval.report.designs import (
     design_label,
     effects_headline,
+    effects_remarks,
     has_designs,
     kept_words,
     marked_label,
@@ -102,7 +103,8 @@ def effects_by_design_chart(
     subtitle = (
         f"{who[:1].upper()}{who[1:]} less {group_phrase('comparison', labels)}, of every 100 "
         f"{people_words(evaluation)}, and the ratio of their shares, with {level} "
-        f"intervals; {kept_words(evaluation, main_design(evaluation), labels)}"
+        f"intervals; {kept_words(evaluation, main_design(evaluation), labels)}."
+        f"{effects_remarks(evaluation, names)}"
     )
     words = [_row_words(evaluation, row) for row in rows]
     tops, heads, height = _places(rows, words, titles)
@@ -245,7 +247,7 @@ def _scales(left: Axes, right: Axes, rows: Sequence[dict[str, Any]]) -> None:
 def _interval(axes: Axes, row: dict[str, Any], measure: str, y: float, digits: int | None) -> None:
     point, low, high = row[measure], row[f"{measure}_low"], row[f"{measure}_high"]
     if point is None:
-        words = TOO_FEW if row["hidden"][measure] else "cannot be computed"
+        words = "not shown [c]" if row["hidden"][measure] else "cannot be computed"
         axes.annotate(
             words, (0.5, y), xycoords=("axes fraction", "data"), ha="center", va="center",
             color=DARK_GREY, fontsize=SMALL,

@@ -20,7 +20,8 @@ from drive_eval.report.followed import (
     has_measure,
     value_at,
 )
-from drive_eval.report.numbers import digits_of, number
+from drive_eval.report.headlines import counted_headline, first_headline, free_headline
+from drive_eval.report.numbers import digits_of, per_100
 from drive_eval.report.sentences import CRUDE, arm_label, group_phrase, group_words, out_of_100
 from drive_eval.report.steps import (
     LINE,
@@ -42,12 +43,7 @@ from drive_eval.report.steps import (
     time_axis,
     top_of,
 )
-from drive_eval.report.times import (
-    free_headline,
-    incidence_headline,
-    mean_count_headline,
-    per_100_people,
-)
+from drive_eval.report.times import per_100_people
 from drive_eval.results import NOT_SHOWN
 from drive_eval.vocabulary import ARMS
 
@@ -123,6 +119,7 @@ def event_free_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
         axis=f"of 100, still free of {found.event}"
         + (f" (the axis begins at {begin:g})" if begin else ""),
         ends=ends,
+        followed="Followed and still free of it",
     )
     return Chart(
         name=f"event-free-{name}",
@@ -137,7 +134,7 @@ def event_free_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
             for part in (
                 drawn_words(curves.values()),
                 "Band: interval of that group alone, not of the difference. Beneath: how many were "
-                "still followed.",
+                "still followed and free of it; whoever had it is no longer among them.",
                 _CUSTODY_NOTE if found.at_liberty and found.plan["custody_as"] == "gap" else "",
                 f"The axis begins at {begin:g}, not at 0." if begin else "",
                 *(not_made_alike(evaluation) if crude else ()),
@@ -170,7 +167,7 @@ def cumulative_incidence_chart(
     if not any(curves.values()):
         return None
     tops = {cause: top_of(of.values(), 100, 4.0) for cause, of in curves.items()}
-    headline = incidence_headline(evaluation, name, labels)
+    headline = first_headline(evaluation, name, labels)
     subtitle = (
         f"People of 100 for whom each came first, with {level_of(evaluation)} intervals of each "
         "group; all panels have one scale"
@@ -268,7 +265,7 @@ def mean_count_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
     curves = arm_curves(found, measure, term)
     if not curves:
         return None
-    headline = mean_count_headline(evaluation, name, labels)
+    headline = counted_headline(evaluation, name, labels)
     digits = digits_of(evaluation)
     subtitle = (
         f"{found.title}, every one counted: mean number for every 100 people, with "
@@ -286,6 +283,7 @@ def mean_count_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
             ends[arm] += (
                 f" ({per_100_people(e.conf_low, digits)} to {per_100_people(e.conf_high, digits)})"
             )
+    out = found.at_liberty and found.plan["custody_as"] == "gap"
     figure, title = panel(
         found,
         curves,
@@ -296,6 +294,7 @@ def mean_count_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
         span=(0.0, top_of(curves.values(), 100, 10.0)),
         axis="events for every 100 people",
         ends=ends,
+        followed="Followed and not in custody" if out else "Still followed",
     )
     return Chart(
         name=f"mean-count-{name}",
@@ -316,7 +315,9 @@ def mean_count_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) 
                 f"Events for every 100 people{' at liberty' if found.at_liberty else ''}: a person "
                 "may have several, and a few people may have many. Band: interval of that group "
                 "alone, not of the difference.",
-                _CUSTODY_NOTE if found.at_liberty and found.plan["custody_as"] == "gap" else "",
+                f"{_CUSTODY_NOTE} The number beneath can rise, because people come out of custody."
+                if out
+                else "",
                 *(not_made_alike(evaluation) if term != found.term else ()),
                 hidden_words(found, curves, labels),
                 notes(curves.values()),
@@ -343,7 +344,7 @@ def _gap_words(
     if gap is None or gap.estimate is None or gap.conf_low is None or gap.conf_high is None:
         return ""
     low, point, high = (
-        number(100 * v, 1, digits) for v in (gap.conf_low, gap.estimate, gap.conf_high)
+        per_100(100 * v, digits) for v in (gap.conf_low, gap.estimate, gap.conf_high)
     )
     one, two = (group_words(arm, labels) for arm in ARMS.codes)
     if len(one) + len(two) > 40:

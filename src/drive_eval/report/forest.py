@@ -25,7 +25,8 @@ from drive_eval.report.drawing import (
     new_figure,
     wrapped,
 )
-from drive_eval.report.numbers import digits_of, number
+from drive_eval.report.headlines import shorter
+from drive_eval.report.numbers import digits_of, per_100
 from drive_eval.report.sentences import (
     behaviour_label,
     group_phrase,
@@ -43,11 +44,12 @@ if TYPE_CHECKING:
     from drive_eval.plan import Outcome
     from drive_eval.results import Estimate, Evaluation, ResultSet
 
-__all__ = ["forest_chart"]
+__all__ = ["difference_of", "forest_chart"]
 
+CHANGE = "difference_in_differences"
 #: Differences out of 100, the first that an outcome has, and what stands behind its name.
 MEASURES = {
-    ("difference_in_differences", ""): "change",
+    (CHANGE, ""): "change",
     ("risk_difference", ""): "",
     ("risk_difference", "itt"): "",
     ("event_free_difference", ""): "within {time}",
@@ -83,6 +85,9 @@ def forest_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart | None
         f"{one[:1].upper()}{one[1:]} less {two}, of every 100 {people_words(evaluation)}, with "
         f"{level} intervals"
     )
+    hidden = sum(row["hidden"] for row in rows)
+    if hidden:
+        subtitle += f"; {hidden} of {len(rows)} outcomes cannot be shown"
     names = [f"{wrapped(row['title'], 38)}" for row in rows]
     heights = [max(0.5, 0.165 * (name.count("\n") + 1) + 0.2) for name in names]
     second = next((i for i, row in enumerate(rows) if not row["primary"]), None)
@@ -103,7 +108,7 @@ def forest_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart | None
         axes.set_yticks(tops, names, fontsize=9.5)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel("people of every 100 (0: the same)\nfewer ← → more")
+        axes.set_xlabel("people of every 100 (0: the same)\nfewer in the programme group ← → more")
     return Chart(
         name="forest",
         headline=headline,
@@ -116,7 +121,7 @@ def forest_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart | None
             "Each row has its own outcome, reporter and people: rows must not be added up or "
             "averaged. Filled: primary; open: other outcomes. Change: how the share in the one "
             "group moved, less how it moved in the other. What is good when there is more of it "
-            "is told by its opposite."
+            "is told by its opposite, so that fewer is on the left everywhere."
         ),
     )
 
@@ -126,7 +131,7 @@ def _rows(evaluation: Evaluation, outcome: Outcome) -> list[dict[str, Any]]:
     rows = []
     for name in outcome_names(outcome):
         result = evaluation.results.get(name)
-        found = None if result is None else _between(result, main)
+        found = None if result is None else difference_of(result, main)
         if found is None:
             continue
         e, words = found
@@ -153,7 +158,7 @@ def _rows(evaluation: Evaluation, outcome: Outcome) -> list[dict[str, Any]]:
     return rows
 
 
-def _between(result: ResultSet, main: str) -> tuple[Estimate, str] | None:
+def difference_of(result: ResultSet, main: str) -> tuple[Estimate, str] | None:
     """Return the difference that an outcome is read by, and words for it; of the main design."""
     whole = [e for e in result.estimates if not e.group and not e.subgroup]
     wanted = {("risk_difference", main): ""} if main else {}
@@ -170,7 +175,7 @@ def _title(outcome: Outcome, name: str) -> str:
     if isinstance(outcome, BehaviourOutcome):
         return behaviour_label(name)
     if isinstance(outcome, PerceivedChangeOutcome):
-        return "Risk not judged to have fallen"
+        return "Risk judged unchanged or higher"
     title = outcome.label or label(outcome.name)
     if isinstance(outcome, BinaryOutcome) and outcome.negative:
         return f"{title}, which the programme cannot change"
@@ -178,21 +183,32 @@ def _title(outcome: Outcome, name: str) -> str:
 
 
 def _headline(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> str:
-    one = group_phrase("programme", labels)
+    """Say on how many of the outcomes shown the programme group is lower or higher."""
     # An outcome that the programme cannot change shows how alike the arms are, and no effect.
     meant = [row for row in rows if not row["negative"]]
-    lower = sum(row["conf_high"] is not None and row["conf_high"] < 0 for row in meant)
-    higher = sum(row["conf_low"] is not None and row["conf_low"] > 0 for row in meant)
-    of = f"{len(meant)} outcomes" if len(meant) > 1 else "1 outcome"
-    if lower == len(meant):
-        return f"Lower in the {one} on all {of}" if lower > 1 else f"Lower in the {one}"
+    shown = [row for row in meant if row["conf_low"] is not None and row["conf_high"] is not None]
+    lower = [row for row in shown if row["conf_high"] < 0]
+    higher = [row for row in shown if row["conf_low"] > 0]
+    of = f"{len(shown)} outcome{'s' * (len(shown) != 1)}{' shown' * (len(shown) < len(meant))}"
+    if not shown:
+        return "No difference between the groups can be shown"
+    if not lower and not higher:
+        return f"No clear difference between the groups on {'any of ' * (len(shown) > 1)}{of}"
     if lower and higher:
-        return f"Of {of}, {lower} lower in the {one} and {higher} higher"
-    if lower:
-        return f"Lower in the {one} on {lower} of {of}; the others do not tell"
-    if higher:
-        return f"Higher in the {one} on {higher} of {of}"
-    return f"None of {of} tells the two groups apart"
+        return f"Programme group lower on {len(lower)}, higher on {len(higher)} of {of}"
+    found, side = (lower, "lower") if lower else (higher, "higher")
+    if len(shown) == 1:
+        name = found[0]["title"]
+        return shorter(
+            f"{name}: {side} in the {group_phrase('programme', labels)}",
+            f"{name}: {side} in the programme group",
+            f"{side.capitalize()} in the programme group on the {of}",
+        )
+    changes = {row["measure"] == CHANGE for row in found}
+    went = {"lower": "fell further", "higher": "fell less or rose"}[side]
+    words = {(True,): went, (False,): f"is {side}"}.get((*changes,), f"is {side} or {went}")
+    many = f"all {of}" if len(found) == len(shown) else f"{len(found)} of {of}"
+    return shorter(f"Programme group {words} on {many}", f"Programme group {side} on {many}")
 
 
 def _places(
@@ -226,8 +242,8 @@ def _interval(axes: Axes, row: Mapping[str, Any], y: float, digits: int | None) 
     point, low, high = row["difference"], row["conf_low"], row["conf_high"]
     if point is None or low is None or high is None:
         axes.annotate(
-            TOO_FEW if row["hidden"] else "cannot be computed", (0.5, y),
-            xycoords=("axes fraction", "data"), ha="center", va="center", color=DARK_GREY,
+            f"[c] {TOO_FEW}" if row["hidden"] else "cannot be computed", (0.02, y),
+            xycoords=("axes fraction", "data"), ha="left", va="center", color=DARK_GREY,
             fontsize=SMALL, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )  # fmt: skip
         return
@@ -245,9 +261,8 @@ def _interval(axes: Axes, row: Mapping[str, Any], y: float, digits: int | None) 
 
 
 def _numbers(row: Mapping[str, Any], digits: int | None) -> str:
-    point, low, high = (
-        number(row[key], 1, digits) for key in ("difference", "conf_low", "conf_high")
-    )
+    ends = (row[key] for key in ("difference", "conf_low", "conf_high"))
+    point, low, high = (per_100(value, digits) for value in ends)
     return f"{point}  ({low} to {high})"
 
 

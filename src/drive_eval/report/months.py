@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+from matplotlib.transforms import offset_copy
 
 from drive_eval.report.designs import source_words
 from drive_eval.report.drawing import (
@@ -21,11 +22,11 @@ from drive_eval.report.drawing import (
     wrapped,
 )
 from drive_eval.report.followed import Followed, arm_curves, arms_of, followed_outcome
-from drive_eval.report.numbers import digits_of, number
+from drive_eval.report.headlines import monthly_headline
+from drive_eval.report.numbers import EXACT_POLICIES, digits_of, number
 from drive_eval.report.sentences import arm_label, group_words
 from drive_eval.report.steps import (
     ARM_LINES,
-    SIGNS,
     apart,
     behind,
     capital,
@@ -35,7 +36,6 @@ from drive_eval.report.steps import (
     not_made_alike,
     notes,
 )
-from drive_eval.report.times import monthly_headline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +50,11 @@ __all__ = [
     "monthly_chart",
 ]
 
+#: Why intervals change their width at the start.
+_WIDER = (
+    "The intervals after the start are wider than those before it for a technical reason: so that "
+    "nobody can be recognised, these months are read off the coarser curve of all events so far."
+)
 #: Why a month next to the washout has no point.
 TOO_SHORT = "Where less than half of a month is left beside the days left out,"
 #: Days of a month, as the monthly rates count them.
@@ -135,6 +140,9 @@ def monthly_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) -> 
                 "fall may be how incidents were recorded; see the box above."
                 if changed
                 else "",
+                _WIDER
+                if evaluation.policy not in EXACT_POLICIES and any(row[0] > 0 for row in known)
+                else "",
                 *not_made_alike(evaluation),
                 hidden_words(found, curves, labels),
                 "Months without a point are not shown: they have too few events, or with other "
@@ -210,7 +218,7 @@ def _months(axes: Axes, arm: str, curve: Curve, washout: float) -> None:
 def _name_months(axes: Axes, curves: Mapping[str, Curve], labels: Mapping[str, str]) -> None:
     """Write each arm's name beside its last month."""
     low, high = axes.get_ylim()
-    words = {arm: wrapped(f"{SIGNS[arm]} {arm_label(arm, labels)}") for arm in curves}
+    words = {arm: wrapped(arm_label(arm, labels)) for arm in curves}
     heights = {
         arm: (text.count("\n") + 1) * 0.18 * (high - low) / 3.0 for arm, text in words.items()
     }
@@ -218,9 +226,16 @@ def _name_months(axes: Axes, curves: Mapping[str, Curve], labels: Mapping[str, s
         arm: next(value for value in reversed(curve.estimate) if value is not None)
         for arm, curve in curves.items()
     }
+    signs = offset_copy(
+        axes.get_yaxis_transform(), axes.get_figure(root=True), x=12, units="points"
+    )
     for arm, y in apart(last, heights, low, high).items():
+        axes.plot(
+            [1], [y], marker=ARM_MARKERS[arm], markersize=6, color=ARM_COLOURS[arm],
+            transform=signs, clip_on=False,
+        )  # fmt: skip
         axes.annotate(
-            words[arm], (1, y), xycoords=("axes fraction", "data"), xytext=(9, 0),
+            words[arm], (1, y), xycoords=("axes fraction", "data"), xytext=(20, 0),
             textcoords="offset points", ha="left", va="center", fontsize=SMALL, linespacing=1.2,
             annotation_clip=False,
         )  # fmt: skip

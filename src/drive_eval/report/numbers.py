@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from drive_eval.results import Evaluation
 
-__all__ = ["DIGITS_NOTE", "digits_of", "number"]
+__all__ = ["DIGITS_NOTE", "digits_of", "number", "per_100"]
 
 #: Policies that neither hide nor round a count, so that values are released as they are.
 EXACT_POLICIES = frozenset({"", "internal", "public_data"})
@@ -54,3 +54,14 @@ def number(value: float, decimals: int, digits: int | None = None) -> str:
         decimals = min(decimals, max(places, 0))
     text = f"{value:,.{decimals}f}"
     return text.removeprefix("-") if not float(text.replace(",", "")) else text.replace("-", "−")
+
+
+def per_100(value: float, digits: int | None) -> str:
+    """Return people of every 100: whole where counts are rounded, but what is under 1 never as 0.
+
+    Examples
+    --------
+    >>> per_100(-8.8, 2), per_100(-16.2, 2), per_100(-0.34, 2), per_100(-8.84, None)
+    ('−9', '−16', '−0.3', '−8.8')
+    """
+    return number(value, 0 if digits is not None and abs(value) >= 1 else 1, digits)

@@ -148,10 +148,10 @@ def record_charts(pages: Sequence[Mapping[str, Any]]) -> list[Chart]:
 
 
 def _drive_headline(result: ResultSet) -> str:
-    first, *_, last = (e for e in result.estimates if e.measure == "percent_reduction")
+    first = next(e for e in result.estimates if e.measure == "percent_reduction")
     return (
-        f"Drive's {first.estimate:.0f} % could be {_ends(first)['words']} % if {first.n} people "
-        f"stand behind it, {_ends(last)['words']} % if {last.n}; which is not public"
+        f"Drive's {first.estimate:.0f}% could be {_ends(first)['words']}% if {first.n} people were "
+        "counted"
     )
 
 

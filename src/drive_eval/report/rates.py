@@ -21,6 +21,7 @@ from drive_eval.report.drawing import (
     wrapped,
 )
 from drive_eval.report.followed import Followed, followed_outcome, table_of
+from drive_eval.report.headlines import shorter
 from drive_eval.report.numbers import DIGITS_NOTE, digits_of, number
 from drive_eval.report.sentences import (
     CRUDE,
@@ -81,23 +82,34 @@ def _windows(found: Followed) -> str:
 def rates_headline(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> str:
     """Return the one message of the rates: as far as the interval between the groups goes."""
     found = followed_outcome(evaluation, name)
-    one, two = (group_phrase(arm, labels) for arm in ARMS.codes)
+    one = group_phrase("programme", labels)
+    inside = verdict(_one(found, "percent_reduction", _arms(found)[0], "rate"))
     if len(_arms(found)) < 2:
-        kind = verdict(_one(found, "percent_reduction", _arms(found)[0], "rate"))
         said = {"fell": "fell", "rose": "rose", "cannot tell": "did not clearly change"}
-        if kind not in said:
-            return f"{found.title}: {TOO_FEW}"
-        return f"{found.title}: the rate {said[kind]}; there is no comparison group"
+        if inside not in said:
+            return shorter(f"{found.title}: {TOO_FEW}", f"{found.title}: not shown", "Not shown")
+        return shorter(
+            f"{found.title} {said[inside]}; there is no comparison group",
+            f"{found.title} {said[inside]}",
+        )
     kind = verdict(_between(found, "rate"))
     words = {
-        "fell": f"the rate fell further in the {one} than in the {two}",
-        "rose": f"the rate did worse in the {one} than in the {two}",
-        "cannot tell": "no clear difference between the changes of the two groups",
+        "fell": "fell further" if inside == "fell" else "did better",
+        "rose": "did worse",
     }
-    inside = verdict(_one(found, "percent_reduction", "programme", "rate"))
-    if kind == "fell" and inside != "fell":
-        return f"{found.title}: the rate did better in the {one} than in the {two}"
-    return f"{found.title}: {words.get(kind, 'the groups cannot be set against each other here')}"
+    if kind in words:
+        return shorter(
+            *(f"{found.title} {words[kind]} in the {who}" for who in (one, "programme group")),
+            f"The rate {words[kind]} in the programme group",
+        )
+    if kind == "cannot tell":
+        return shorter(
+            f"{found.title}: no clear difference between the changes",
+            "No clear difference between the changes",
+        )
+    return shorter(
+        f"{found.title}: the groups cannot be compared here", "The groups cannot be compared here"
+    )
 
 
 def rates_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> list[str]:
@@ -304,7 +316,7 @@ def _rates(axes: Axes, row: dict[str, Any], y: float, digits: int | None) -> Non
         if rate is None:
             middle = sum(axes.get_xlim()) / 2
             axes.text(
-                middle, y + aside, f"{when}: {TOO_FEW}", ha="center", va="center",
+                middle, y + aside, f"{when}: not shown [c]", ha="center", va="center",
                 color=DARK_GREY, fontsize=SMALL,
             )  # fmt: skip
             continue
@@ -326,7 +338,7 @@ def _fall(axes: Axes, row: dict[str, Any], y: float, digits: int | None) -> None
     point, low, high = (row[f"percent_reduction{end}"] for end in ("", "_low", "_high"))
     first, last = axes.get_xlim()
     if point is None:
-        words = "cannot be computed" if row["undefined"] else "cannot be shown"
+        words = "cannot be computed" if row["undefined"] else "not shown [c]"
         axes.text(
             (first + last) / 2, y, words, ha="center", va="center", color=DARK_GREY,
             fontsize=SMALL, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
@@ -394,7 +406,7 @@ def _spoken(row: dict[str, Any], labels: Mapping[str, str], digits: int | None) 
     if not row["group"]:
         return f"The groups set against each other: {change}."
     rates = [
-        f"{when} {TOO_FEW}"
+        f"{when} not shown"
         if row[f"rate_{when}"] is None
         else f"{number(row[f'rate_{when}'], 0, digits)} {when}"
         for when in ("before", "after")

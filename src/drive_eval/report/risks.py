@@ -21,6 +21,7 @@ from drive_eval.report.drawing import (
     whole,
     wrapped,
 )
+from drive_eval.report.headlines import shorter
 from drive_eval.report.numbers import digits_of
 from drive_eval.report.sentences import (
     arm_label,
@@ -30,6 +31,7 @@ from drive_eval.report.sentences import (
     out_of_100,
     people_words,
 )
+from drive_eval.vocabulary import PERCEIVED_CHANGES, REPORTERS, label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,10 +67,14 @@ def risk_chart(
     """
     main = main_design(evaluation) if has_designs(evaluation, names[0]) else ""
     rows = [row for name in names for row in _risk_rows(name, evaluation.results[name], main)]
-    headline = _risk_headline(evaluation.results[names[0]], titles[names[0]], rows, labels, main)
+    judged = ":" in names[0]
+    title_ = "Risk judged to have fallen" if judged else titles[names[0]]
+    headline = _risk_headline(evaluation.results[names[0]], title_, rows, labels, main)
     level = evaluation.plan["design"]["conf_level"]
     people = people_words(evaluation)
     subtitle = f"Share of {people} in each group, with its {100 * level:g}% interval"
+    if judged:
+        subtitle = _judged_subtitle(names[0], people, level)
     if main:
         subtitle += f", after {made_by(evaluation, main)}"
     # Numbers of a design are rounded one by one; they stand with the design.
@@ -89,14 +95,16 @@ def risk_chart(
         axes.set_xlim(0, end)
         for y, row in enumerate(rows):
             if row["percent"] is None:
-                axes.text(end / 2, y, TOO_FEW, ha="center", va="center", color=DARK_GREY)
+                axes.text(end / 2, y, f"[c] {TOO_FEW}", ha="center", va="center", color=DARK_GREY)
             else:
                 _risk_bar(axes, row, y)
         if not rows:
             axes.text(end / 2, 0, "nobody was measured", ha="center", va="center")
         axes.set_yticks(range(len(rows)), words)
         axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
-        axes.set_xticks([t for t in axes.get_xticks() if t <= 100])
+        axes.set_xticks([t for t in axes.get_xticks() if t <= min(end, 100)])
+        # Beyond 100 there is room for words, and no axis: nobody is there.
+        axes.spines["bottom"].set_bounds(0, min(end, 100))
         axes.set_xlabel(f"of 100 people (line: {100 * level:g}% interval)")
         axes.tick_params(axis="y", length=0)
     said = [
@@ -104,7 +112,7 @@ def risk_chart(
         for row in rows
     ]
     return Chart(
-        name="perceived_change" if ":" in names[0] else f"risks-{names[0]}",
+        name="perceived_change" if judged else f"risks-{names[0]}",
         headline=headline,
         subtitle=subtitle,
         figure=figure,
@@ -112,6 +120,21 @@ def risk_chart(
         data=pd.DataFrame(rows),
         alt_text="Bars with intervals. " + " ".join(said or ["Nobody was measured."]),
         caption="The line on each bar is the interval of that group alone, not of the difference.",
+    )
+
+
+def _judged_subtitle(name: str, people: str, level: float) -> str:
+    """Say who judged the change in risk, when, and in which words of the form."""
+    _kind, reporter, time = name.split(":")
+    who = REPORTERS.label(reporter)
+    falls = " or ".join(
+        f"“{PERCEIVED_CHANGES.label(code).lower()}”"
+        for code in PERCEIVED_CHANGES.codes
+        if code.endswith("reduction")
+    )
+    return (
+        f"Share of {people} for whom the {who[:1].lower()}{who[1:]} ticked {falls} of risk at "
+        f"{label(time).lower()}, in each group, with its {100 * level:g}% interval"
     )
 
 
@@ -162,13 +185,22 @@ def _risk_headline(
 ) -> str:
     """Say in which group it happened more often, as far as the interval of the difference goes."""
     if all(row["percent"] is None for row in rows):
-        return f"{title}: {TOO_FEW}"
+        return shorter(f"{title}: {TOO_FEW}", f"{title}: not shown", title)
     found = [e for e in result.estimates if e.measure == "risk_difference"]
     gap = next((e for e in found if e.term == main and not (e.subgroup or e.group)), None)
     if gap is None or gap.conf_low is None or gap.conf_high is None:
         one = len({row["group"] for row in rows}) == 1
-        return title if one else f"{title}: the groups cannot be set against each other here"
+        return title if one else f"{title}: the groups cannot be compared here"
+    # The time, and the remark that the programme cannot change it, are not the message.
+    bare = title.split(" (")[0].split(", which")[0]
     if gap.conf_low <= 0 <= gap.conf_high:
-        return f"{title}: no clear difference between the groups"
+        return shorter(
+            f"{title}: no clear difference between the groups",
+            *(f"{words}: no clear difference" for words in (title, bare)),
+        )
     side = "less" if gap.conf_high < 0 else "more"
-    return f"{title}: {side} often in the {group_phrase('programme', labels)}"
+    return shorter(
+        f"{title}: {side} often in the {group_phrase('programme', labels)}",
+        f"{title}: {side} often in the programme group",
+        f"{bare}: {side} often in the programme group",
+    )

@@ -80,8 +80,12 @@ def panel(
     span: tuple[float, float],
     axis: str,
     ends: Mapping[str, str],
+    followed: str = "Still followed",
 ) -> tuple[Any, float]:
-    """Draw one panel of step lines with the numbers still followed aligned beneath it."""
+    """Draw one panel of step lines with the numbers of people aligned beneath it.
+
+    ``followed`` says who is counted there.
+    """
     arms = arms_of(found)
     names = {arm: wrapped(capital(group_phrase(arm, labels)), 88) for arm in arms}
     lines = sum(names[arm].count("\n") + 2 for arm in arms) + 1
@@ -99,7 +103,7 @@ def panel(
         name_ends(axes, curves, found, labels, ends, scale, tall)
         if not curves:
             say(axes, TOO_FEW)
-        _at_risk(beneath, found, curves, names, lines)
+        _at_risk(beneath, found, curves, names, lines, followed)
     return figure, title
 
 
@@ -215,7 +219,7 @@ def name_ends(
     words, middles = {}, {}
     for arm in arms_of(found) if curves else ():
         name = SIGNS[arm] if style == "sign" else wrapped(arm_label(arm, labels), 20)
-        value = ends[arm] if arm in curves else f"[c] {TOO_FEW}"
+        value = ends[arm] if arm in curves else "[c] not shown"
         middles[arm] = low
         words[arm] = ("\n" if style == "above" else " ").join((name, value)).strip()
         if arm not in curves:
@@ -266,6 +270,7 @@ def _at_risk(
     curves: Mapping[str, Curve],
     names: Mapping[str, str],
     lines: int,
+    followed: str,
 ) -> None:
     """Write how many were still followed, under the ticks of the panel above."""
     axes.set_ylim(lines, 0)
@@ -276,7 +281,7 @@ def _at_risk(
         for value in curve.at_risk
     )
     style: Any = {"fontsize": SMALL, "va": "center"}
-    words = "Still followed" + (" (weighted numbers)" if weighted else "")
+    words = followed + (" (weighted numbers)" if weighted else "")
     axes.annotate(
         words, (0, 0.5), xycoords=("axes fraction", "data"), ha="left", fontweight="bold", **style
     )

@@ -10,7 +10,6 @@ import math
 from typing import TYPE_CHECKING
 
 from drive_eval.report.designs import (
-    comparison_made,
     design_label,
     is_matched,
     per_hundred,
@@ -47,12 +46,8 @@ if TYPE_CHECKING:
 __all__ = [
     "cause_sentences",
     "custody_sentence",
-    "free_headline",
     "free_sentences",
     "hazard_sentences",
-    "incidence_headline",
-    "mean_count_headline",
-    "monthly_headline",
     "per_100_people",
     "repeat_sentences",
     "sentences_over_time",
@@ -85,46 +80,6 @@ def _made(evaluation: Evaluation, found: Followed) -> str:
 
 def _when(evaluation: Evaluation, found: Followed, time: float) -> str:
     return f"After {duration(time, found.unit)}{_made(evaluation, found)}"
-
-
-def free_headline(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> str:
-    """Return the one message of the event-free curve, as far as the difference's interval goes."""
-    found = followed_outcome(evaluation, name)
-    free = {arm: value_at(found, "event_free", group=arm) for arm in arms_of(found)}
-    shown = {arm: e.estimate for arm, e in free.items() if e is not None and e.estimate is not None}
-    after = f"After {duration(found.horizon, found.unit)}"
-    who = {arm: group_phrase(arm, labels) for arm in free}
-    gap = value_at(found, "event_free_difference")
-    if not shown and gap is not None and verdict_over_time(gap) in _KNOWN:
-        two = (
-            comparison_made(evaluation, labels)
-            if found.term
-            else group_phrase("comparison", labels)
-        )
-        who_not = f"{group_phrase('programme', labels)} than in the {two}"
-        side = "more" if (gap.estimate or 0.0) >= 0 else "fewer"
-        amount = out_of_100(abs(gap.estimate or 0.0))
-        if verdict_over_time(gap) == "cannot tell":
-            return f"{after}, no clear difference in who was still free of {found.event}"
-        return f"{after}, {amount} {side} of 100 were still free of {found.event} in the {who_not}"
-    if not shown:
-        return f"{found.title}: too few people to show"
-    first, *others = shown
-    text = (
-        f"{after}, {out_of_100(shown[first])} of 100 in the {who[first]} were still free of "
-        f"{found.event}"
-    )
-    if not others:
-        hidden = [arm for arm in free if arm not in shown]
-        return f"{text}; the {who[hidden[0]]} cannot be shown" if hidden else text
-    text += f", {out_of_100(shown[others[0]])} of 100 in the {who[others[0]]}"
-    ending = {
-        "cannot tell": "; no clear difference",
-        "not shown": "; the difference cannot be shown",
-        "undefined": "; no range can be given for the difference",
-        "absent": "",
-    }
-    return text + ending.get(verdict_over_time(value_at(found, "event_free_difference")), "")
 
 
 def free_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> list[str]:
@@ -503,27 +458,6 @@ def per_100_people(value: float, digits: int | None) -> str:
     return number(100 * value, 0, digits)
 
 
-def mean_count_headline(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> str:
-    """Return the one message of the chart of mean counts."""
-    found, digits = followed_outcome(evaluation, name), digits_of(evaluation)
-    shown = _mean_counts(found)
-    if not shown:
-        return f"{found.title}, every one counted: too few people to show"
-    within = f"Within {duration(found.horizon, found.unit)}"
-    if shown_term(found, "mean_cumulative_count") != found.term:
-        within = f"With no adjustment, within {duration(found.horizon, found.unit)}"
-    first, *others = shown
-    text = (
-        f"{within}, {per_100_people(shown[first], digits)} events for every 100 people in the "
-        f"{group_phrase(first, labels)}"
-    )
-    if not others:
-        return text
-    text += f", {per_100_people(shown[others[0]], digits)} in the {group_phrase(others[0], labels)}"
-    kind = verdict_over_time(_count_gap(found))
-    return f"{text}; no clear difference" if kind == "cannot tell" else text
-
-
 def _mean_counts(found: Followed) -> dict[str, float]:
     measure = "mean_cumulative_count"
     term = shown_term(found, measure)
@@ -664,22 +598,3 @@ def short_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str]
     if found.term and shown_term(found, "mean_cumulative_count") != found.term:
         return said  # a comparison that is not fair has no place on the first page
     return said + repeat_sentences(evaluation, name, labels)[:1]
-
-
-def incidence_headline(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> str:
-    """Return the one message of the chart of what happened first."""
-    found = followed_outcome(evaluation, name)
-    said = []
-    for arm in arms_of(found):
-        e = value_at(found, "cumulative_incidence", group=arm, term="custody")
-        if e is not None and e.estimate is not None:
-            said.append(f"{out_of_100(e.estimate)} of 100 in the {group_phrase(arm, labels)}")
-    if not said:
-        return f"{found.title}, custody or death: what came first"
-    return f"Custody came first for {_listed(said)}"
-
-
-def monthly_headline(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> str:
-    """Return the one message of the monthly chart: what it shows, since no test belongs to it."""
-    found = followed_outcome(evaluation, name)
-    return f"{found.event[:1].upper()}{found.event[1:]} month by month, before and after the start"

@@ -19,6 +19,7 @@ from drive_eval.report.drawing import (
     headings,
     new_figure,
     place,
+    wrapped,
 )
 from drive_eval.report.numbers import digits_of, number
 from drive_eval.report.rivals import fall_of, rivals_of
@@ -36,7 +37,7 @@ __all__ = ["assumptions_chart", "assumptions_headline"]
 
 #: A rise beyond this many percent is drawn as an arrowhead at the edge.
 LARGEST_RISE = 100.0
-_ROW = 0.265
+_ROW, _TWO = 0.265, 0.36
 
 
 def assumptions_chart(
@@ -69,7 +70,17 @@ def assumptions_chart(
         f"among those assessed before, with {level} intervals; as rated by the "
         f"{_lower(REPORTERS.label(names[0].split(':')[1]))}"
     )
-    places = place(rows, _ROW)
+    hidden = [
+        name
+        for name in names
+        if _not_shown([r for r in rows if r["abuse_type"] == name.split(":")[0]])
+    ]
+    if hidden:
+        subtitle += f". {len(hidden)} of {len(names)} types cannot be shown"
+    if any(" as likely to" in row["words"] for row in rows):
+        subtitle += ". “As likely”: that many times the odds of people like them"
+    said = [wrapped(row["words"], 56) for row in rows]
+    places = place(rows, [_ROW if "\n" not in words else _TWO for words in said])
     lows = [v for row in rows for v in (row["conf_low"], row["percent_reduction"]) if v is not None]
     edge = min(max(10 * (-min([*lows, 0.0]) // 10 + 1), 4.0), LARGEST_RISE)
     with mpl.rc_context(STYLE):
@@ -79,7 +90,7 @@ def assumptions_chart(
         axes.axvline(0, color=DARK_GREY, linewidth=1, zorder=0.5)
         for row, y in zip(rows, places.rows, strict=True):
             _line(axes, row, y, digits_of(evaluation))
-        axes.set_yticks(places.rows, [row["words"] for row in rows], fontsize=SMALL)
+        axes.set_yticks(places.rows, said, fontsize=SMALL)
         for row, tick in zip(rows, axes.get_yticklabels(), strict=True):
             tick.set_fontweight("bold" if row["part"] == "measured" else "normal")
         headings(axes, places)
@@ -99,15 +110,32 @@ def assumptions_chart(
         alt_text="Interval chart. " + _spoken(rows, digits_of(evaluation)),
         caption=(
             "Bold: those measured twice, nothing else assumed. The two lines below it bound what "
-            "those not seen again can do to it, whatever they did. The others say what the fall "
-            "would be if the assumption on the left were true; none of them is the truth."
+            "those not rated a second time can do to it, whatever they did. The others say what "
+            "the fall would be if the assumption on the left were true; none of them is the truth."
             + (
                 " Open square: the fall of the comparison group, which is what was to be expected "
                 "without the programme if both groups came in alike."
                 if any(row["part"] == "comparison" for row in rows)
                 else ""
             )
+            + _lacking(rows)
         ),
+    )
+
+
+def _lacking(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say which types lack a line that others have, and why."""
+    every = {row["words"] for row in rows}
+    some = [
+        label(kind).lower()
+        for kind in dict.fromkeys(row["abuse_type"] for row in rows)
+        if {row["words"] for row in rows if row["abuse_type"] == kind} != every
+    ]
+    if not some:
+        return ""
+    return (
+        f" The lines that {' and '.join(some)} lack{'s' * (len(some) == 1)} are {TOO_FEW}, or "
+        "could not be worked out; the table of rival explanations says which."
     )
 
 
@@ -149,18 +177,19 @@ def _words(e: Estimate, term: str, labels: Mapping[str, str]) -> str:
     if e.measure == "expected_fall":
         return f"Expected: the fall of the {group_phrase('comparison', labels)}"
     known = {
-        "as observed": "As measured, of those seen twice",
-        "best case": "If none of those not seen again still used it",
-        "worst case": "If all of those not seen again still used it",
-        "weighted": "Those seen twice weighted to stand for all",
+        "as observed": "As measured, of those rated twice",
+        "best case": "If none of those not rated a second time still used it",
+        "worst case": "If all of those not rated a second time still used it",
+        "weighted": "If those rated twice stood for all (weighted)",
     }
     if term in known:
         return known[term]
     if term.startswith("imputed, odds × "):
         times = term.removeprefix("imputed, odds × ")
         if times == "1":
-            return "Those not seen again filled in as people like them"
-        return f"Filled in at {times} times the odds of people like them"
+            return "If those not rated a second time did as people like them"
+        twice = {"2": "twice"}.get(times, f"{times} times")
+        return f"If those not rated a second time were {twice} as likely to still use it"
     if term.endswith(" % over-optimistic"):
         share = term.removesuffix(" % over-optimistic")
         return f"If {share} of 100 who still used it were recorded as not"
@@ -170,36 +199,37 @@ def _words(e: Estimate, term: str, labels: Mapping[str, str]) -> str:
 def assumptions_headline(
     evaluation: Evaluation, names: Sequence[str], rows: Sequence[Mapping[str, Any]]
 ) -> str:
-    """Return the one message: for how many types of abuse the fall stays under all assumptions."""
+    """Return the one message: for how many of the types shown the fall stays under all of them."""
     stays = vanishes = unclear = 0
     for name in names:
-        if fall_of(evaluation, name, "programme") != "fell":
-            continue
         kind = name.split(":")[0]
         mine = [row for row in rows if row["abuse_type"] == kind and row["part"] != "comparison"]
-        if not mine or any(row["percent_reduction"] is None for row in mine):
+        if _not_shown(mine):
             unclear += 1
+        elif fall_of(evaluation, name, "programme") != "fell":
+            continue
         elif all(row["conf_low"] is not None and row["conf_low"] > 0 for row in mine):
             stays += 1
         else:
             vanishes += 1
-    known = stays + vanishes
-    if not known:
+    shown = len(names) - unclear
+    if not stays and not vanishes:
         return "What the fall would be under each assumption" if unclear else (
             "No clear fall to explain"
         )  # fmt: skip
-    if stays == len(names):
-        every = "Every type of abuse" if len(names) > 1 else "This abuse"
-        return f"{every} fell under each assumption shown"
+    some = " shown" if unclear else ""
     if not stays:
         return "Under some assumptions the fall is no longer clear"
-    if not vanishes and unclear:
-        # What is not shown says nothing against the fall.
-        return (
-            f"The fall stays under each assumption for {stays} of {len(names)} types of abuse; "
-            f"{unclear} cannot be shown"
-        )
-    return f"The fall stays under each assumption for {stays} of {len(names)} types of abuse"
+    if len(names) == 1:
+        return "This abuse fell under each assumption shown"
+    if stays == shown:
+        every = f"all {shown} types{some}" if shown > 1 else f"the 1 type{some}"
+        return f"The fall stays under each assumption for {every}"
+    return f"The fall stays under each assumption for {stays} of {shown} types{some}"
+
+
+def _not_shown(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return not rows or any(row["percent_reduction"] is None for row in rows)
 
 
 def _line(axes: Axes, row: Mapping[str, Any], y: float, digits: int | None) -> None:
@@ -233,11 +263,12 @@ def _line(axes: Axes, row: Mapping[str, Any], y: float, digits: int | None) -> N
 
 def _numbers(point: Any, low: Any, high: Any, digits: int | None) -> str:
     if point is None:
-        return TOO_FEW
-    text = number(point, 0, digits)
+        return "not shown [c]"
+    text = f"{'rise ' * (point < 0)}{number(abs(point), 0, digits)}"
     if low is None or high is None:
         return text
-    return f"{text}  ({number(low, 0, digits)} to {number(high, 0, digits)})"
+    first, last = (f"{'rise ' * (v < 0)}{number(abs(v), 0, digits)}" for v in (low, high))
+    return f"{text}  ({first} to {last})"
 
 
 def _spoken(rows: Sequence[Mapping[str, Any]], digits: int | None) -> str:
