@@ -16,7 +16,9 @@ from drive_eval.report import (
     bounds,
     charts,
     document,
+    explanations,
     ledger,
+    limits,
     rates,
     reporters,
     rivals,
@@ -156,8 +158,8 @@ class TestNoBarePercentage:
             assert all(e.estimate is None and e.conf_low is None for e in percentages)
         table = tables.headline_table(kept, [NAME], LABELS)
         assert "%" not in " ".join(table.rows[0])
-        assert "seen twice never stands alone" in " ".join(table.rows[0])
-        assert "not shown" in table.rows[0][-1]
+        said = [check.text for check in kept.results[NAME].checks if check.name == "suppressed"]
+        assert any("rated twice never stands alone" in text for text in said)
 
     def test_no_percentage_of_users_is_on_the_page_then(self, bare):
         sections = document._sections(bounds.guarded(bare))
@@ -172,20 +174,21 @@ class TestNoBarePercentage:
         before = sentences.verdict_within(bare.results[NAME], "programme")
         assert sentences.verdict_within(kept.results[NAME], "programme") == before == "fell"
         table = tables.headline_table(kept, [NAME], LABELS)
-        assert "Fell in the programme group" in table.rows[0][3]
+        assert "We are sure that it fell" in table.rows[0][3]
 
     def test_the_range_stands_beside_every_percentage(self, exact):
         ends = bounds.ends_within(exact, NAME, "programme")
         fall = sentences.fall_within_arm(exact.results[NAME], "programme")
         assert ends.worst < fall.estimate < ends.best
         words = bounds.ends_text(ends)
-        assert words in tables.headline_table(exact, [NAME], LABELS).rows[0][-1]
+        # The first screen has no percentage, and so no range of one.
+        assert "%" not in " ".join(tables.headline_table(exact, [NAME], LABELS).rows[0])
         assert words == tables.reductions_table(exact, [NAME], LABELS).rows[0][-1]
         assert words in charts.reductions_chart(exact, [NAME], LABELS).alt_text
         rows = tables.effects_table(exact, LABELS).rows
         at = next(i for i, r in enumerate(rows) if r[2].startswith("Relative fall in users"))
-        assert "if all of those not seen again" in rows[at + 1][2]
-        assert "if none of those not seen again" in rows[at + 2][2]
+        assert "if all of those rated only at the start" in rows[at + 1][2]
+        assert "if none of those rated only at the start" in rows[at + 2][2]
 
     def test_the_range_between_the_groups_is_the_quotient_of_their_ratios(self, exact):
         found = exact.results[f"rivals:{NAME}"]
@@ -212,11 +215,6 @@ class TestNoBarePercentage:
         assert ends.worst == float("-inf")
         assert "no limit" in bounds.ends_text(ends)
 
-    def test_the_sentence_counts_those_not_seen_again(self, exact):
-        said = bounds.unseen_sentence(exact, NAME, "programme", LABELS)
-        lost = exact.results[NAME].table("pairs:programme")["missing", "only before"]
-        assert f"{lost:,} were not seen again" in said
-
 
 class TestRivals:
     def test_every_rival_of_the_results_has_its_line(self, exact):
@@ -224,7 +222,11 @@ class TestRivals:
         table = rivals.rival_table(exact, NAME, LABELS)
         assert len(table.rows) == len(checks)
         assert {c.name.removeprefix("rival:") for c in checks} <= set(rivals.RIVALS)
-        assert all(all(row) for row in table.rows)
+        # A sentence without a number of its own has none beside it.
+        assert all(row[i] for row in table.rows for i in (0, 1, 2, 6))
+        numbers = [row[3:5] for row in table.rows if row[3]]
+        assert len(numbers) > len(table.rows) / 2
+        assert all(text for number in numbers for text in number)
 
     def test_the_groups_come_first_and_the_comparison_last(self, exact):
         whom = [row[1] for row in rivals.rival_table(exact, NAME, LABELS).rows]
@@ -288,18 +290,24 @@ class TestRivals:
         check = Check(name="rival:imputed", group="programme", text="Not worked out: a column.")
         result = ResultSet(checks=(check,))
         changed = dataclasses.replace(exact, results={**exact.results, name: result})
-        assert rivals.rival_table(changed, NAME, LABELS).rows[0][2:] == (
-            "Not worked out",
-            "Not worked out: a column.",
-        )
-        assert rivals.rival_sentences(changed, NAME) == []
+        row = rivals.rival_table(changed, NAME, LABELS).rows[0]
+        assert (row[2], row[-1]) == ("Not worked out", "Not worked out: a column.")
+        assert explanations.explanation_lists(changed, [NAME], LABELS)[0][1] == [
+            "Physical abuse: not worked out: a column."
+        ]
 
     def test_what_is_not_shown_is_in_the_table_and_no_sentence(self, exact):
         check = Check(name="rival:tipping", group="programme", text="Not shown: too few people.")
         results = {**exact.results, f"rivals:{NAME}": ResultSet(checks=(check,))}
         changed = dataclasses.replace(exact, results=results)
         assert rivals.rival_table(changed, NAME, LABELS).rows[0][2] == "Not shown"
-        assert rivals.rival_sentences(changed, NAME) == []
+        hidden = bounds.ends_within(changed, NAME, "programme")
+        assert hidden is None
+        (question, lines), *rest = explanations.explanation_lists(changed, [NAME], LABELS)
+        assert "not rated a second time" in question
+        assert not rest
+        assert not re.search(r"\d", lines[0])
+        assert "not shown" in lines[0]
 
     def test_names_of_fields_are_not_shown(self, page):
         assert "not_" not in page.partition("What else could explain this?")[2][:20000]
@@ -385,7 +393,7 @@ class TestBesides:
         assert str(len(tests)) in ledger.ledger_sentence(exact)
 
     def test_other_results_are_not_counted_as_outcomes(self, exact):
-        looked = [line for line in sentences.design_limits(exact) if "were looked at" in line]
+        looked = [line for line in limits.design_limits(exact) if "were looked at" in line]
         assert looked[0].startswith("4 outcomes were looked at, 2 of them")
         names = {row[0] for row in tables.effects_table(exact, LABELS).rows}
         assert len(names) == 4
@@ -413,7 +421,7 @@ class TestWithheld:
         assert "too few people to show" in said
         rows = rivals.rival_table(empty, NAME, LABELS).rows
         assert rows
-        assert all(row[3] == "[c]" for row in rows)
+        assert all(row[-1] == "[c]" for row in rows)
         assert not [row for row in rows if re.search(r"\d", row[2])]
 
     def test_charts_of_hidden_numbers_say_so(self, empty):

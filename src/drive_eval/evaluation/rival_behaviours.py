@@ -145,11 +145,11 @@ def _missing_words(ends: dict[str, Estimate], lost: int, n: int) -> str:
         return f"Everybody measured before was measured after, so the fall is {number(best)} %."
     change = "fall is" if worst >= 0 else "change is a rise of"
     text = (
-        f"The {change} {number(abs(worst))} % if all of the {lost:,} of {n:,} without a second "
-        f"measure showed the behaviour, and {number(best)} % if none did"
+        f"The {change} {number(abs(worst))} % if all of the {lost:,} of {n:,} not rated a "
+        f"second time showed the behaviour, and {number(best)} % if none did"
     )
     if seen is not None:
-        text += f"; those with both measures alone say {number(seen)} %"
+        text += f"; those rated twice alone say {number(seen)} %"
     return f"{text}."
 
 
@@ -234,7 +234,7 @@ def imputed(asked: Asked, table: pd.DataFrame, group: str) -> ResultSet:
         parts.append(_under(named, term, group))
         words.append(_odds_words(odds, _fall(named)))
     text = (
-        "With those without a second measure filled in by a model of those with one, the fall is "
+        "With those not rated a second time filled in by a model of those who were, the fall is "
         f"{and_so_on(words)}."
     )
     sentence = asked.said("imputed", text, group=group)
@@ -275,7 +275,7 @@ def weighted(asked: Asked, table: pd.DataFrame, group: str) -> ResultSet:
         return refused
     named = _renamed(found, "weighted", drop=("prevalence_before",))
     text = (
-        "With those measured twice weighted to stand for everybody measured before, the fall is "
+        "With those rated twice weighted to stand for everybody measured before, the fall is "
         f"{interval_words(_fall(named))}."
     )
     sentence = asked.said("weighted", text, group=group)
@@ -582,8 +582,7 @@ def verdict(asked: Asked, difference: Estimate, *, group: str = "") -> Check:
     Returns
     -------
     Check
-        ``rival:verdict``; the words are those of `drive_eval.models.sensitivity.verdict`, in
-        people of a hundred.
+        ``rival:verdict``; it begins with the word of `drive_eval.models.sensitivity.verdict`.
     """
     hundred: dict[str, Any] = {
         name: None if (value := getattr(difference, name)) is None else 100 * value
@@ -593,12 +592,32 @@ def verdict(asked: Asked, difference: Estimate, *, group: str = "") -> Check:
         dataclasses.replace(difference, std_error=None, **hundred),
         worthwhile=100 * asked.worthwhile,
     )
-    text = said.text.replace("the interval, ", "the interval in people of a hundred, ", 1)
     return asked.said(
         "verdict",
-        text,
+        _verdict_words(said, hundred["conf_low"], hundred["conf_high"], asked),
         group=group,
         passed=said.passed,
         statistic=said.statistic,
         threshold=said.threshold,
     )
+
+
+def _verdict_words(said: Check, low: float | None, high: float | None, asked: Asked) -> str:
+    """Say a verdict in people of every 100; an interval of changes, below 0 means fewer."""
+    word = said.text.partition(":")[0]
+    if low is None or high is None:
+        return said.text
+    if high < 0:
+        span = f"between {number(-high)} and {number(-low)} fewer"
+    elif low > 0:
+        span = f"between {number(low)} and {number(high)} more"
+    else:
+        span = f"anything between {number(high)} more and {number(-low)} fewer"
+    worth = f"{100 * asked.worthwhile:g}"
+    why = {
+        "Clear reduction": f", all of it at least the {worth} that would be worth having",
+        "Likely reduction": f", which may be less than the {worth} that would be worth having",
+        "Likely small": f", all of it less than the {worth} that would be worth having",
+        "Likely increase": f", which may be less than {worth}",
+    }.get(word, "")
+    return f"{word}: {span} in every 100{why}."

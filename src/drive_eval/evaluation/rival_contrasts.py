@@ -280,8 +280,8 @@ def _bound_words(ends: Mapping[str, Estimate], lost: int, n: int) -> str:
     if not lost:
         return "Everybody in the two arms was measured, so nothing hangs on who was not."
     return (
-        f"Of {n:,} in the two arms {lost:,} were not measured after: programme less comparison is "
-        f"{points('as observed')} in a hundred among those measured, between "
+        f"Looking at the end only: of {n:,} in the two arms {lost:,} were not measured. Programme "
+        f"minus comparison is {points('as observed')} in every 100 among those measured, between "
         f"{points('best case')} and {points('worst case')} whatever the others were like, and "
         f"between {points('Lee lower')} and {points('Lee upper')} if the programme changes who is "
         "measured in one direction only."
@@ -345,8 +345,9 @@ def imputed_arms(asked: Asked, rows: pd.DataFrame, outcome: str) -> ResultSet:
         gap = next(e for e in named if e.measure == "risk_difference")
         words.append(f"{_in_hundred(gap)} with {term.removeprefix('imputed, ')}")
     text = (
-        "With what those not measured did filled in by a model, programme less comparison is, in "
-        f"a hundred, {and_so_on(words)} of people alike who were measured."
+        "Looking at the end only: with what those not measured did filled in by a model, "
+        f"programme minus comparison is, in every 100, {and_so_on(words)} of people alike who "
+        "were measured."
     )
     return merge(
         [ResultSet(checks=(asked.said("imputed", text),)), *parts],
@@ -466,7 +467,7 @@ def _kinds_words(column: str, found: ResultSet, test: Check | None) -> str:
         for e in found.estimates
         if e.measure == "risk_difference"
     ]
-    text = f"Programme less comparison by {column}, in a hundred: {and_so_on(inside)}"
+    text = f"At the end, programme minus comparison by {column}, of 100: {and_so_on(inside)}"
     if test is None or test.p_value is None:
         return f"{text}."
     if test.p_value < 0.05:

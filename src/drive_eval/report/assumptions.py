@@ -5,10 +5,38 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from drive_eval.report.tables import Table
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["merged_assumptions"]
+__all__ = ["assumptions_table", "merged_assumptions"]
+
+#: What an assumption is about, by the words in it; the first that fits.
+_ABOUT = (
+    ("Who is independent of whom", r"\bindependent\b"),
+    (
+        "Time, custody and rates",
+        r"[Ff]ollow|[Cc]ustody|[Hh]azard|[Tt]ime at risk|event-free|gamma|Earlier events",
+    ),
+    (
+        "Who was not measured",
+        r"without (?:an exit|those)|for those without|were not measured|Lee's|an exit|two measures",
+    ),
+    ("What was recorded", r"record|rated|rating|reporter|sensitivities|likely to be"),
+    (
+        "The groups beside each other",
+        r"Without the programme|comparison arm|Both arms|both arms|arms are comparable|in the "
+        r"programme has nothing|hidden|two groups",
+    ),
+    ("Before and after", r"regression to the mean|before|picked|rate of"),
+)
+#: Sentences of models that a reader would stumble over.
+_PLAIN = {
+    "at a rate of his own": "at a rate of their own",
+    "Those of the analysis that was repeated.": "Leaving out a person or a place: what the "
+    "analysis of all takes for granted.",
+}
 
 _FOLLOWING = re.compile(
     r"Following ends|Event-free shares and hazards take|Whether somebody is followed at a time"
@@ -20,6 +48,34 @@ _COUNTED = {
     "enrolment": "Enrolments",
     "dyad": "Pairs of a perpetrator and a victim-survivor",
 }
+
+
+def assumptions_table(said: Iterable[str]) -> Table:
+    """Return what the figures take for granted, each thing once, by what it is about.
+
+    Parameters
+    ----------
+    said : iterable of str
+        Sentences, as the models gave them.
+
+    Returns
+    -------
+    Table
+    """
+    rows = []
+    for sentence in merged_assumptions(said):
+        text = sentence
+        for words, plain in _PLAIN.items():
+            text = text.replace(words, plain)
+        about = next((about for about, kind in _ABOUT if re.search(kind, text)), "Other")
+        rows.append((about, text))
+    order = [*(about for about, _ in _ABOUT), "Other"]
+    return Table(
+        caption="What the figures take for granted",
+        header=("What it is about", "Taken for granted"),
+        rows=tuple(sorted(rows, key=lambda row: order.index(row[0]))),
+        annex=True,
+    )
 
 
 def merged_assumptions(said: Iterable[str]) -> list[str]:

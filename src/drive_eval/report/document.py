@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any
 
 from drive_eval.plan import (
@@ -16,16 +17,21 @@ from drive_eval.plan import (
 )
 from drive_eval.report import (
     balance,
+    baseline,
     bounds,
     charts,
     designs,
     effects,
     equality,
+    explanations,
     followed,
     following,
     forest,
+    headlines,
     ledger,
+    limits,
     months,
+    plain,
     rates,
     reporters,
     rivals,
@@ -34,10 +40,12 @@ from drive_eval.report import (
     times,
     times_tables,
     under_assumptions,
+    victims,
 )
-from drive_eval.report.assumptions import merged_assumptions
+from drive_eval.report.assumptions import assumptions_table
 from drive_eval.report.files import svg_picture
-from drive_eval.report.forms import FORMS
+from drive_eval.report.forms import forms_for
+from drive_eval.report.placing import all_hidden, hidden_words, placed, where_words
 from drive_eval.report.summary import speaks_for_victims, summary_page
 from drive_eval.report.word import word_report
 from drive_eval.report.workbook import tables_workbook
@@ -125,6 +133,11 @@ def _page(evaluation: Evaluation, sections: list[dict[str, Any]], pictures: dict
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.globals |= {
+        "hidden": all_hidden,
+        "hidden_words": hidden_words,
+        "where_words": where_words,
+    }
     plan = evaluation.plan
     return environment.get_template("report.html").render(
         title=plan["evaluation"]["title"],
@@ -152,7 +165,7 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
     # What is told for the victim-survivor comes first, whatever the order of the plan.
     behaviours.sort(key=lambda names: not (names and speaks_for_victims(names[0])))
     risks = [o for o in plan.outcomes if not isinstance(o, BehaviourOutcome | TimedOutcome)]
-    sections = [_summary(evaluation, plan, behaviours, labels)]
+    sections = [_summary(evaluation, plan, behaviours, labels), _victims(evaluation, labels)]
     flow = _flow(evaluation, behaviours, labels)
     made = bool(sentences.main_design(evaluation))
     if made:
@@ -179,22 +192,23 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
         sections.append(_severity(evaluation, names, labels, number))
     if not made:
         sections.append(flow)
-    groups = _groups(evaluation, labels)
-    if groups is not None:
-        sections.insert(sections.index(flow) + 1, groups)
+    sections.insert(sections.index(flow) + 1, _groups(evaluation, labels))
+    start = _start(evaluation, behaviours, labels)
+    if start["tables"]:
+        sections.insert(sections.index(flow) + 1, start)
     sections.append(_effects(evaluation, behaviours, labels))
     sections.append(
         _section(
             "limits",
             "What these figures cannot say",
-            items=[*plan.report.limits, *sentences.design_limits(evaluation)],
+            items=[*plan.report.limits, *limits.design_limits(evaluation)],
         )
     )
     statement = [check.text for check in evaluation.checks if check.name == "disclosure"]
     sections.append(
         _section("disclosure", "How people are protected from being recognised", text=statement)
     )
-    supposed = merged_assumptions(
+    supposed = assumptions_table(
         a
         for r in evaluation.results.values()
         for a in r.assumptions
@@ -207,8 +221,7 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
             text=[
                 line for line in (*plan.report.notes, ledger.ledger_sentence(evaluation)) if line
             ],
-            items=supposed,
-            tables_=[table for table in _methods_tables(evaluation, labels) if table.rows],
+            tables_=[supposed, *_methods_tables(evaluation, labels)],
         )
     )
     sections.append(
@@ -226,10 +239,13 @@ def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
                 "Some judgements are for people, not for a program. A blank form for each stands "
                 "at the end of the Word report (report.docx):"
             ],
-            items=[f"{form.title} ({form.version.split('.')[0]})" for form in FORMS],
+            items=[
+                f"{form.title} ({form.version.split('.')[0]})"
+                for form in forms_for(plan.design.kind)
+            ],
         )
     )
-    return sections
+    return placed(sections, designs.source_words(evaluation))
 
 
 def _rated(evaluation: Evaluation, plan: Plan, name: str) -> bool:
@@ -279,36 +295,43 @@ def _rivals(
 ) -> dict[str, Any]:
     """Lay out every rival explanation: the fall under each assumption, then each in numbers."""
     names = rivals.rival_names(evaluation)
-    drawn = []
-    for number, block in enumerate(behaviours):
-        chart = under_assumptions.assumptions_chart(evaluation, block, labels)
-        if chart is not None:
-            drawn.append(_numbered(chart, number))
     main = [name for name in names if rivals.is_primary(evaluation, name)] or names
-    said = [
-        (rivals.title_of(evaluation, name), rivals.rival_sentences(evaluation, name))
-        for name in main
+    # Of the other outcomes the numbers stand in the tables.
+    drawn = [
+        _numbered(chart, number)
+        for number, block in enumerate(behaviours)
+        if set(block) & set(main)
+        and (chart := under_assumptions.assumptions_chart(evaluation, block, labels)) is not None
     ]
     return _section(
         "rivals",
         "What else could explain this?",
         text=[
-            "A result has other explanations than the programme. Each is given a number here: how "
-            "much it could explain, or how strong it would have to be. No table can rule them out; "
-            "how likely each is, people who know the programme must judge.",
+            "A result has other explanations than the programme. Below stands for each what would "
+            "have to be true, and whether the finding stands. None can be ruled out; how likely "
+            "each is, people who know the programme must judge.",
             *(
-                ["The tables have one line for each explanation of each outcome."]
+                []
                 if len(main) == len(names)
                 else [
-                    "The sentences are on the outcomes that the plan declared primary; the tables "
-                    "have every outcome."
+                    f"The lines are on the outcomes that the plan declared primary{_rated_by(main)}"
+                    "; the tables have every outcome and every explanation."
                 ]
             ),
         ],
         drawn=drawn,
-        lists=[(title, lines) for title, lines in said if lines],
+        lists=explanations.explanation_lists(evaluation, main, labels),
         tables_=[rivals.rival_table(evaluation, name, labels) for name in names],
     )
+
+
+def _rated_by(names: list[str]) -> str:
+    """Say who rated outcomes that one reporter rated."""
+    whose = {name.split(":")[1] for name in names if name.count(":") > 1}
+    if len(whose) != 1:
+        return ""
+    (code,) = whose
+    return f", as rated by the {REPORTERS.label(code)[:1].lower()}{REPORTERS.label(code)[1:]}"
 
 
 def _reporters(evaluation: Evaluation, labels: dict[str, str]) -> dict[str, Any]:
@@ -347,8 +370,12 @@ def _section(
     first: list[tables.Table] | None = None,
     methods: str = "",
     after: list[str] | None = None,
+    message: str = "",
+    under: str = "",
 ) -> dict[str, Any]:
     return {
+        "message": message,
+        "under": under,
         "alerts": alerts or [],
         "first": first or [],
         "methods": methods,
@@ -367,15 +394,36 @@ def _section(
 def _summary(
     evaluation: Evaluation, plan: Plan, behaviours: list[list[str]], labels: dict[str, str]
 ) -> dict[str, Any]:
-    shown = []
-    points: list[str] = []
-    text = []
-    for names in behaviours[:1]:
-        threshold = names[0].split(":")[3:] or ["standard"]
-        if threshold != ["standard"]:
-            text.append(f"Abuse counts here {sentences.threshold_words(threshold[0])}.")
+    points = _other_points(evaluation, plan, labels)
+    names = behaviours[0] if behaviours else []
+    main = sentences.main_design(evaluation)
+    if plain.nothing_shown(evaluation, names, points):
+        return _section("summary", "In short", message=plain.NOTHING_SHOWN)
+    shown, text, under = [], [], ""
+    if names and not plain.abuse_hidden(evaluation, names):
         shown.append(tables.headline_table(evaluation, names, labels))
-        text.append(sentences.measured_sentence(evaluation, labels))
+        under = plain.rated_twice_line(evaluation, labels)
+        text.append(_inside_alone(evaluation, names))
+    alerts = []
+    if main:
+        text.append(designs.compared_sentence(evaluation, labels))
+        leads = " ".join(lead for lead, _ in designs.warnings(evaluation))
+        alerts = [("Read with care.", f"{leads} See “{COMPARISON}”.")] if leads else []
+    return _section(
+        "summary",
+        "In short",
+        message=_message(evaluation, plan, names, labels),
+        under=under,
+        text=[line for line in text if line],
+        items=points,
+        tables_=shown,
+        alerts=alerts,
+    )
+
+
+def _other_points(evaluation: Evaluation, plan: Plan, labels: dict[str, str]) -> list[str]:
+    """Say of each outcome but the types of abuse what the first page needs of it."""
+    points: list[str] = []
     for outcome in plan.outcomes:
         if isinstance(outcome, BehaviourOutcome):
             continue
@@ -390,25 +438,51 @@ def _summary(
         else:
             points += sentences.risk_sentences(result, _risk_title(outcome), labels)
         points += sentences.increase_sentences(result, labels)
-    has_causal = any(e.claim == "causal" for r in evaluation.results.values() for e in r.estimates)
-    groups = {cell.key[0] for cell in evaluation.table("flow").cells}
-    if behaviours and not has_causal:
-        text.append(
-            "What happens inside the programme group alone does not show what the programme did. "
-            + (
-                "The two groups are set against each other below."
-                if len(groups) > 1
-                else "There is no comparison group."
-            )
+    return points
+
+
+def _message(evaluation: Evaluation, plan: Plan, names: list[str], labels: dict[str, str]) -> str:
+    """Return the one sentence to remember: on abuse, or else on the first outcome."""
+    if names and plain.abuse_hidden(evaluation, names):
+        return plain.ABUSE_HIDDEN
+    if names:
+        return f"{plain.abuse_message(evaluation, names)}."
+    found = [o for o in plan.outcomes if not isinstance(o, BehaviourOutcome)]
+    # What the programme cannot change is a check, and never the message.
+    found.sort(key=lambda o: (isinstance(o, BinaryOutcome) and o.negative, not o.primary))
+    outcome = found[0]
+    name = outcome_names(outcome)[0]
+    if isinstance(outcome, TimedOutcome):
+        said = headlines.free_headline(evaluation, name, labels)
+    elif designs.has_designs(evaluation, name):
+        titles = {name: _risk_title(outcome, marked=False)}
+        said = designs.effects_headline(evaluation, [name], titles, labels)
+    else:
+        said = plain.risk_message(evaluation.results[name], _risk_title(outcome), labels)
+    return f"{said}." if said else ""
+
+
+def _inside_alone(evaluation: Evaluation, names: list[str]) -> str:
+    """Say that a fall in one group is no effect, where no difference may be called one."""
+    if any(e.claim == "causal" for name in names for e in evaluation.results[name].estimates):
+        return ""
+    main = sentences.main_design(evaluation)
+    arms = {cell.key[0] for cell in evaluation.table("flow").cells}
+    beside = any(
+        kind in plain.KNOWN
+        for name in names
+        for kind in (
+            sentences.verdict_between(evaluation.results[name]),
+            *([sentences.verdict_of(evaluation.results[name], main)] if main else []),
         )
-    alerts = []
-    if sentences.main_design(evaluation):
-        text.append(designs.compared_sentence(evaluation, labels))
-        leads = " ".join(lead for lead, _ in designs.warnings(evaluation))
-        heading = f"See “{COMPARISON}”."
-        alerts = [("Read with care.", f"{leads} {heading}")] if leads else []
-    text = [line for line in text if line]
-    return _section("summary", "In short", text=text, items=points, tables_=shown, alerts=alerts)
+    )
+    rest = "The two groups cannot be set against each other here."
+    if len(arms) < 2:
+        rest = "There is no comparison group."
+    elif beside:
+        rest = "The two groups are set against each other above."
+    alone = "What happens inside the programme group alone does not show what the programme did. "
+    return alone + rest
 
 
 def _comparison(evaluation: Evaluation, labels: dict[str, str]) -> dict[str, Any]:
@@ -452,26 +526,25 @@ def _reductions(
         shown.insert(0, effects.effects_by_design_table(evaluation, made, titles, labels))
     for name in names:
         result = evaluation.results[name]
-        parts = [
-            sentence
-            for group in ("programme", "comparison")
-            if any(e.group == group for e in result.estimates)
-            for sentence in (
-                sentences.arm_sentence(result, name, group, labels),
-                bounds.unseen_sentence(evaluation, name, group, labels),
-            )
-            if sentence
-        ]
+        said = [sentences.arm_sentence(result, name, "programme", labels)]
         if name in made:
             point = label(name.split(":")[2].partition("-")[2]).lower()
             title = f"Use of {titles[name].lower()} at {point}"
-            parts += designs.brief_sentences(evaluation, name, title, labels)
+            said += designs.brief_sentences(evaluation, name, title, labels)
         if name not in made or sentences.fall_between_arms(result) is not None:
-            parts.append(sentences.contrast_sentence(result, labels))
-            parts.append(bounds.unseen_between(evaluation, name, labels))
-        points.append((titles[name], [part for part in parts if part]))
+            said.append(sentences.contrast_sentence(result, labels))
+        said.append(explanations.unrated_words(evaluation, name, labels))
+        points.append((titles[name], _sentences_in(said)))
+    shared = [line for line in points[0][1] if all(line in lines for _, lines in points)]
+    if len(points) > 1:
+        # What is the same of every type is said once, at the end.
+        points = [(title, [x for x in lines if x not in shared]) for title, lines in points]
+    else:
+        shared = []
     if made:
-        points.append(("For all of these", designs.shared_sentences(evaluation)))
+        shared += designs.shared_sentences(evaluation)
+    if shared:
+        points.append(("For all of these", shared))
     return _section(
         f"reductions-{number + 1}" if number else "reductions",
         _reporter_heading("Did abuse fall, and by how much?", names, number),
@@ -479,6 +552,10 @@ def _reductions(
         drawn=drawn,
         tables_=shown,
     )
+
+
+def _sentences_in(parts: list[str]) -> list[str]:
+    return [line for part in parts for line in re.split(r"(?<=[.!?]) (?=[A-Z])", part) if line]
 
 
 def _reporter_heading(words: str, names: list[str], number: int) -> str:
@@ -558,7 +635,12 @@ def _over_time(
         )
         drawn += [chart for chart in made if chart is not None]
         points.append((found.title, times.sentences_over_time(evaluation, name, labels)))
-        shown += times_tables.tables_over_time(evaluation, name, labels)
+        # Beside the first two stand the charts that show the same; they are for those who check.
+        here = times_tables.tables_over_time(evaluation, name, labels)
+        shown += [
+            dataclasses.replace(table, annex=place > 1 and not table.unfolded)
+            for place, table in enumerate(here)
+        ]
         if custody := times.custody_sentence(found):
             text[custody] = None
     return _section(
@@ -590,10 +672,10 @@ def _flow(
     shown = [
         tables.counts_table(table, table.title, labels, evaluation)
         for table in evaluation.tables
-        if not table.name.startswith("equality:")
+        if not table.name.startswith(("equality:", "victims:"))
         and any(cell.count is not None for cell in table.cells)
     ]
-    text = []
+    text = [line for line in [baseline.received_sentence(evaluation, labels)] if line]
     if behaviours:
         drawn.append(charts.missing_chart(evaluation, behaviours[0], labels))
         shown.append(tables.denominators_table(evaluation, behaviours[0], labels))
@@ -605,22 +687,47 @@ def _flow(
                     tables_=shown)  # fmt: skip
 
 
-def _groups(evaluation: Evaluation, labels: dict[str, str]) -> dict[str, Any] | None:
-    chart = equality.equality_chart(evaluation, labels)
+def _start(
+    evaluation: Evaluation, behaviours: list[list[str]], labels: dict[str, str]
+) -> dict[str, Any]:
+    names = behaviours[0] if behaviours else []
     shown = [
-        equality.lost_contact_table(evaluation, labels),
-        equality.equality_table(evaluation, labels),
+        baseline.baseline_table(evaluation, labels),
+        baseline.lost_table(evaluation, names, labels),
     ]
-    text = equality.equality_text(evaluation)
-    found = [table for table in shown if table is not None]
-    if not text and not found:
-        return None
+    lost = baseline.lost_sentence(evaluation, names, labels)
+    alone = len({cell.key[0] for cell in evaluation.table("flow").cells}) < 2
+    return _section(
+        "start",
+        "Who they were at the start" if alone else "Were the groups alike at the start?",
+        text=[*baseline.baseline_text(evaluation, labels), *([lost] if lost else [])],
+        tables_=[table for table in shown if table is not None],
+    )
+
+
+def _victims(evaluation: Evaluation, labels: dict[str, str]) -> dict[str, Any]:
+    shown = [
+        victims.victims_table(evaluation, labels),
+        equality.lost_contact_table(evaluation, labels),
+    ]
+    return _section(
+        "victims",
+        victims.HEADING,
+        text=victims.victims_text(evaluation, labels),
+        findings=victims.victims_findings(evaluation, labels),
+        tables_=[table for table in shown if table is not None],
+    )
+
+
+def _groups(evaluation: Evaluation, labels: dict[str, str]) -> dict[str, Any]:
+    chart = equality.equality_chart(evaluation, labels)
+    table = equality.equality_table(evaluation, labels)
     return _section(
         "groups",
         "Which groups of people are in these figures, and which are not",
-        text=text,
+        text=equality.equality_text(evaluation),
         drawn=[] if chart is None else [chart],
-        tables_=found,
+        tables_=[] if table is None else [table],
     )
 
 

@@ -72,6 +72,7 @@ def ledger_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table | N
     if not rows:
         return None
     return Table(
+        annex=True,
         caption="Every test of this evaluation",
         header=("Outcome", "Group", "Test", "Adjusted by", "P", "Adjusted P"),
         rows=tuple(rows),

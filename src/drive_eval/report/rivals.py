@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 from drive_eval.plan import BehaviourOutcome, Plan, ReoffendingOutcome, outcome_names
 from drive_eval.report.designs import plain_check
+from drive_eval.report.numbers import digits_of
 from drive_eval.report.sentences import (
     CRUDE,
     arm_label,
     behaviour_label,
     effect,
+    fall_between_arms,
+    fall_within_arm,
+    group_phrase,
     main_design,
     percent_words,
     verdict,
@@ -19,7 +23,7 @@ from drive_eval.report.sentences import (
     verdict_of,
     verdict_within,
 )
-from drive_eval.report.tables import HIDDEN, Table
+from drive_eval.report.tables import HIDDEN, MISSING, Table, interval_text, value_text
 from drive_eval.results import NOT_SHOWN, ResultSet
 from drive_eval.vocabulary import ARMS, REPORTERS, label
 
@@ -30,12 +34,16 @@ if TYPE_CHECKING:
     from drive_eval.results import Check, Estimate, Evaluation
 
 __all__ = [
+    "NOTHING",
     "RIVALS",
+    "by_itself",
+    "checks_of",
     "fall_of",
+    "found_words",
     "is_primary",
+    "plain_text",
     "rival_checks_table",
     "rival_names",
-    "rival_sentences",
     "rival_table",
     "rivals_of",
     "title_of",
@@ -43,25 +51,23 @@ __all__ = [
 
 #: The rival explanations in the order of the report, as a reader would put them.
 RIVALS = {
-    "regression_to_the_mean": "People come in at a crisis, and a crisis passes",
-    "missing": "Those not seen again did worse",
-    "tipping": "How many of them would have to do worse",
-    "imputed": "Those not seen again are filled in by a model",
-    "weighted": "Those seen again are weighted to stand for all",
-    "misreporting": "Records afterwards are too hopeful",
-    "differential_misreporting": "Records of the programme are more hopeful than the others'",
+    "regression_to_the_mean": "A crisis passes by itself",
+    "missing": "Those not rated a second time did worse",
+    "tipping": "How many of those not rated a second time would have to do worse",
+    "imputed": "Those not rated a second time, filled in by a model",
+    "weighted": "Those rated twice, weighted to stand for all",
+    "misreporting": "Later ratings are too hopeful",
+    "differential_misreporting": "Ratings of the programme are more hopeful than the others'",
     "recording": "More contact brings more into the records",
     "one_person": "It hangs on one person",
     "one_site": "It hangs on one place",
     "subgroup": "It holds for some kinds of people only",
     "power": "Too few people to see it",
-    "verdict": "Chance, and a change too small to matter",
+    "verdict": "Chance, or a change too small to matter",
 }
-#: What is said of an outcome in a paragraph; the rest stands in its table.
-_SAID = ("regression_to_the_mean", "missing", "tipping", "recording", "one_person", "verdict")
 _NOT_SHOWN = "Not shown"
 #: How a sentence begins that has no number.
-_NOTHING = ("Not worked out", _NOT_SHOWN)
+NOTHING = ("Not worked out", _NOT_SHOWN)
 _PREFIX = "rival:"
 
 
@@ -74,10 +80,11 @@ def rival_names(evaluation: Evaluation) -> list[str]:
     """Return the outcomes that have any rival explanation to be shown, in the plan's order."""
     plan = Plan.model_validate(dict(evaluation.plan))
     names = [name for outcome in plan.outcomes for name in outcome_names(outcome)]
-    return [name for name in names if _checks(evaluation, name)]
+    return [name for name in names if checks_of(evaluation, name)]
 
 
-def _checks(evaluation: Evaluation, name: str) -> list[Check]:
+def checks_of(evaluation: Evaluation, name: str) -> list[Check]:
+    """Return the sentence on each rival explanation of an outcome, in the order of the report."""
     found = [c for c in rivals_of(evaluation, name).checks if c.name.startswith(_PREFIX)]
     order = list(RIVALS)
     return sorted(
@@ -97,13 +104,13 @@ def is_primary(evaluation: Evaluation, name: str) -> bool:
     return any(name in outcome_names(outcome) for outcome in plan.outcomes if outcome.primary)
 
 
-def title_of(evaluation: Evaluation, name: str) -> str:
-    """Return an outcome in plain words, with its reporter where there are several."""
+def title_of(evaluation: Evaluation, name: str, *, short: bool = False) -> str:
+    """Return an outcome in plain words, with its reporter unless it is to be short."""
     for outcome in evaluation.plan["outcomes"]:
         if outcome.get("name") == name:
             return str(outcome.get("label") or label(name))
     parts = name.split(":")
-    if len(parts) < 2:
+    if len(parts) < 2 or (short and parts[0] != "perceived_change"):
         return behaviour_label(name)
     if parts[0] == "perceived_change":
         return "Risk judged to have fallen"
@@ -139,38 +146,49 @@ def fall_of(evaluation: Evaluation, name: str, group: str) -> Verdict:
     return "absent"
 
 
-def rival_sentences(evaluation: Evaluation, name: str) -> list[str]:
-    """Return the main rival explanations of an outcome, one sentence each.
+def plain_text(evaluation: Evaluation, check: Check) -> str:
+    """Return what a check says, in the words and signs of the page."""
+    text = re.sub(r"(?<=\d) %", "%", plain_check(evaluation, check))
+    return re.sub(r"(?<!\w)-(?=\d)", "−", text)
+
+
+def by_itself(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> str:
+    """Set a fall beside what would have come by itself, with the intervals of the main result.
 
     Parameters
     ----------
     evaluation : Evaluation
         Released.
     name : str
-        Outcome name.
+        A count of users before and after; of other outcomes nothing is returned.
+    labels : mapping
+        Names of the arms.
 
     Returns
     -------
-    list of str
-        Of the programme arm and of the groups beside each other.
+    str
+        Empty where some of the three is not shown.
     """
-    said: dict[str, None] = {}
-    for what in _SAID:
-        for check in _checks(evaluation, name):
-            wanted = check.name == f"{_PREFIX}{what}" and check.group in ("", "programme")
-            if wanted and check.text and not check.text.startswith(_NOTHING):
-                lead = ""
-                if what == "verdict":
-                    lead = "The groups beside each other: " if not check.group else ""
-                    lead = lead or "The programme group alone: "
-                said[_plain(evaluation, check, lead)] = None
-    return list(said)
+    result = evaluation.results[name]
+    inside = [fall_within_arm(result, arm) for arm in ARMS.codes]
+    best = fall_between_arms(result)
+    ranges = [_range(e) for e in (*inside, best)]
+    if not all(ranges):
+        return ""
+    one, two = (group_phrase(arm, labels) for arm in ARMS.codes)
+    return (
+        f"{ranges[0]} fewer users in the {one} and {ranges[1]} in the {two}, so beyond what would "
+        f"have come anyway {ranges[2]} fewer."
+    )
 
 
-def _plain(evaluation: Evaluation, check: Check, lead: str = "") -> str:
-    text = re.sub(r"(?<=\d) %", "%", plain_check(evaluation, check))
-    text = re.sub(r"(?<!\w)-(?=\d)", "−", text)
-    return f"{lead}{text[:1].lower()}{text[1:]}" if lead else text
+def _range(e: Estimate | None) -> str:
+    if e is None or e.estimate is None or e.conf_low is None or e.conf_high is None:
+        return ""
+    point, low, high = (
+        f"{value:.0f}%".replace("-", "−") for value in (e.estimate, e.conf_low, e.conf_high)
+    )
+    return f"{point} ({low} to {high})"
 
 
 def rival_table(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> Table:
@@ -190,28 +208,84 @@ def rival_table(evaluation: Evaluation, name: str, labels: Mapping[str, str]) ->
     Table
     """
     rows = []
-    for check in _checks(evaluation, name):
+    for check in checks_of(evaluation, name):
         what = check.name.removeprefix(_PREFIX)
         whom = arm_label(check.group, labels) if check.group else "Between the groups"
+        text = plain_text(evaluation, check)
+        if what == "regression_to_the_mean" and not check.group:
+            text = by_itself(evaluation, name, labels) or text
         rows.append(
             (
                 RIVALS[what],
                 whom,
-                _found(evaluation, name, what, check),
-                _plain(evaluation, check) or HIDDEN,
+                found_words(evaluation, name, check),
+                *_key_number(evaluation, name, what, check.group),
+                text or HIDDEN,
             )
         )
     return Table(
         caption=f"{title_of(evaluation, name)}: what else could explain it",
-        header=("Other explanation", "Whom it is about", "What was found", "In numbers"),
+        header=(
+            "Other explanation",
+            "Whom it is about",
+            "What was found",
+            "What the number is",
+            "Number",
+            f"{100 * evaluation.plan['design']['conf_level']:g}% interval",
+            "In words",
+        ),
         rows=tuple(dict.fromkeys(rows)),
         note="A range in brackets is the interval of the number before it.",
+        annex=True,
     )
 
 
-def _found(evaluation: Evaluation, name: str, what: str, check: Check) -> str:
+#: The number that stands for an explanation: measure, how its term begins, and what it is.
+_KEYS = {
+    "missing": (
+        ("percent_reduction", "worst case", "Fall if all of them still used it, %"),
+        ("risk_difference", "worst case", "Difference afterwards at its worst, per 100"),
+    ),
+    "tipping": (("tipping_point", "point", "Of them who would have to use it, %"),),
+    "imputed": (
+        ("percent_reduction", "imputed", "Fall with them filled in, %"),
+        ("risk_difference", "imputed", "Difference with them filled in, per 100"),
+    ),
+    "weighted": (("percent_reduction", "weighted", "Fall with weights, %"),),
+    "misreporting": (("over_optimism", "point", "Of those who went on, to be missed, %"),),
+    "differential_misreporting": (
+        ("over_optimism", "point", "Of those who went on, to be missed, %"),
+    ),
+    "recording": (("detection_ratio", "point", "Times as likely to be recorded"),),
+    "power": (("detectable_difference", "", "Smallest change that would be seen, per 100"),),
+}
+
+
+def _key_number(evaluation: Evaluation, name: str, what: str, group: str) -> tuple[str, str, str]:
+    """Return what number stands for an explanation, the number and its interval, as a table has."""
+    if what == "regression_to_the_mean" and not group:
+        main = fall_between_arms(evaluation.results[name])
+        if main is not None:
+            words = "Fall beyond that of the comparison group, %"
+            return (
+                words,
+                value_text(main, digits_of(evaluation)),
+                interval_text(main, digits_of(evaluation)),
+            )
+    for measure, term, words in _KEYS.get(what, ()):
+        for e in rivals_of(evaluation, name).estimates:
+            same = e.measure == measure and e.group == group and not e.subgroup
+            if same and e.term.startswith(term):
+                digits = digits_of(evaluation)
+                ends = interval_text(e, digits)
+                return words, value_text(e, digits), "" if ends == MISSING else ends
+    return "", "", ""
+
+
+def found_words(evaluation: Evaluation, name: str, check: Check) -> str:
     """Say in a few words whether a rival could explain the result; the numbers stand beside it."""
-    for nothing in _NOTHING:
+    what = check.name.removeprefix(_PREFIX)
+    for nothing in NOTHING:
         if check.text.startswith(nothing):
             return nothing
     if what == "verdict":
@@ -362,4 +436,5 @@ def rival_checks_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Tab
         caption="Checks of the other explanations",
         header=("Outcome", "Group", "Check", "Result", "What it says"),
         rows=tuple(dict.fromkeys(rows)),
+        annex=True,
     )

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import calendar
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drive_eval.report.bounds import (
-    RANGE_HEAD,
     bounded_estimates,
     ends_text,
     ends_within,
-    range_cell,
 )
 from drive_eval.report.designs import design_label, plain_check
+from drive_eval.report.drawing import HIDDEN_NOTE
 from drive_eval.report.numbers import digits_of, number
+from drive_eval.report.plain import GO_ON, range_note, rounding_note, short_verdict
 from drive_eval.report.sentences import (
     CRUDE,
     arm_label,
     behaviour_label,
     design_names,
-    how_sure,
+    group_phrase,
     is_outcome,
     main_design,
     out_of_100,
     people_words,
     percent_text,
-    plain_verdict,
+    reporter_words,
+    threshold_words,
 )
 from drive_eval.results import NOT_SHOWN
 from drive_eval.vocabulary import ARMS, EVENT_SOURCES, REPORTERS, SEVERITY, label
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Table",
+    "before_and_after",
     "change_total",
     "checks_table",
     "counts_table",
@@ -57,6 +61,7 @@ __all__ = [
 
 HIDDEN = "[c]"
 MISSING = "[x]"
+NOT_STATED = "Not stated"
 
 MEASURES = {
     "percent_reduction": "Relative fall in users",
@@ -123,6 +128,12 @@ WITHIN = {
     ("percent_reduction", "rate"): "Relative fall in the rate of events, %",
     ("percent_reduction", "harm"): "Relative fall in harm, %",
 }
+#: What an effect may be read as, in words that need no explanation.
+CLAIMS = {
+    "descriptive": "change within the group, not an effect",
+    "associational": "difference, not proof of cause",
+    "causal": "effect: groups made by chance",
+}
 CONTRASTS = {
     "programme v comparison, after v before": "change in one group set against the other's",
     "programme v comparison, after": "after only",
@@ -154,6 +165,10 @@ class Table:
     note : str
     unfolded : bool
         Whether it stands open where other tables of its section are folded away.
+    annex : bool
+        For those who check: folded away on the page; on paper only its caption and where it is.
+    number : int
+        Of the table in the report, which is that of its sheet in the workbook; 0 before it has one.
     """
 
     caption: str
@@ -161,10 +176,12 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     unfolded: bool = False
+    annex: bool = False
+    number: int = 0
 
 
 def front_box(evaluation: Evaluation) -> list[tuple[str, str]]:
-    """Return what a reader must know before the first number."""
+    """Return what a reader must know before the first number; what the plan leaves out is named."""
     plan = evaluation.plan
     about, design, data = plan["evaluation"], plan["design"], plan["data"]
     who = {REPORTERS.label(o["reporter"]) for o in plan["outcomes"] if o.get("reporter")}
@@ -176,15 +193,57 @@ def front_box(evaluation: Evaluation) -> list[tuple[str, str]]:
         ("Comparison group received", design["comparator"]),
         ("Place", about["place"]),
         ("Counted", people_words(evaluation)),
+        ("How many", _how_many(evaluation)),
         ("Who reported", "; ".join(sorted(who))),
         ("Data", data["source"]),
-        ("Data complete to", about["data_cut"]),
+        ("Data complete to", _day(about["data_cut"])),
         ("Evaluated by", ", ".join(about["authors"])),
-        ("Report date", about["report_date"]),
+        ("Report date", _day(about["report_date"])),
         ("Status", about["status"]),
-        ("Review by", about["review_by"]),
+        ("Review by", _day(about["review_by"])),
+        ("Made with", _made_with(evaluation)),
     ]
-    return [(name, str(value)) for name, value in rows if value]
+    if design["kind"] == "before_after":
+        rows = [row for row in rows if row[0] != "Comparison group received"]
+    return [(name, str(value) if value else NOT_STATED) for name, value in rows]
+
+
+def _day(value: object) -> str:
+    """Return a date as it is read; a released plan holds it as text.
+
+    Examples
+    --------
+    >>> _day("2026-11-01"), _day(None)
+    ('1 November 2026', '')
+    """
+    if not value:
+        return ""
+    day = dt.date.fromisoformat(str(value))
+    return f"{day.day} {calendar.month_name[day.month]} {day.year}"
+
+
+def _how_many(evaluation: Evaluation) -> str:
+    """Return how many people the flow starts with in each arm, as far as that may be shown."""
+    labels = evaluation.plan["report"]
+    names = {arm: labels[f"{arm}_label"] for arm in ARMS.codes}
+    counts = {
+        cell.key: cell.count
+        for table in evaluation.tables
+        if table.name == "flow"
+        for cell in table.cells
+    }
+    stages = ("in the cohort", "allocated")
+    said = [
+        f"{count:,} in the {group_phrase(arm, names)}"
+        for arm in ARMS.codes
+        if (count := next((counts[arm, at] for at in stages if counts.get((arm, at))), None))
+    ]
+    return "; ".join(said)
+
+
+def _made_with(evaluation: Evaluation) -> str:
+    version = evaluation.provenance.versions.get("drive_eval", "")
+    return f"drive_eval {version}" if version else ""
 
 
 def _design(evaluation: Evaluation) -> str:
@@ -196,36 +255,43 @@ def _design(evaluation: Evaluation) -> str:
 def headline_table(
     evaluation: Evaluation, names: Sequence[str], labels: Mapping[str, str]
 ) -> Table:
-    """Each abuse type out of 100 before and after in both arms, and what can be said."""
+    """Each abuse type out of 100 before and after in both arms, and how sure we are."""
     groups = _groups(evaluation, names)
+    main = main_design(evaluation)
+    made = str(evaluation.plan["design"]["kind"]) if main else ""
     rows = []
     for name in names:
         result = evaluation.results[name]
-        row = [behaviour_label(name)]
-        for group in groups:
-            before = _find(result, "prevalence_before", group)
-            after = _find(result, "prevalence_after", group)
-            row.append(f"{_hundred(before)} before, {_hundred(after)} after")
-        main = main_design(evaluation)
-        made = str(evaluation.plan["design"]["kind"]) if main else ""
-        row += [
-            plain_verdict(result, labels, main, made),
-            how_sure(result, labels, main, made),
-            range_cell(evaluation, name, labels),
+        shares = [
+            " → ".join(
+                _hundred(_find(result, f"prevalence_{when}", group)) for when in ("before", "after")
+            )
+            for group in groups
         ]
-        rows.append(tuple(row))
-    heads = [f"{arm_label(group, labels)} group, of every 100" for group in groups]
-    _type, reporter, span, *_rest = names[0].split(":")
-    first, _dash, second = span.partition("-")
-    who = REPORTERS.label(reporter)
+        rows.append((behaviour_label(name), *shares, short_verdict(result, labels, main, made)))
+    heads = [f"{arm_label(group, labels)} group" for group in groups]
+    notes = []
+    if any("likely" in row[-1] for row in rows):
+        notes.append(range_note(evaluation))
+    if any(HIDDEN in " ".join(row) for row in rows):
+        notes.append(f"{HIDDEN}: too few people to show. {GO_ON}")
+    notes.append(rounding_note(evaluation, names))
     return Table(
-        caption=(
-            f"How many of every 100 used each type of abuse before ({label(first).lower()}) and "
-            f"after ({label(second).lower()}), as rated by the {who[:1].lower()}{who[1:]}"
-        ),
-        header=("Type of abuse", *heads, "What can be said", "How sure", RANGE_HEAD),
+        caption=f"Of every 100 people, how many used each type of abuse {before_and_after(names)}",
+        header=("Type of abuse", *heads, "How sure we are"),
         rows=tuple(rows),
-        note="[c]: too few people to show." if any("[c]" in " ".join(r) for r in rows) else "",
+        note=" ".join(note for note in notes if note),
+    )
+
+
+def before_and_after(names: Sequence[str]) -> str:
+    """Say when abuse was rated, from which severity it counts, and who rated it."""
+    _type, reporter, span, *rest = names[0].split(":")
+    first, _dash, second = span.partition("-")
+    counted = f"({threshold_words(rest[0])}) " if rest and rest[0] != "standard" else ""
+    return (
+        f"{counted}before ({label(first).lower()}) → after ({label(second).lower()}), as rated by "
+        f"the {reporter_words(reporter)}"
     )
 
 
@@ -258,6 +324,7 @@ def reductions_table(
                     ends_text(ends_within(evaluation, name, group)) or _no_range(fall),
                 )
             )
+    unrated = "The last column: how many fewer if all, and if none, of those not rated a second "
     return Table(
         caption="Users of each type of abuse before and after",
         header=(
@@ -270,11 +337,12 @@ def reductions_table(
             f"{100 * level:g}% interval",
             "Relative fall, %",
             f"{100 * level:g}% interval",
-            RANGE_HEAD,
+            "With those not rated twice",
         ),
         rows=tuple(rows),
         note=(
-            "[c]: not shown, for too few people unless the checks say otherwise. [x]: cannot be "
+            f"{unrated}time still used it. "
+            f"{HIDDEN_NOTE} [x]: cannot be "
             "computed; the checks say why."
         ),
     )
@@ -320,7 +388,7 @@ def severity_table(
             "Got worse, of 100",
         ),
         rows=tuple(rows),
-        note="[c]: too few people to show. Each count is rounded by itself.",
+        note=f"{HIDDEN_NOTE} Each count is rounded by itself.",
     )
 
 
@@ -360,7 +428,7 @@ def counts_table(
     """Any released count table, one line each; a flow in the words of the evaluation's design."""
     cells = stages_first(table) if table.name in ("flow", "cohort_flow") else table.cells
     rows = [
-        (*[_key_text(part, labels) for part in cell.key], _count(cell.count))
+        (*_of_whom(table, cell, [_key_text(part, labels) for part in cell.key]), _count(cell.count))
         for cell in cells
         if cell.shown
     ]
@@ -370,6 +438,17 @@ def counts_table(
         rows = [tuple(new if text == old else text for text in row) for row in rows]
     heads = tuple(name.replace("_", " ").capitalize() for name in table.dimensions)
     return Table(caption=caption, header=(*heads, "Count"), rows=tuple(rows), note=table.note)
+
+
+def _of_whom(table: CountTable, cell: Cell, texts: list[str]) -> list[str]:
+    """Mark a line that adds up some of the others, where all lines are of one kind."""
+    all_parts = max((len(other.parts) for other in table.cells), default=0)
+    if len(table.dimensions) > 1 or not cell.parts:
+        return texts
+    if len(cell.parts) == all_parts:
+        return [f"{texts[0]} together"]
+    parts = [label(table.cells[i].key[0]).lower() for i in cell.parts]
+    return [f"Of whom {texts[0].lower()}: {' or '.join(parts)}"]
 
 
 def stages_first(table: CountTable) -> list[Cell]:
@@ -410,6 +489,7 @@ def denominators_table(
                     )
                 )
     return Table(
+        annex=True,
         caption="The same counts set against three denominators",
         header=(
             "Type of abuse",
@@ -466,7 +546,7 @@ def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
                     interval_text(e, digits),
                     p_text(e.p_value),
                     _count(e.n),
-                    e.claim,
+                    CLAIMS.get(e.claim, e.claim),
                     e.method,
                 )
             )
@@ -475,6 +555,7 @@ def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
                 for words, value in bounded_estimates(evaluation, name, e)
             ]
     return Table(
+        annex=True,
         caption="All effects",
         header=(
             "Outcome",
@@ -490,7 +571,7 @@ def effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
         rows=tuple(rows),
         note=(
             "For abuse, negative changes and positive falls mean less of it. People: those of the "
-            "group, or of the programme group for a contrast. [c]: too few people to show. [x]: "
+            f"group, or of the programme group for a contrast. {HIDDEN_NOTE} [x]: "
             "cannot be computed; the checks say why."
         ),
     )
@@ -538,12 +619,12 @@ def main_effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Tab
                     what or f"{MEASURES[e.measure]}; {programme}",
                     value_text(e, digits),
                     interval_text(e, digits),
-                    e.claim,
+                    CLAIMS.get(e.claim, e.claim),
                 )
             )
             # A percentage of those measured twice is followed by its range over the others.
             rows += [
-                (rows[-1][0], words.capitalize(), number(value, 0, digits), "", e.claim)
+                (rows[-1][0], words.capitalize(), number(value, 0, digits), "", rows[-1][-1])
                 for words, value in bounded_estimates(evaluation, name, e)
             ]
     level = f"{100 * evaluation.plan['design']['conf_level']:g}% interval"
@@ -552,10 +633,7 @@ def main_effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Tab
         header=("Outcome", "Measure", "Estimate", level, "May be read as"),
         rows=tuple(rows),
         unfolded=True,
-        note=(
-            "[c]: not shown, for too few people unless the checks say otherwise. [x]: cannot be "
-            "computed; the checks say why."
-        ),
+        note=(f"{HIDDEN_NOTE} [x]: cannot be computed; the checks say why."),
     )
 
 
@@ -644,6 +722,7 @@ def checks_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
         caption="Checks",
         header=("Outcome", "Group", "Check", "Result", "Value", "What it says"),
         rows=tuple(dict.fromkeys(rows)),
+        annex=True,
     )
 
 

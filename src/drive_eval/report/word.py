@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
 import docx
-from docx.enum.text import WD_ALIGN_PARAGRAPH
+from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_TAB_ALIGNMENT, WD_TAB_LEADER
 from docx.oxml import OxmlElement, parse_xml
 from docx.oxml.ns import nsdecls, qn
 from docx.shared import Cm, Pt, RGBColor
 
 from drive_eval.report import tables
 from drive_eval.report.files import timeless
-from drive_eval.report.forms import FORMS, Form
+from drive_eval.report.forms import Form, forms_for
+from drive_eval.report.placing import all_hidden, hidden_words, where_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
     from drive_eval.report.tables import Table
     from drive_eval.results import Evaluation
 
-__all__ = ["LONGEST_TABLE", "word_report"]
+__all__ = ["word_report"]
 
-#: A longer table is for those who check: it stands in the workbook, one sheet a table.
-LONGEST_TABLE = 32
 ABOUT = "About this evaluation"
 BLUE, INK, GREY = RGBColor(0x12, 0x43, 0x6D), RGBColor(0x1A, 0x1A, 0x1A), RGBColor(0x3D, 0x3D, 0x3D)
 #: Width between the margins, in centimetres.
 TEXT_WIDTH = 17.0
+#: Height that a picture may have, in centimetres.
+TALLEST = 15.0
 FONT = "Arial"
 
 
@@ -68,7 +69,8 @@ def word_report(
     _contents(document, [section["heading"] for section in others])
     for number, section in enumerate(others, start=1):
         if section["id"] == "forms":
-            _forms(document, section["heading"], counter, number=number)
+            asked = forms_for(str(evaluation.plan["design"]["kind"]))
+            _forms(document, section["heading"], asked, counter, number=number)
         else:
             _section(document, section, pictures, counter, evaluation, number=number)
     if support:
@@ -127,15 +129,15 @@ def _styles(document: Any) -> None:
     for lang in styles.element.iter(qn("w:lang")):
         lang.set(qn("w:val"), "en-GB")
     looks = {
-        "Normal": (10.5, INK, 0, 6, False),
+        "Normal": (10, INK, 0, 4, False),
         "Title": (22, BLUE, 0, 4, True),
         "Subtitle": (12, GREY, 0, 6, False),
-        "Heading 1": (16, BLUE, 20, 6, True),
-        "Heading 2": (12.5, INK, 14, 2, True),
+        "Heading 1": (15, BLUE, 14, 4, True),
+        "Heading 2": (11.5, INK, 8, 2, True),
         "Heading 3": (11, INK, 10, 2, True),
-        "Caption": (9, GREY, 4, 8, False),
-        "List Bullet": (10.5, INK, 0, 4, False),
-        "Quote": (10, GREY, 4, 8, False),
+        "Caption": (8.5, GREY, 2, 5, False),
+        "List Bullet": (10, INK, 0, 2, False),
+        "Quote": (9.5, GREY, 3, 5, False),
     }
     for name, (size, colour, before, after, bold) in looks.items():
         style = styles[name]
@@ -172,11 +174,16 @@ def _section(
         _bookmark(heading, _anchor(number), number)
     if not summary:
         _alerts(document, section)
+    if summary:
+        if section["message"]:
+            _boxed(document, section["message"], "", fill="F3F5F7", edge="12436D")
+        if section["under"]:
+            document.add_paragraph(section["under"])
+        _tables(document, section["tables"], counter)
+        _bullets(document, section["points"])
     for line in section["text"]:
         document.add_paragraph(line)
     if summary:
-        _tables(document, section["tables"], counter)
-        _bullets(document, section["points"])
         _alerts(document, section)
         document.add_heading(ABOUT, level=2)
         front = tuple(tables.front_box(evaluation))
@@ -186,8 +193,10 @@ def _section(
     if section["methods"]:
         document.add_heading("In words for a methods section", level=2)
         document.add_paragraph(section["methods"], style="Quote")
-    for chart in section["charts"]:
+    first, rest = section["charts"][:1], section["charts"][1:]
+    for chart in first:
         _chart(document, chart, pictures[chart.name], counter)
+    # Words between the charts fill what a chart that goes onto the next page leaves empty.
     _bullets(document, section["points"])
     for lead, lines in section["lists"]:
         document.add_heading(lead, level=2)
@@ -196,6 +205,8 @@ def _section(
         paragraph = document.add_paragraph()
         paragraph.add_run(f"{lead}. ").bold = True
         paragraph.add_run(" ".join(lines))
+    for chart in rest:
+        _chart(document, chart, pictures[chart.name], counter)
     _tables(document, section["tables"], counter)
     _bullets(document, section["after"])
 
@@ -219,6 +230,10 @@ def _chart(document: Any, chart: Chart, picture: bytes, counter: _Counter) -> No
     holder = document.add_paragraph()
     holder.paragraph_format.keep_with_next = True
     shape = holder.add_run().add_picture(io.BytesIO(picture), width=Cm(TEXT_WIDTH))
+    if shape.height > Cm(TALLEST):
+        # A tall picture would leave half of the page before it empty.
+        shape.width = round(shape.width * Cm(TALLEST) / shape.height)
+        shape.height = Cm(TALLEST)
     number = counter.next("Chart")
     words = shape._inline.docPr
     words.set("name", f"Chart {number}")
@@ -243,15 +258,13 @@ def _caption(document: Any, kind: str, number: int, words: str, *, above: bool =
 
 def _tables(document: Any, shown: Sequence[Table], counter: _Counter) -> None:
     for table in shown:
-        if not table.rows:
-            continue
         # Numbered as the sheets of the workbook are, so a table that is only there counts too.
         number = counter.next("Table")
-        if len(table.rows) > LONGEST_TABLE:
-            where = (
-                f"{len(table.rows)} lines: in tables.xlsx, sheet Table_{number}, and report.html"
-            )
-            _caption(document, "Table", number, f"{table.caption}. {where}.")
+        if all_hidden(table):
+            _caption(document, "Table", number, hidden_words(table))
+            continue
+        if table.annex:
+            _caption(document, "Table", number, f"{table.caption}. {where_words(table)}.")
             continue
         _caption(document, "Table", number, table.caption, above=True)
         _table(document, table)
@@ -265,7 +278,7 @@ def _table(document: Any, table: Table, *, widths: Sequence[float] = ()) -> None
     ``widths`` are given for a form alone, whose blank fields need lines around them.
     """
     columns = len(table.header)
-    size = 9.5 if columns <= 4 else 9 if columns <= 6 else 7.5
+    size = 9 if columns <= 4 else 8.5 if columns <= 6 else 7.5
     spread = list(widths) or _widths(table, size)
     cells = [_row(table.header, spread, size, head=True)]
     cells += [_row(row, spread, size) for row in table.rows]
@@ -306,7 +319,7 @@ def _row(row: Sequence[str], widths: Sequence[float], size: float, *, head: bool
         )
         cells.append(
             f'<w:tc><w:tcPr><w:tcW w:w="{_twips(width)}" w:type="dxa"/>{edge if head else ""}'
-            '</w:tcPr><w:p><w:pPr><w:spacing w:before="40" w:after="40"/></w:pPr><w:r><w:rPr>'
+            '</w:tcPr><w:p><w:pPr><w:spacing w:before="20" w:after="20"/></w:pPr><w:r><w:rPr>'
             f'{bold}<w:sz w:val="{round(2 * size)}"/></w:rPr>'
             f'<w:t xml:space="preserve">{escape(_breakable(text))}</w:t></w:r></w:p></w:tc>'
         )
@@ -329,7 +342,9 @@ def _widths(table: Table, size: float) -> list[float]:
         head = table.header[column]
         longest = max(len(w) for text in (*texts, head, "-") for w in re.split(r"[\s\u200b]", text))
         # An average letter of Arial is about half as wide as the type is high; bold is wider.
-        words.append(0.0215 * size * min(longest, 34) + 0.35)
+        letter = 0.0215 * size
+        # A head of more than four lines would stand taller than its column.
+        words.append(letter * max(min(longest, 34), len(head) / 4 + 2) + 0.35)
         lengths.append(max(len(text) for text in (*texts, head[:24])) ** 0.75)
     spare = TEXT_WIDTH - sum(words)
     if spare <= 0:
@@ -343,7 +358,9 @@ def _twips(centimetres: float) -> int:
     return round(centimetres * 567)
 
 
-def _forms(document: Any, title: str, counter: _Counter, *, number: int) -> None:
+def _forms(
+    document: Any, title: str, asked: Sequence[Form], counter: _Counter, *, number: int
+) -> None:
     heading = document.add_heading(title, level=1)
     heading.paragraph_format.page_break_before = True
     _bookmark(heading, _anchor(number), number)
@@ -351,7 +368,7 @@ def _forms(document: Any, title: str, counter: _Counter, *, number: int) -> None
         "These judgements are for people, not for a program. The forms are blank: fill them in "
         "here, and leave out what does not apply."
     )
-    for form in FORMS:
+    for form in asked:
         document.add_heading(form.title, level=2)
         for line in (form.version, *form.introduction):
             document.add_paragraph(line)
@@ -369,7 +386,7 @@ def _form_widths(form: Form) -> list[float]:
 
 
 def _contents(document: Any, headings: Sequence[str]) -> None:
-    """Write a list of the sections, each a link; Word can make it anew with page numbers."""
+    """Write a list of the sections, each a link with a page number that Word fills."""
     paragraph = document.add_paragraph()
     paragraph.add_run("Contents").bold = True
     paragraph.paragraph_format.space_before = Pt(14)
@@ -377,6 +394,9 @@ def _contents(document: Any, headings: Sequence[str]) -> None:
     for number, heading in enumerate(headings, start=1):
         line = document.add_paragraph()
         line.paragraph_format.space_after = Pt(1)
+        line.paragraph_format.tab_stops.add_tab_stop(
+            Cm(TEXT_WIDTH), WD_TAB_ALIGNMENT.RIGHT, WD_TAB_LEADER.DOTS
+        )
         link = OxmlElement("w:hyperlink")
         link.set(qn("w:anchor"), _anchor(number))
         link.set(qn("w:history"), "1")
@@ -384,6 +404,8 @@ def _contents(document: Any, headings: Sequence[str]) -> None:
         run.font.color.rgb, run.font.underline = BLUE, True
         link.append(run._r)
         line._p.append(link)
+        line.add_run("\t")
+        _field(line, f"PAGEREF {_anchor(number)} \\h", "", dirty=True)
 
 
 def _anchor(number: int) -> str:
@@ -399,13 +421,18 @@ def _bookmark(paragraph: Any, name: str, number: int) -> None:
     paragraph._p.append(end)
 
 
-def _field(paragraph: Any, code: str, shown: str) -> None:
-    """Add a field that Word keeps up to date, with what it shows until then."""
+def _field(paragraph: Any, code: str, shown: str, *, dirty: bool = False) -> None:
+    """Add a field that Word keeps up to date, with what it shows until then.
+
+    A dirty one is worked out when the file is opened.
+    """
     for kind, text in (("begin", ""), ("", code), ("separate", ""), ("shown", shown), ("end", "")):
         run = paragraph.add_run(text if kind == "shown" else "")
         if kind in ("begin", "separate", "end"):
             mark = OxmlElement("w:fldChar")
             mark.set(qn("w:fldCharType"), kind)
+            if dirty and kind == "begin":
+                mark.set(qn("w:dirty"), "true")
             run._r.append(mark)
         elif not kind:
             instruction = OxmlElement("w:instrText")
@@ -417,8 +444,9 @@ def _field(paragraph: Any, code: str, shown: str) -> None:
 def _boxed(document: Any, lead: str, line: str, *, fill: str, edge: str) -> None:
     paragraph = document.add_paragraph()
     if lead:
-        paragraph.add_run(f"{lead} ").bold = True
-    paragraph.add_run(line)
+        paragraph.add_run(f"{lead} " if line else lead).bold = True
+    if line:
+        paragraph.add_run(line)
     properties = paragraph._p.get_or_add_pPr()
     properties.insert_element_before(
         parse_xml(
