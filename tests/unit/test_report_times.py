@@ -17,7 +17,10 @@ from drive_eval.evaluation.release import release_evaluation
 from drive_eval.plan import Plan
 from drive_eval.report import (
     document,
+    drawing,
     following,
+    hazards,
+    headlines,
     months,
     sentences,
     tables,
@@ -231,8 +234,8 @@ def test_the_share_comes_first_then_the_average_time_then_the_ratio():
         "still free of it in the programme group. It may also come from differences between the "
         "groups that nobody measured.",
         "On average, people in the programme group were free of it for 46.9 of 52 weeks, those in "
-        "the comparison group for 44.8: 2.0 weeks longer in the programme group (range 0.4 to 4.4 "
-        "weeks), worked out before rounding.",
+        "the comparison group for 44.8: 2.1 weeks longer in the programme group (range 0.4 to 4.4 "
+        "weeks).",
         "At any moment, the rate of first re-arrest among those still free of it was 31% lower in "
         "the programme group (range 10% to 52% lower; hazard ratio 0.69, range 0.48 to 0.90).",
         "The ratio says nothing of how long, or of how many: read it with the above.",
@@ -264,7 +267,7 @@ def test_a_worse_outcome_is_called_worse_as_plainly():
 @pytest.mark.parametrize("hidden", ["event_free_difference", "restricted_mean_difference"])
 def test_a_hazard_ratio_never_stands_alone(hidden):
     result = evaluation_of(ARREST, first_event(hide=(hidden,)))
-    assert times.hazard_sentences(result, "arrest", LABELS) == []
+    assert hazards.hazard_sentences(result, "arrest", LABELS) == []
     assert "azard" not in " ".join(times.sentences_over_time(result, "arrest", LABELS))
 
 
@@ -280,7 +283,7 @@ def test_a_hazard_ratio_never_stands_alone(hidden):
 def test_a_ratio_that_changes_with_time_is_not_to_be_used_alone(name, changes):
     failed = Check(name=name, passed=False, text="It changes.")
     result = evaluation_of(ARREST, first_event(), checks=[failed])
-    said = times.hazard_sentences(result, "arrest", LABELS)
+    said = hazards.hazard_sentences(result, "arrest", LABELS)
     assert ("changes with time" in said[-1]) == changes
     assert ("not to be used alone" in said[-1]) == changes
 
@@ -292,22 +295,50 @@ def test_covariates_that_were_taken_into_account_are_named():
         [*first_event(), adjusted],
         comparison={"covariates": ["age", "prior_arrests"]},
     )
-    said = times.hazard_sentences(result, "arrest", LABELS)[1]
+    said = hazards.hazard_sentences(result, "arrest", LABELS)[1]
     assert said.startswith(
-        "With what was known at the start (age, prior arrests) taken into account, it was 40% lower"
+        "With what was known on the index date (age, prior arrests) taken into account, it was 40% "
+        "lower"
     )
 
 
-def test_a_difference_that_the_shown_numbers_do_not_give_says_why():
+def test_a_difference_is_that_of_the_numbers_shown():
     share = times.free_sentences(
         evaluation_of(ARREST, first_event(((0.083, 0.01, 0.17), *CLEAR[1:]))), "arrest", LABELS
     )[0]
     assert "78 in every 100" in share
     assert "69 in every 100" in share
     assert (
-        "8 more in every 100 (range 1 to 17) still free of it in the programme group, worked "
-        "out before rounding." in share
+        "That is 9 more in every 100 (range 1 to 17) still free of it in the programme group. It "
+        in share
     )
+
+
+def test_numbers_that_look_the_same_are_told_apart_and_why():
+    rows = [
+        estimate("event_free", (0.704, 0.70, 0.71), group="programme", time=52.0),
+        estimate("event_free", (0.6965, 0.69, 0.70), group="comparison", time=52.0),
+        estimate("event_free_difference", (0.0075, 0.006, 0.009), time=52.0),
+    ]
+    share = times.free_sentences(evaluation_of(ARREST, rows), "arrest", LABELS)[0]
+    assert "70 in every 100 in the programme group" in share
+    assert "70 in every 100 in the comparison group" in share
+    assert "That is 1 more in every 100 (range 1 to 1)" in share
+    assert "in the programme group, worked out before rounding." in share
+
+
+@pytest.mark.parametrize(
+    ("p_value", "said"), [(0.03, "Counting all 2 primary questions"), (0.02, "")]
+)
+def test_what_may_be_chance_among_all_primary_questions_is_said(p_value, said):
+    test = Check(name="test", outcome="arrest", passed=True, p_value=p_value, statistic=2 * p_value)
+    ledger = ResultSet(checks=(test, dataclasses.replace(test, outcome="other")))
+    result = evaluation_of(ARREST, first_event(claim="causal"))
+    result = dataclasses.replace(result, results={**result.results, "ledger": ledger})
+    share = times.free_sentences(result, "arrest", LABELS)[0]
+    assert sentences.claim_sentence("causal") in share
+    assert share.endswith(f"{said}, this could still be chance.") == bool(said)
+    assert ("could still be chance" in share) == bool(said)
 
 
 def test_at_liberty_by_chance_is_told_apart_from_differences_that_nobody_measured():
@@ -319,16 +350,16 @@ def test_at_liberty_by_chance_is_told_apart_from_differences_that_nobody_measure
         "People were allocated by chance, but this compares them only while they are at liberty, "
         "and who that is may differ between the groups."
     )
-    lost = dataclasses.replace(held, passed=False)
+    lost = dataclasses.replace(held, passed=False, text="Too many outcomes are missing.")
     too_many = evaluation_of(ARREST, first_event(), checks=[lost], design=design)
     said = times.free_sentences(too_many, "arrest", LABELS)[0]
-    assert said.endswith("differences between the groups that nobody measured.")
+    assert said.endswith("too many results are missing, so this is not a fair test.")
 
 
 def test_what_came_first_may_be_put_down_to_the_allocation(released):
     text = " ".join(times.cause_sentences(released, "police", LABELS))
     assert "Counted so, recorded assault first:" in text
-    assert "put down to the allocation" in text
+    assert sentences.claim_sentence("causal") in text
     free = " ".join(times.free_sentences(released, "police", LABELS))
     assert "only while they are at liberty" in free
 
@@ -385,7 +416,7 @@ def test_words_of_cause_need_a_causal_claim(found):
         assert word not in " ".join(plain)
     causal = evaluation_of(ARREST, first_event(found, claim="causal"))
     said = " ".join(times.sentences_over_time(causal, "arrest", LABELS))
-    assert ("put down to the allocation" in said) == (found is CLEAR)
+    assert (sentences.claim_sentence("causal") in said) == (found is CLEAR)
 
 
 def test_a_hidden_arm_is_named_and_nothing_of_it_told():
@@ -395,9 +426,8 @@ def test_a_hidden_arm_is_named_and_nothing_of_it_told():
     said = " ".join(times.sentences_over_time(result, "arrest", LABELS))
     assert "Of the comparison group nothing can be shown: too few people." in said
     assert "69" not in said
-    assert times.free_headline(result, "arrest", LABELS) == (
-        "After 52 weeks, 78 of 100 in the programme group were still free of re-arrest; the "
-        "comparison group cannot be shown"
+    assert headlines.free_headline(result, "arrest", LABELS) == (
+        "First re-arrest: the groups cannot be set against each other"
     )
 
 
@@ -408,8 +438,8 @@ def test_where_nothing_may_be_shown_one_sentence_says_so():
         "How many were still free of re-arrest cannot be shown: too few people to publish without "
         "risking someone being recognised."
     ]
-    assert (
-        times.free_headline(result, "arrest", LABELS) == "First re-arrest: too few people to show"
+    assert headlines.free_headline(result, "arrest", LABELS) == (
+        f"First re-arrest: {drawing.TOO_FEW}"
     )
 
 
@@ -420,8 +450,9 @@ def test_a_hidden_difference_is_told_apart_from_one_without_interval():
     )
     bare = evaluation_of(ARREST, first_event(((0.09, None, None), *CLEAR[1:])))
     assert "No range can be given" in times.free_sentences(bare, "arrest", LABELS)[0]
-    assert times.free_headline(bare, "arrest", LABELS).endswith("no range can be given for the "
-                                                                "difference")  # fmt: skip
+    assert headlines.free_headline(bare, "arrest", LABELS) == (
+        "First re-arrest: no range for the difference"
+    )
 
 
 def test_one_group_alone_has_its_range_and_no_comparison():
@@ -483,17 +514,14 @@ def test_a_design_without_the_shares_of_its_arms_speaks_by_its_difference():
         "group (range 0.4 to 4.4 weeks)."
     )
     chart = following.event_free_chart(result, "arrest", LABELS)
-    assert chart.headline == (
-        "After 52 weeks, 9 more of 100 were still free of re-arrest in the programme group than "
-        "in the matched comparison group"
-    )
+    assert chart.headline == "More in the programme group stayed free of re-arrest"
     assert "of each group, with no adjustment" in chart.subtitle
     assert "after 52 weeks and matching: 9.0 of 100" in chart.subtitle
     assert "with no adjustment: not a fair comparison" in chart.caption
     open_ = [*first_event(OPEN, hide=tuple(FREE), term="pairs")]
     unclear = dataclasses.replace(result, results={"arrest": ResultSet(estimates=tuple(open_))})
-    assert times.free_headline(unclear, "arrest", LABELS) == (
-        "After 52 weeks, no clear difference in who was still free of re-arrest"
+    assert headlines.free_headline(unclear, "arrest", LABELS) == (
+        "No clear difference in who stayed free of re-arrest"
     )
     share, average, *_rest = times.sentences_over_time(unclear, "arrest", LABELS)
     assert "there may be anything from under 1 fewer to 17 more" in share
@@ -525,8 +553,9 @@ def test_a_count_with_no_adjustment_is_called_unfair_and_kept_off_the_first_page
     assert ("Every event" in first_page) != crude
     table = times_tables.mean_counts_table(result, "police", LABELS)
     assert len(table.rows) == (3 if crude else 6)
-    headline = times.mean_count_headline(result, "police", LABELS)
-    assert headline.startswith("With no adjustment, within") == crude
+    headline = headlines.counted_headline(result, "police", LABELS)
+    assert "fewer events in the programme group" in headline
+    assert headline.endswith(", with no adjustment") == crude
 
 
 @pytest.mark.parametrize(
@@ -542,7 +571,10 @@ def test_a_count_with_no_adjustment_is_called_unfair_and_kept_off_the_first_page
     ],
 )
 def test_a_ratio_in_words(ratio, said):
-    assert times._percent_of(ratio) == said
+    assert hazards.percent_of(ratio) == said
+
+
+FIRST = "cumulative_incidence"
 
 
 def causes(custody=(0.05, 0.01, 0.09), *, death=False):
@@ -572,11 +604,46 @@ def test_what_came_first_and_a_warning_where_more_were_locked_up():
     )
     assert said[1].endswith("12 fewer in every 100 (range 8 to 16) in the programme group.")
     assert "more people were taken into custody first: 5 more in every 100" in said[2]
-    assert said[2].endswith("may come from who was locked up.")
-    open_ = times.cause_sentences(
-        evaluation_of(POLICE, causes((0.02, -0.01, 0.05))), "police", LABELS
+    assert said[3] == "Part of a difference in recorded assault may come from who was locked up."
+
+
+@pytest.mark.parametrize(
+    ("gap", "words"),
+    [
+        (
+            (0.024, -0.003, 0.05),
+            "As for those who were taken into custody first, there may have been anything from "
+            "under 1 fewer to 5 more in every 100 in the programme group (best estimate: 2 more). "
+            "This shows neither that there is a difference nor that there is none.",
+        ),
+        (
+            (-0.05, -0.09, -0.01),
+            "In the programme group fewer people were taken into custody first: 5 fewer in every "
+            "100 (range 1 to 9).",
+        ),
+        (None, "Whether more or fewer were taken into custody first in the programme group cannot"),
+    ],
+)
+def test_custody_is_told_beside_the_event_whatever_it_leaves_open(gap, words):
+    rows = [e for e in causes() if (e.measure, e.term) != (f"{FIRST}_difference", "custody")]
+    at = {"time": 365.0, "time_unit": "days", "name": "police", "term": "custody"}
+    rows.append(estimate(f"{FIRST}_difference", gap, hidden=gap is None, **at))
+    said = times.cause_sentences(evaluation_of(POLICE, rows), "police", LABELS)
+    assert said[2].startswith(words)
+    assert said[3] == "Part of a difference in recorded assault may come from who was locked up."
+
+
+def test_deaths_that_may_not_be_shown_are_said_not_to_be():
+    rows = causes(death=True)
+    said = times.cause_sentences(evaluation_of(POLICE, rows), "police", LABELS)
+    assert said[3] == "Whether more or fewer died first in the programme group cannot be shown."
+    assert said[4].endswith("may come from who was locked up, or had died.")
+    at = {"time": 365.0, "time_unit": "days", "name": "police", "term": "death"}
+    rows.append(estimate(f"{FIRST}_difference", (0.007, 0.002, 0.012), **at))
+    said = times.cause_sentences(evaluation_of(POLICE, rows), "police", LABELS)
+    assert said[3] == (
+        "In the programme group more people died first: 1 more in every 100 (range under 1 to 1)."
     )
-    assert len(open_) == 2
 
 
 @pytest.mark.parametrize(
@@ -692,10 +759,16 @@ def test_counts_have_one_column_an_arm_and_hidden_ones_their_sign():
     assert shown.header == ("How it ended", "Programme", "Comparison")
     assert shown.rows == (
         ("First recorded assault", "10", "10"),
-        ("Taken into custody first", "[c]", "[c]"),
+        ("In custody when following ended, without it", "[c]", "[c]"),
         ("Not followed", "10", "10"),
     )
-    assert shown.note.startswith("[c]")
+    assert "the table of what came first counts those too. [c]: " in shown.note
+    # Where the first custody ends the following, that is what this line counts.
+    result = evaluation_of({**POLICE, "custody_as": "competing"}, causes(), tables=[table])
+    found = followed_outcome(result, "police")
+    shown = times_tables.counts_by_arm(found, table, LABELS)
+    assert shown.rows[1][0] == "Taken into custody before it"
+    assert shown.note == ""
 
 
 def test_tables_hold_every_time_and_the_ratio_beneath_what_it_needs():
@@ -807,14 +880,14 @@ def test_an_arm_without_a_curve_keeps_its_row():
     chart = following.event_free_chart(
         evaluation_of(ARREST, first_event(hide=gone), curves=both_curves()[:1]), "arrest", LABELS
     )
-    assert "Comparison\n[c] too few people to show" in texts(chart)
+    assert "Comparison\n[c] not shown" in texts(chart)
     assert texts(chart).count("[c]") == 4
-    assert "Comparison: too few people to show." in chart.alt_text
-    assert "Comparison group: too few people to show." in chart.caption
+    assert f"Comparison: {drawing.TOO_FEW}." in chart.alt_text
+    assert f"Comparison group: {drawing.TOO_FEW}." in chart.caption
     neither = following.event_free_chart(
         evaluation_of(ARREST, first_event(hide=(*FREE, *gone))), "arrest", LABELS
     )
-    assert "too few people to show" in texts(neither)
+    assert drawing.TOO_FEW in texts(neither)
     assert neither.data.empty
 
 
@@ -827,7 +900,7 @@ def test_nobody_with_the_event_is_a_flat_line():
     rows.append(estimate("event_free_difference", (0.0, -0.04, 0.04), time=52.0, time_unit="weeks"))
     result = evaluation_of(ARREST, rows, curves=[curve(arm, flat) for arm in FREE])
     chart = following.event_free_chart(result, "arrest", LABELS)
-    assert chart.headline.endswith("; no clear difference")
+    assert chart.headline.startswith("No clear difference in who stayed free of ")
     assert chart.figure.axes[0].get_ylim() == (90, 100)
 
 
@@ -871,7 +944,9 @@ def test_all_panels_of_what_came_first_have_one_scale(pilot):
 def test_months_are_not_joined_across_the_start(pilot):
     chart = months.monthly_chart(pilot, "police", LABELS)
     (axes,) = chart.figure.axes
-    joined = [line.get_xdata() for line in axes.lines if line.get_marker() in ("o", "s")]
+    marked = [line for line in axes.lines if line.get_marker() in ("o", "s")]
+    # The signs beside the names of the arms stand outside the panel.
+    joined = [line.get_xdata() for line in marked if line.get_transform() == axes.transData]
     assert len(joined) == 4
     for at in joined:
         assert max(at) < 0 or min(at) > 0
@@ -893,8 +968,8 @@ def test_months_that_are_hidden_are_counted_and_a_side_without_any_is_named():
     ]
     result = evaluation_of(POLICE, causes(), curves=curves)
     chart = months.monthly_chart(result, "police", LABELS)
-    assert "too few people to show" in texts(chart)
-    assert "Months without a point are not shown: they have too few events" in chart.caption
+    assert drawing.TOO_FEW in texts(chart)
+    assert "Months without a point are not shown, so that nobody can be recog" in chart.caption
     assert "Programme, months after: 3 not shown." in chart.alt_text
     assert "between 40 and 40" in chart.alt_text
     assert "Police recording" not in chart.caption

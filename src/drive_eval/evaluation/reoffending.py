@@ -494,7 +494,8 @@ def _ended_by(
     """Return why each unit is followed no further; who ends in a gap is in custody, or another's.
 
     A gap that nothing follows is custody to the end, or days that belong to another unit of the
-    person by the rule of attribution.
+    person by the rule of attribution. These are fewer than those whom custody comes first for,
+    many of whom are released and followed again.
     """
     last = pieces.drop_duplicates("unit_id", keep="last").set_index("unit_id")
     ended = last["ended_by"].replace({"reoffence": "event", "gap": "end"})

@@ -48,9 +48,9 @@ CAUSE_WORDS = {
 }
 _ENDING_WORDS = {
     "event": "First {event}",
-    "custody": "Taken into custody first",
-    "death": "Died first",
-    "moved": "Moved away first",
+    "custody": "In custody when following ended, without it",
+    "death": "Died without it",
+    "moved": "Moved away without it",
     "end": "Followed to the end without it",
     "not followed": "Not followed",
 }
@@ -228,6 +228,8 @@ def not_followed_sentence(found: Followed, labels: Mapping[str, str]) -> str:
 
 def ending_words(found: Followed, ending: str) -> str:
     """Return in words how somebody's following ended."""
+    if ending == "custody" and found.plan.get("custody_as") == "competing":
+        return "Taken into custody before it"  # following ends there, and is not taken up again
     return _ENDING_WORDS.get(ending, label(ending)).format(event=found.event)
 
 

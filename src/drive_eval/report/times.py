@@ -6,9 +6,9 @@ time free, then, and never alone, the hazard ratio. No number is formed here.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
+from drive_eval.report.chance import chance_sentence
 from drive_eval.report.designs import (
     design_label,
     is_matched,
@@ -27,6 +27,7 @@ from drive_eval.report.followed import (
     value_at,
     verdict_over_time,
 )
+from drive_eval.report.hazards import changes, hazard_sentences, rate_words
 from drive_eval.report.numbers import digits_of, number
 from drive_eval.report.sentences import (
     CRUDE,
@@ -36,7 +37,7 @@ from drive_eval.report.sentences import (
     out_of_100,
     why_hidden,
 )
-from drive_eval.vocabulary import ARMS, label
+from drive_eval.vocabulary import ARMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +48,6 @@ __all__ = [
     "cause_sentences",
     "custody_sentence",
     "free_sentences",
-    "hazard_sentences",
     "per_100_people",
     "repeat_sentences",
     "sentences_over_time",
@@ -151,30 +151,45 @@ def _shares(evaluation: Evaluation, found: Followed, labels: Mapping[str, str]) 
             "shows neither that there is a difference nor that there is none."
         )
     shown = [value_at(found, "event_free", group=arm) for arm in arms]
-    values = [100 * e.estimate for e in shown if e is not None and e.estimate is not None]
-    exact = _unrounded(values, 100 * (gap.estimate or 0.0))
+    words = [out_of_100(e.estimate) for e in shown if e is not None and e.estimate is not None]
+    best = out_of_100(abs(gap.estimate or 0.0))
+    amount, why = _between(words, gap.estimate or 0.0, best)
+    apart = f"{amount}{per_hundred(gap).removeprefix(best)}"
     return (
-        f"{text} That is {per_hundred(gap)} still free of it in the {one}{exact}. "
+        f"{text} That is {apart} still free of it in the {one}{why}. "
         f"{_claim(evaluation, found, gap)}"
     )
 
 
-def _unrounded(values: Sequence[float], gap: float, decimals: int = 0) -> str:
-    """Say that a difference was worked out before rounding, where the numbers shown differ.
+def _between(words: Sequence[str], gap: float, best: str) -> tuple[str, str]:
+    """Return the difference of two numbers as they are shown, and why where it is another.
+
+    A reader takes one number from the other and must find the third. Only where the two as shown
+    are the same, or are no numbers, does the difference stand as it was worked out.
 
     Examples
     --------
-    >>> _unrounded([77.8, 69.4], 8.3), _unrounded([77.8, 69.6], 8.2)
-    (', worked out before rounding', '')
+    >>> _between(["70", "58"], 12.6, "13"), _between(["46.9", "44.8"], 2.04, "2.0")
+    (('12', ''), ('2.1', ''))
+    >>> _between(["70", "70"], 0.6, "1")
+    ('1', ', worked out before rounding')
     """
-    if len(values) < 2:
-        return ""
-    one, two, apart = (round(value, decimals) for value in (*values[:2], abs(gap)))
-    return "" if math.isclose(abs(one - two), apart) else ", worked out before rounding"
+    bare = [word.replace(",", "") for word in words]
+    if len(bare) == 2 and all(word.replace(".", "", 1).isdigit() for word in bare):
+        apart = float(bare[0]) - float(bare[1])
+        if apart * gap > 0:
+            places = max(len(word.partition(".")[2]) for word in bare)
+            return f"{abs(apart):,.{places}f}", ""
+    return best, ", worked out before rounding"
 
 
 def _claim(evaluation: Evaluation, found: Followed, gap: Estimate) -> str:
     """Say how far a difference may be read; by chance or not, who is at liberty may differ."""
+    alone = chance_sentence(evaluation, found.name)
+    return " ".join(part for part in (_reason(evaluation, found, gap), alone) if part)
+
+
+def _reason(evaluation: Evaluation, found: Followed, gap: Estimate) -> str:
     by_chance = evaluation.plan["design"]["kind"] == "randomised" and any(
         check.name == "claim" and check.passed for check in found.result.checks
     )
@@ -265,8 +280,13 @@ def _average(evaluation: Evaluation, found: Followed, labels: Mapping[str, str])
     )
     if kind == "cannot tell":
         return f"{text}. The difference may be {_span(gap, found, one, digits)}."
-    exact = _unrounded(list(shown.values()), gap.estimate, _decimals(found.unit))
-    return f"{text}: {_span(gap, found, one, digits)}{exact}."
+    words = [number(value, _decimals(found.unit), digits) for value in shown.values()]
+    best = _sided(gap.estimate, found, digits)
+    amount, _, rest = best.partition(" ")
+    told, why = _between(words, gap.estimate, amount)
+    rest = rest if told != "1" else rest.replace(found.unit, found.unit.removesuffix("s"))
+    said = best if why else f"{told} {rest}"
+    return f"{text}: {said}{_span(gap, found, one, digits).removeprefix(best)}{why}."
 
 
 def _average_alone(gap: Estimate, found: Followed, one: str, digits: int | None) -> str:
@@ -293,103 +313,6 @@ def _span(gap: Estimate, found: Followed, one: str, digits: int | None) -> str:
 
 def _sided(value: float, found: Followed, digits: int | None) -> str:
     return f"{_length(abs(value), found, digits)} {'longer' if value >= 0 else 'shorter'}"
-
-
-def hazard_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> list[str]:
-    """Say the hazard ratio in words; only where the share and the average time stand before it.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-        Released.
-    name : str
-        Outcome name.
-    labels : mapping
-        Names of the arms.
-
-    Returns
-    -------
-    list of str
-        Empty where the fixed-time difference or the average time may not be shown, because a
-        hazard ratio never stands alone.
-    """
-    found = followed_outcome(evaluation, name)
-    beside = [
-        value_at(found, measure)
-        for measure in ("event_free_difference", "restricted_mean_difference")
-    ]
-    if any(e is None or e.estimate is None for e in beside):
-        return []
-    ratio = value_at(found, "hazard_ratio")
-    if ratio is None or ratio.estimate is None:
-        return []
-    one, digits = group_phrase("programme", labels), digits_of(evaluation)
-    said = [
-        f"At any moment, the rate of first {found.event} among those still free of it was "
-        f"{_rate_words(ratio, one, digits)}."
-    ]
-    adjusted = value_at(found, "hazard_ratio", term="adjusted")
-    if adjusted is not None and adjusted.estimate is not None and not found.term:
-        names = [label(c).lower() for c in evaluation.plan["comparison"].get("covariates", ())]
-        known = f" ({', '.join(names)})" if names else ""
-        said.append(
-            f"With what was known at the start{known} taken into account, it was "
-            f"{_rate_words(adjusted, one, digits)}."
-        )
-    if _changes(found, "", "adjusted"):
-        said.append(
-            "This ratio changes with time, so it is an average of different ratios and is not to "
-            "be used alone: use the shares and the average time above."
-        )
-    else:
-        said.append("The ratio says nothing of how long, or of how many: read it with the above.")
-    return said
-
-
-def _changes(found: Followed, *models: str) -> bool:
-    """Return whether a model's test of proportional hazards did not hold; "" is the plain one."""
-    names = {f"proportional_hazards: {model}".removesuffix(": ") for model in models}
-    return any(check.passed is False and check.name in names for check in found.result.checks)
-
-
-def _rate_words(ratio: Estimate, one: str, digits: int | None) -> str:
-    """Say a ratio of rates as a percentage with its range, and the ratio in brackets."""
-    point = ratio.estimate or 0.0
-    name = "hazard ratio" if ratio.measure == "hazard_ratio" else "ratio"
-    low, high = ratio.conf_low, ratio.conf_high
-    best = f"{_percent_of(point)} in the {one}"
-    if low is None or high is None:
-        return f"{best} ({name} {number(point, 2, digits)}; no range can be given)"
-    ends = f"{number(low, 2, digits)} to {number(high, 2, digits)}"
-    bare = f"{name} {number(point, 2, digits)}, range {ends}"
-    if low <= 1 <= high:
-        return f"{best}; it may be anything from {_percent_of(low)} to {_percent_of(high)} ({bare})"
-    near, far = sorted((low, high), key=lambda end: abs(math.log(end)) if end > 0 else math.inf)
-    start, end = _percent_of(near), _percent_of(far)
-    for side in (" lower", " higher"):
-        if end.endswith(side):
-            start = start.removesuffix(side)
-    return f"{best} (range {start} to {end}; {bare})"
-
-
-def _percent_of(ratio: float) -> str:
-    """Say a ratio as so many percent lower or higher, and from three times on as times.
-
-    Examples
-    --------
-    >>> _percent_of(0.69), _percent_of(1.003), _percent_of(1.0), _percent_of(3.4)
-    ('31% lower', 'under 1% higher', 'the same', '3.4 times as high')
-    """
-    if math.isinf(ratio):
-        return "higher without limit"
-    if ratio >= 3:
-        return f"{number(ratio, 1)} times as high"
-    away = abs(100 * (ratio - 1))
-    side = "lower" if ratio < 1 else "higher"
-    if round(away, 3) == 0:
-        return "the same"
-    amount = "under 1" if away < 0.5 else "over 99" if 99.5 < away < 100 else f"{away:.0f}"
-    return f"{amount}% {side}"
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -433,16 +356,37 @@ def cause_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str]
         counted = f"Counted so, {found.event} first: {per_hundred(gaps['reoffence'])} in the {one}."
         gap = gaps["reoffence"]
         if gap is not None and gap.claim == "causal" and kinds["reoffence"] != "cannot tell":
-            counted += f" {claim_sentence(gap.claim)}"
+            counted += f" {_claim(evaluation, found, gap)}"
         text.append(counted)
-    if kinds.get("custody") in ("fell", "rose"):
-        more = "more" if kinds["custody"] == "rose" else "fewer"
+    if len(arms_of(found)) > 1:
+        text += [
+            _beside(cause, gaps[cause], one) for cause in ("custody", "death") if cause in gaps
+        ]
         text.append(
-            f"In the {one} {more} people were taken into custody first: "
-            f"{per_hundred(gaps['custody'])}. Part of a difference in {found.event} may come from "
-            "who was locked up."
+            f"Part of a difference in {found.event} may come from who was locked up"
+            + (", or had died." if "death" in gaps else ".")
         )
     return text
+
+
+def _beside(cause: str, gap: Estimate | None, one: str) -> str:
+    """Say how custody or death differed, whatever its interval leaves open.
+
+    Who is locked up or has died cannot do it again, so a fall may be read only beside these.
+    """
+    what = {"custody": "were taken into custody", "death": "died"}[cause]
+    kind = verdict_over_time(gap)
+    if gap is None or gap.estimate is None or kind not in _KNOWN:
+        return f"Whether more or fewer {what} first in the {one} cannot be shown."
+    if kind == "cannot tell":
+        side = "more" if gap.estimate >= 0 else "fewer"
+        best = f"best estimate: {out_of_100(abs(gap.estimate))} {side}"
+        return (
+            f"As for those who {what} first, there may have been {per_hundred(gap)} in the {one} "
+            f"({best}). This shows neither that there is a difference nor that there is none."
+        )
+    more = "more" if kind == "rose" else "fewer"
+    return f"In the {one} {more} people {what} first: {per_hundred(gap)}."
 
 
 def per_100_people(value: float, digits: int | None) -> str:
@@ -502,17 +446,19 @@ def repeat_sentences(evaluation: Evaluation, name: str, labels: Mapping[str, str
     else:
         ends = (low, high) if kind == "rose" else (high, low)
         side = "more" if kind == "rose" else "fewer"
-        exact = _unrounded([100 * v for v in shown.values()], 100 * gap.estimate)
+        words = [per_100_people(value, digits) for value in shown.values()]
+        best = per_100_people(abs(gap.estimate), digits)
+        amount, why = _between(words, gap.estimate, best)
         text += (
-            f" That is {per_100_people(abs(gap.estimate), digits)} {side} for every 100 people in "
-            f"the {one} (range {' to '.join(ends)}){exact}. {_claim(evaluation, found, gap)}"
+            f" That is {amount} {side} for every 100 people in the {one} "
+            f"(range {' to '.join(ends)}){why}. {_reason(evaluation, found, gap)}"
         )
     ratio = _repeated(found)
     if ratio is None or ratio.estimate is None:
         return [text]
     moment = f"At any moment{_made(evaluation, found)}"
-    rate = f"{moment}, the rate of all events was {_rate_words(ratio, one, digits)}."
-    if _changes(found, "repeated"):
+    rate = f"{moment}, the rate of all events was {rate_words(ratio, one, digits)}."
+    if changes(found, "repeated"):
         rate += " This ratio changes with time and is not to be used alone."
     return [text, rate]
 

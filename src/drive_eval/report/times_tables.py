@@ -43,6 +43,13 @@ NOTE = (
 )
 
 
+_CUSTODY_ENDED = (
+    "In custody when following ended: until then there was no event, and no release before the "
+    "end. More people were in custody for a time before any event, and were followed again after "
+    "it; the table of what came first counts those too."
+)
+
+
 def tables_over_time(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> list[Table]:
     """Return every table of one outcome over time, the plan's fixed times first.
 
@@ -110,7 +117,7 @@ def shares_table(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -
         caption=f"Still free of {found.event} at each time of the plan{_made(evaluation, found)}",
         header=("After", *_heads(found, labels, "Of 100")),
         rows=tuple(_over_time(evaluation, found, "event_free", text=_with_interval)),
-        note=_note(evaluation),
+        note=f"Time is counted from the index date. {_note(evaluation)}",
         unfolded=True,
     )
 
@@ -288,7 +295,13 @@ def counts_by_arm(found: Followed, table: CountTable, labels: Mapping[str, str])
         for line in lines
     ]
     titles = {
-        "followed": (f"How following ended ({found.event})", "How it ended", ""),
+        "followed": (
+            f"How following ended ({found.event})",
+            "How it ended",
+            _CUSTODY_ENDED
+            if ("custody" in lines and found.plan.get("custody_as") == "gap")
+            else "",
+        ),
         "repeats": (
             f"People by how often it happened ({found.event})",
             "How often",
@@ -296,7 +309,7 @@ def counts_by_arm(found: Followed, table: CountTable, labels: Mapping[str, str])
         ),
         "monthly": (
             f"Number of events in each month ({found.event})",
-            "Month before (−) or after the start",
+            "Month before (−) or after the index date",
             "",
         ),
     }
