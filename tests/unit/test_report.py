@@ -12,9 +12,9 @@ from drive_eval.data.synthetic import synthetic_study
 from drive_eval.evaluation import run, write_report
 from drive_eval.evaluation.release import release_evaluation
 from drive_eval.plan import Plan
-from drive_eval.report import charts, sentences, tables
+from drive_eval.report import charts, limits, sentences, tables
 from drive_eval.report.bounds import bounded_estimates
-from drive_eval.results import NOT_SHOWN, Check, Estimate, Evaluation, ResultSet
+from drive_eval.results import NOT_SHOWN, Check, Estimate, ResultSet
 
 LABELS = {"programme": "Programme", "comparison": "Comparison"}
 BODY = {
@@ -133,7 +133,7 @@ class TestPage:
         assert b"matplotlib" not in raw
 
     def test_limits_are_never_empty(self, released):
-        assert len(sentences.design_limits(released)) >= 3
+        assert len(limits.design_limits(released)) >= 3
 
 
 class TestCharts:
@@ -261,7 +261,7 @@ class TestSentences:
         assert "too few people to publish" in said
 
     @pytest.mark.parametrize(
-        ("claim", "words"), [("causal", "put down to the allocation"), ("associational", "nobody")]
+        ("claim", "words"), [("causal", "the only likely reasons"), ("associational", "nobody")]
     )
     def test_words_follow_the_claim(self, claim, words):
         result = ResultSet(estimates=(fall(20, 60, term="ratio", claim=claim),))
@@ -294,26 +294,6 @@ class TestSentences:
         assert sentences.verdict_between(result) == "rose"
         assert "at least 1190% higher" in sentences.contrast_sentence(result, LABELS)
 
-    @pytest.mark.parametrize(
-        ("inside", "other", "between", "words"),
-        [
-            ((20, 60), (10, 30), (20, 60), "Fell in the programme group, and by more than in"),
-            ((20, 60), (-60, -9), (20, 60), "Fell in the programme group, and did better than"),
-            ((20, 60), (70, 90), (-60, -20), "Fell in the programme group, but by less than in"),
-            ((-60, -20), (-90, -70), (20, 60), "Rose in the programme group, but by less than"),
-            ((-60, -20), (-9, 9), (20, 60), "Rose in the programme group, but did better than"),
-            ((-60, -20), (-9, 9), (-60, -20), "Rose in the programme group, and did worse than"),
-            ((-20, 20), (-60, -9), (20, 60), "No clear change in the programme group, and did b"),
-            ((-20, 20), (-20, 20), (-20, 20), "but not clearly differently from the comparison"),
-            ((20, 60), (20, 60), None, "there is no comparison group to set it against"),
-        ],
-    )
-    def test_the_verdict_of_every_pair_of_directions(self, inside, other, between, words):
-        estimates = [fall(*inside, group="programme"), fall(*other, group="comparison")]
-        if between is not None:
-            estimates.append(fall(*between, term="ratio"))
-        assert words in sentences.plain_verdict(ResultSet(estimates=tuple(estimates)), LABELS)
-
     def test_a_rise_from_nobody_is_a_rise(self):
         labels = {"group": "programme"}
         result = ResultSet(
@@ -344,7 +324,7 @@ class TestTables:
         words = " ".join(" ".join(row) for row in (*table.rows, table.header))
         for jargon in ("interval", "confidence", "p-value", "ratio", "95%", "CI"):
             assert jargon not in words
-        assert "before" in table.rows[0][1]
+        assert re.fullmatch(r"\d+ → \d+", table.rows[0][1])
 
     def test_hidden_numbers_are_marked_and_infinite_ones_named(self):
         assert tables.value_text(None) == "[x]"
@@ -375,45 +355,6 @@ class TestTables:
         }
 
 
-class TestHeadline:
-    """One message for the chart, whatever the directions."""
-
-    def evaluation(self, *pairs):
-        def result(inside, other, between):
-            return ResultSet(
-                estimates=(
-                    fall(*inside, group="programme"),
-                    fall(*other, group="comparison"),
-                    fall(*between, term="ratio"),
-                )
-            )
-
-        results = {f"type{i}:idva:intake-exit": result(*pair) for i, pair in enumerate(pairs)}
-        return Evaluation(plan={}, plan_hash="", results=results)
-
-    DOWN, UP, FLAT, LESS = (20, 60), (-60, -20), (-9, 9), (10, 30)
-
-    @pytest.mark.parametrize(
-        ("pairs", "words"),
-        [
-            ([(DOWN, LESS, DOWN)] * 2, "All types of abuse fell, and by more than in the comp"),
-            ([(DOWN, UP, DOWN)] * 2, "did better than the comparison group on all of them"),
-            (
-                [(DOWN, LESS, DOWN), (DOWN, DOWN, UP)],
-                "better on one type and worse on one type",
-            ),
-            ([(UP, FLAT, UP), (DOWN, LESS, DOWN)], "One type of abuse fell and one type rose"),
-            ([(FLAT, UP, DOWN)] * 2, "No clear change in any type of abuse; did better"),
-            ([(UP, FLAT, UP)], "This abuse rose; did worse than the comparison group on it"),
-            ([(DOWN, DOWN, FLAT)] * 2, "not clearly different from the comparison group"),
-        ],
-    )
-    def test_it_hides_no_harm_and_drops_no_good_news(self, pairs, words):
-        evaluation = self.evaluation(*pairs)
-        headline = sentences.reductions_headline(evaluation, list(evaluation.results))
-        assert words in headline
-
-
 def test_everybody_stopping_in_both_arms_is_not_nobody_before():
     estimates = (
         Estimate(measure="percent_reduction", term="ratio", estimate=None),
@@ -428,4 +369,4 @@ def test_everybody_stopping_in_both_arms_is_not_nobody_before():
     said = sentences.contrast_sentence(ResultSet(estimates=estimates), LABELS)
     assert "Nobody" not in said
     assert "does not show that the programme makes a difference" in said
-    assert "put down" not in said
+    assert "likely reasons" not in said

@@ -17,7 +17,17 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from drive_eval.plan import Plan
-from drive_eval.report import balance, designs, document, effects, sentences, tables
+from drive_eval.report import (
+    balance,
+    designs,
+    document,
+    drawing,
+    effects,
+    limits,
+    plain,
+    sentences,
+    tables,
+)
 from drive_eval.results import NOT_SHOWN, Check, CountTable, Estimate, Evaluation, ResultSet
 from drive_eval.vocabulary import ESTIMANDS
 
@@ -643,59 +653,56 @@ class TestHeadlines:
             (
                 LOWER,
                 HIGHER,
-                "Hit: lower in the programme group than in the matched comparison group; with no "
-                "adjustment it looked higher",
+                "Hit: lower in the programme group than in the matched comparison group",
             ),
             (
                 UNCLEAR,
                 LOWER,
-                "Hit: no clear difference from the matched comparison group; with no adjustment it "
-                "looked lower",
+                "Hit: no clear difference from the matched comparison group",
             ),
             (
                 HIGHER,
                 UNCLEAR,
-                "Hit: higher in the programme group than in the matched comparison group; with no "
-                "adjustment it looked not clearly different",
+                "Hit: higher in the programme group than in the matched comparison group",
             ),
-            (None, LOWER, "Hit: the difference from the matched comparison group cannot be shown"),
+            (None, LOWER, "Hit: the difference cannot be shown"),
         ],
     )
     def test_one_outcome(self, numbers, crude, said):
         one = evaluation(numbers=numbers, crude=crude)
         assert designs.effects_headline(one, ["hit"], {"hit": "Hit"}, LABELS) == said
 
-    def test_imbalance_that_remains_stands_in_the_headline(self):
+    def test_imbalance_and_another_crude_result_stand_beneath_the_headline(self):
         one = evaluation(crude=LOWER, designed={"worst": True})
-        assert designs.effects_headline(one, ["hit"], {"hit": "Hit"}, LABELS) == (
-            "Hit: lower in the programme group than in the matched comparison group, although "
-            "after matching the groups are still unlike"
-        )
+        unlike = " After matching the groups are still unlike."
+        assert designs.effects_remarks(one, ["hit"]) == unlike
+        chart = effects.effects_by_design_chart(one, ["hit"], {"hit": "Hit"}, LABELS)
+        assert chart.subtitle.endswith(unlike)
+        crude = evaluation(numbers=UNCLEAR, crude=LOWER)
+        assert designs.effects_remarks(crude, ["hit"]) == " With no adjustment it looked lower."
+        assert designs.effects_remarks(evaluation(crude=LOWER), ["hit"]) == ""
 
     @pytest.mark.parametrize(
         ("numbers", "said"),
         [
             (
                 (LOWER, LOWER),
-                "Afterwards all 2 types of abuse were lower in the programme group than in the "
-                "matched comparison group",
+                "Afterwards all 2 types were lower in the programme group",
             ),
             (
                 (LOWER, UNCLEAR),
-                "Afterwards 1 of 2 types of abuse was lower in the programme group than in the "
-                "matched comparison group",
+                "Afterwards 1 of 2 types was lower in the programme group",
             ),
             (
                 (LOWER, HIGHER),
-                "Afterwards 1 of 2 types of abuse was lower and 1 higher in the programme group "
-                "than in the matched comparison group",
+                "Afterwards 1 of 2 types lower and 1 higher",
             ),
             (
                 (UNCLEAR, UNCLEAR),
-                "Afterwards no type of abuse was clearly different from the matched comparison "
-                "group",
+                "Afterwards no type of abuse was clearly different",
             ),
             ((None, None), "No difference from the matched comparison group can be shown"),
+            ((LOWER, None), "Afterwards the 1 type shown was lower in the programme group"),
         ],
     )
     def test_several_outcomes(self, numbers, said):
@@ -715,13 +722,12 @@ class TestHeadlines:
             (
                 20.0,
                 ("age",),
-                "After matching the groups still differ on 3 of 3 characteristics that can be "
-                "shown",
+                "After matching the groups still differ on 3 of 3 characteristics shown",
             ),
             (
                 0.1,
                 ("age", "income", "site: north"),
-                "After matching the groups are alike on the one characteristic that can be shown",
+                "After matching the groups are alike on the one characteristic shown",
             ),
             (
                 1.0,
@@ -739,8 +745,8 @@ class TestHeadlines:
         ("passed", "said"),
         [
             (True, "For most cases there were cases like them in the other group"),
-            (False, "The groups overlap poorly: many cases had nobody like them in the other"),
-            (None, "How likely the cases of each group were to be in the programme"),
+            (False, "The groups overlap poorly: many had nobody like them"),
+            (None, "How likely each group was to be in the programme"),
         ],
     )
     def test_overlap(self, passed, said):
@@ -779,7 +785,8 @@ class TestLove:
     def test_the_score_stands_on_top_then_the_largest_before(self):
         chart = balance.love_chart(evaluation(), LABELS)
         names = [tick.get_text() for tick in chart.figure.axes[0].get_yticklabels()]
-        assert names == ["Propensity score", "Site: north", "Site: south", "Income", "Age"]
+        assert names[0] == "Propensity score\n(sums up the others; not counted)"
+        assert names[1:] == ["Site: north", "Site: south", "Income", "Age"]
         assert list(chart.data.columns) == ["characteristic", "smd_before", "smd_after", "limit"]
         assert list(chart.data["characteristic"])[1] == "site: north"
 
@@ -806,7 +813,7 @@ class TestLove:
         )
         chart = balance.love_chart(one, LABELS)
         drawn(chart)
-        assert "too few people to show" in texts(chart)
+        assert f"[c] {drawing.TOO_FEW}" in texts(chart)
         assert "cannot be computed" in texts(chart)
         assert texts(chart).count("[c]") == 2
         assert texts(chart).count("[x]") == 2
@@ -906,7 +913,7 @@ class TestOverlap:
         drawn(chart)
         assert texts(chart).count("[c]") == 4
         assert sum(bar.get_hatch() is not None for a in chart.figure.axes for bar in a.patches) == 4
-        assert "1 bar with too few people to show" in chart.alt_text
+        assert f"1 bar {drawing.TOO_FEW}" in chart.alt_text
         assert chart.data["count"].isna().sum() == 4
         assert "share of its group, of the counts shown." in chart.caption
 
@@ -915,7 +922,7 @@ class TestOverlap:
         tables_ = tuple(without_counts(t) for t in one.results["balance:matched"].tables)
         chart = balance.overlap_chart(with_balance(one, tables=tables_), LONG)
         drawn(chart)
-        assert "no count shown; 10 bars with too few people to show" in chart.alt_text
+        assert f"no count shown; 10 bars {drawing.TOO_FEW}" in chart.alt_text
         assert "[c] of [c]" in chart.subtitle
 
 
@@ -957,7 +964,7 @@ class TestTables:
         one = with_balance(evaluation(), tables=(flow_table("matched", none=True),), estimates=())
         table = balance.matching_table(one, "matched", LABELS)
         assert table.rows[0] == ("Programme", "[c]", "[c]", "[c]", "[x]")
-        assert table.note == "[c]: too few people to show. [x]: cannot be computed."
+        assert table.note == f"{drawing.HIDDEN_NOTE} [x]: cannot be computed."
 
     def test_table_one_before_and_after(self):
         table = balance.table_one(evaluation(), LABELS)
@@ -1009,7 +1016,7 @@ class TestTables:
         rows = {row[0]: row[1:] for row in table.rows}
         assert set(rows["Age"]) == {"[c]"}
         assert rows["Income"][2] == rows["Income"][5] == "[x]"
-        assert table.note.endswith("[c]: too few people to show. [x]: cannot be computed.")
+        assert table.note.endswith(f"{drawing.HIDDEN_NOTE} [x]: cannot be computed.")
 
     def test_nothing_is_never_minus_nothing(self):
         rows = [("age", False, (1.0, 2.0, 1.001, 2.0), (1.0, 2.0, 1.001, 2.0))]
@@ -1097,9 +1104,10 @@ class TestTables:
         assert "design" not in {row[2] for row in rows}
 
     def test_balance_is_not_counted_as_an_outcome(self):
-        limits = sentences.design_limits(evaluation(("matched", "weights")))
-        assert not any("outcomes were looked at" in line for line in limits)
-        assert "68 programme cases have no match and were left out." in limits
+        found = limits.design_limits(evaluation(("matched", "weights")))
+        assert not any("outcomes were looked at" in line for line in found)
+        # What may overturn a result comes first.
+        assert found[0] == "68 programme cases have no match and were left out."
 
 
 class TestDigits:
@@ -1199,8 +1207,8 @@ class TestEffectsChart:
         one = evaluation(("matched", "weights"), numbers=None, crude=None, others=None)
         chart = effects.effects_by_design_chart(one, ["hit"], {"hit": TITLE}, LABELS)
         drawn(chart)
-        assert texts(chart).count("too few people to show") == 6
-        assert "ratio too few people to show" in chart.alt_text
+        assert texts(chart).count("not shown [c]") == 6
+        assert f"ratio {drawing.TOO_FEW}" in chart.alt_text
 
     def test_an_undefined_ratio_and_one_without_end(self):
         result = effects_of(("matched",))
@@ -1282,16 +1290,23 @@ class TestBehaviours:
     @pytest.mark.parametrize(
         ("numbers", "said"),
         [
-            (LOWER, "; afterwards lower than in the matched comparison group"),
-            (HIGHER, "; afterwards higher than in the matched comparison group"),
-            (UNCLEAR, "; afterwards not clearly different from the matched comparison group"),
+            (LOWER, ", and that it was lower afterwards than in the matched comparison group"),
+            (HIGHER, ", but it was higher afterwards than in the matched comparison group"),
+            (UNCLEAR, "; we cannot tell whether it was lower than in the matched comparison group"),
             (None, "; it cannot be set against the comparison group here"),
         ],
     )
     def test_the_line_in_the_summary(self, numbers, said):
-        assert sentences.plain_verdict(behaviour(numbers), LABELS, "matched", "matched") == (
-            f"Fell in the programme group{said}"
+        assert plain.plain_verdict(behaviour(numbers), LABELS, "matched", "matched") == (
+            f"We are sure that it fell{said}"
         )
+
+    def test_the_line_on_the_first_screen_has_the_range(self):
+        assert plain.short_verdict(behaviour(), LABELS, "matched", "matched").endswith(
+            "than in the matched comparison group: likely by 2 to 14 in every 100."
+        )
+        unclear = plain.short_verdict(behaviour(UNCLEAR), LABELS, "matched", "matched")
+        assert "likely" not in unclear
 
     def test_what_holds_for_all_types_is_said_once(self):
         one = self.of(LOWER, UNCLEAR)
@@ -1334,20 +1349,14 @@ class TestBehaviours:
         assert said in designs.brief_sentences(one, "hit", TITLE, LABELS)
 
     def test_how_sure(self):
-        assert sentences.how_sure(behaviour(), LABELS, "matched", "matched").endswith(
-            "Afterwards, set against the matched comparison group: 8 fewer in every 100, range 2 "
-            "to 14"
+        assert plain.how_sure(behaviour(), LABELS, "matched", "matched") == (
+            "30 fewer in every 100 used it; in the comparison group 30 fewer. Afterwards 8 fewer "
+            "in every 100 used it than in the matched comparison group (likely 2 to 14)."
         )
-        inside = sentences.how_sure(behaviour(None), LABELS, "matched")
-        assert "set against" not in inside
-        hidden = tuple(
-            dataclasses.replace(e, estimate=None, conf_low=None, conf_high=None, method=NOT_SHOWN)
-            if e.group
-            else e
-            for e in behaviour().estimates
-        )
-        said = sentences.how_sure(ResultSet(estimates=hidden), LABELS, "matched", "matched")
-        assert "being recognised. Afterwards, set against" in said
+        inside = plain.how_sure(behaviour(None), LABELS, "matched")
+        assert "Afterwards" not in inside
+        unclear = plain.how_sure(behaviour(UNCLEAR), LABELS, "matched", "matched")
+        assert "Afterwards there were between " in unclear
 
     @pytest.mark.parametrize(
         ("numbers", "said"),
@@ -1376,9 +1385,9 @@ class TestBehaviours:
             ((None, None), "the groups cannot be set against each other here"),
         ],
     )
-    def test_the_headline_of_the_reductions(self, numbers, said):
-        assert sentences.reductions_headline(self.of(*numbers), NAMES) == (
-            f"All types of abuse fell; {said}"
+    def test_the_message_on_abuse(self, numbers, said):
+        assert plain.abuse_message(self.of(*numbers), NAMES) == (
+            f"Fewer used each type of abuse at the end; {said}"
         )
 
 

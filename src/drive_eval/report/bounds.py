@@ -14,7 +14,6 @@ from drive_eval.errors import ResultError
 from drive_eval.report.numbers import EXACT_POLICIES
 from drive_eval.report.sentences import (
     arm_label,
-    behaviour_label,
     fall_between_arms,
     fall_within_arm,
     group_phrase,
@@ -35,22 +34,22 @@ __all__ = [
     "ends_text",
     "ends_within",
     "guarded",
+    "never_rated_sentence",
     "range_cell",
-    "unseen_between",
-    "unseen_sentence",
 ]
 
 #: Heads the column of such ranges.
-RANGE_HEAD = "If all, or none, of those not seen again still used it"
+RANGE_HEAD = "If all, or none, of those rated only at the start still used it at the end"
 _WITHHELD = (
-    "The relative change is not shown, because some people were not seen again and its range over "
-    "what became of them may not be shown. A percentage of those seen twice never stands alone."
+    "The relative change is not shown, because some people were not rated a second time and its "
+    "range over what became of them may not be shown. A percentage of those rated twice never "
+    "stands alone."
 )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ends:
-    """A fall in percent, if all of those not seen again went on, and if none of them did."""
+    """A fall in percent, if all of those rated only at the start went on, and if none did."""
 
     worst: float
     best: float
@@ -198,7 +197,7 @@ def ends_text(ends: Ends | None) -> str:
 
 
 def range_cell(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> str:
-    """Return what the headline table says of those not seen again, beside its percentages."""
+    """Return what stands beside percentages for those rated only at the start."""
     said = []
     result = evaluation.results[name]
     for arm in ARMS.codes:
@@ -219,48 +218,28 @@ def range_cell(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> 
     return ". ".join(said)
 
 
-def unseen_sentence(
-    evaluation: Evaluation, name: str, group: str, labels: Mapping[str, str]
-) -> str:
-    """Say what the fall in an arm would be if all, or none, of those not seen again went on."""
-    result = evaluation.results[name]
-    fall, ends = fall_within_arm(result, group), ends_within(evaluation, name, group)
-    if fall is None or fall.estimate is None or ends is None or ends.worst == ends.best:
-        return ""
-    counts = {
+def never_rated_sentence(evaluation: Evaluation, labels: Mapping[str, str]) -> str:
+    """Say whom no bound covers: those never rated; empty where nobody is, or it may not be said.
+
+    The bounds are over those rated at the start alone.
+    """
+    flow = {
         cell.key: cell.count
-        for table in result.tables
-        if table.name == f"pairs:{group}"
+        for table in evaluation.tables
+        if table.name == "flow"
         for cell in table.cells
     }
-    lost, first = counts.get(("missing", "only before")), counts.get(("all", "measured at intake"))
-    who = "Some of those measured before were not seen again"
-    if lost and first:
-        who = f"Of {first:,} measured before, {lost:,} were not seen again"
-    # Other people than those measured twice: the share before is theirs.
-    return (
-        f"{who}: if all of them still used it, the {group_phrase(group, labels)} has "
-        f"{_change(ends.worst)} of {behaviour_label(name).lower()}; if none did, "
-        f"{_change(ends.best)}."
-    )
-
-
-def unseen_between(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> str:
-    """Say between what the groups' difference lies, whatever became of those not seen again."""
-    best, ends = fall_between_arms(evaluation.results[name]), ends_between(evaluation, name)
-    if best is None or best.estimate is None or ends is None or ends.worst == ends.best:
+    said = []
+    for arm in ARMS.codes:
+        never, every = flow.get((arm, "no intake measure")), flow.get((arm, "in the cohort"))
+        if never and every:
+            said.append(f"{never:,} of {every:,} people in the {group_phrase(arm, labels)}")
+    if not said:
         return ""
-    one, two = (group_phrase(arm, labels) for arm in ARMS.codes)
-    side = ends_text(ends).replace("fewer", "lower").replace("more", "higher")
     return (
-        f"Whatever became of those not seen again in either group, the {one} ended {side} than if "
-        f"it had changed as the {two} did: the first is all of them still using it in the {one} "
-        f"and none in the {two}, the second the other way round."
+        f"This leaves out {' and '.join(said)} who were never rated; nothing can be said about "
+        "them."
     )
-
-
-def _change(fall: float) -> str:
-    return f"{percent_words(abs(fall))} {'fewer' if fall >= 0 else 'more'} users"
 
 
 def bounded_estimates(evaluation: Evaluation, name: str, e: Estimate) -> list[tuple[str, float]]:
@@ -275,12 +254,18 @@ def bounded_estimates(evaluation: Evaluation, name: str, e: Estimate) -> list[tu
         return []
     return (
         [
-            ("if all of those not seen again still used it", ends.worst),
-            ("if none of those not seen again still used it", ends.best),
+            ("if all of those rated only at the start still used it", ends.worst),
+            ("if none of those rated only at the start still used it", ends.best),
         ]
         if e.group
         else [
-            ("those not seen again at the programme's worst and the other's best", ends.worst),
-            ("those not seen again at the programme's best and the other's worst", ends.best),
+            (
+                "those rated only at the start, at the programme's worst and the other's best",
+                ends.worst,
+            ),
+            (
+                "those rated only at the start, at the programme's best and the other's worst",
+                ends.best,
+            ),
         ]
     )

@@ -8,12 +8,10 @@ out of 100.
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Literal
 
-from drive_eval.plan import DESIGN_KINDS
 from drive_eval.results import NOT_SHOWN
-from drive_eval.vocabulary import SEVERITY, label
+from drive_eval.vocabulary import REPORTERS, SEVERITY, label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,14 +28,15 @@ __all__ = [
     "behaviour_label",
     "claim_sentence",
     "contrast_sentence",
-    "design_limits",
     "design_names",
     "effect",
+    "estimate_of",
     "fall_between_arms",
     "fall_within_arm",
+    "gap_verdict",
+    "gap_words",
     "group_phrase",
     "group_words",
-    "how_sure",
     "increase_sentences",
     "is_outcome",
     "main_design",
@@ -46,10 +45,12 @@ __all__ = [
     "people_words",
     "percent_text",
     "percent_words",
-    "plain_verdict",
-    "reductions_headline",
+    "printed_difference",
+    "range_of_100",
+    "reporter_words",
     "risk_sentences",
     "severity_headline",
+    "tenths",
     "threshold_words",
     "verdict",
     "verdict_between",
@@ -80,6 +81,7 @@ FORBIDDEN_UNLESS_CAUSAL = (
     "effective",
     "reduced by the programme",
     "put down to",
+    "only likely reasons",
 )
 
 
@@ -170,7 +172,8 @@ def is_outcome(name: str) -> bool:
     >>> is_outcome("physical:idva:intake-exit"), is_outcome("rivals:further_assault")
     (True, False)
     """
-    return not name.startswith(("balance:", "rivals:", "reporters:")) and name != "ledger"
+    beside = ("balance:", "rivals:", "reporters:", "equality:")
+    return not name.startswith(beside) and name not in ("baseline", "ledger")
 
 
 def design_names(evaluation: Evaluation) -> list[str]:
@@ -231,10 +234,10 @@ def verdict(reduction: Estimate | None) -> Verdict:
 def verdict_within(result: ResultSet, group: str) -> Verdict:
     """Say whether the number of users fell in one arm; a change from nobody is a rise."""
     found = verdict(fall_within_arm(result, group))
-    change = _one(result, "risk_difference", group)
+    change = estimate_of(result, "risk_difference", group)
     if found == "not shown" and change is not None:
         # The percentage is held back, and the change in people of 100 is not.
-        return _verdict_of_gap(change) or found
+        return gap_verdict(change) or found
     if found != "undefined":
         return found
     if change is not None and change.conf_low is not None and change.conf_low > 0:
@@ -250,80 +253,21 @@ def verdict_between(result: ResultSet) -> Verdict:
     found = verdict(fall_between_arms(result))
     if found not in ("undefined", "not shown"):
         return found
-    gap = _one(result, "difference_in_differences", "")
-    return (None if gap is None else _verdict_of_gap(gap)) or found
+    gap = estimate_of(result, "difference_in_differences", "")
+    return (None if gap is None else gap_verdict(gap)) or found
 
 
-def _verdict_of_gap(gap: Estimate) -> Verdict | None:
+def gap_verdict(gap: Estimate) -> Verdict | None:
+    """Say what the interval of a difference allows: fell is below nothing; None without one."""
     if gap.conf_low is None or gap.conf_high is None:
         return None
     return "fell" if gap.conf_high < 0 else "rose" if gap.conf_low > 0 else "cannot tell"
 
 
-def _one(result: ResultSet, measure: str, group: str) -> Estimate | None:
+def estimate_of(result: ResultSet, measure: str, group: str) -> Estimate | None:
+    """Return what was found in one arm or, for no arm, between the arms, among all people."""
     found = [e for e in result.estimates if e.measure == measure and e.group == group]
     return next((e for e in found if not e.subgroup), None)
-
-
-def plain_verdict(
-    result: ResultSet, labels: Mapping[str, str], main: str = "", made: str = ""
-) -> str:
-    """Say in a line what happened in the programme group, alone and beside the other group.
-
-    ``main`` is the design under which the two groups' use afterwards is compared, if there is
-    one, and ``made`` how it makes the other group: matched or weighted.
-
-    Examples
-    --------
-    >>> from drive_eval.results import Estimate, ResultSet
-    >>> rise = Estimate(measure="percent_reduction", group="programme", estimate=-50,
-    ...                 conf_low=-80, conf_high=-20)
-    >>> plain_verdict(ResultSet(estimates=(rise,)), {})
-    'Rose in the programme group; there is no comparison group to set it against'
-    """
-    inside, between = verdict_within(result, "programme"), verdict_between(result)
-    one, two = group_phrase("programme", labels), group_phrase("comparison", labels)
-    first = {
-        "fell": f"Fell in the {one}",
-        "rose": f"Rose in the {one}",
-        "cannot tell": f"No clear change in the {one}",
-        "not shown": "Too few people to publish",
-        "undefined": f"No change can be given for the {one}",
-        "absent": f"Not measured in the {one}",
-    }[inside]
-    if inside == "not shown" and why_hidden(result, "programme") != SUPPRESSED:
-        return "Not shown, for another reason than too few people (see the checks)"
-    if inside in ("not shown", "absent", "undefined"):
-        return first
-    if main and between == "absent" and (after := verdict_of(result, main)) != "absent":
-        return first + {
-            "fell": f"; afterwards lower than in the {made} {two}",
-            "rose": f"; afterwards higher than in the {made} {two}",
-            "cannot tell": f"; afterwards not clearly different from the {made} {two}",
-        }.get(after, f"; it cannot be set against the {two} here")
-    # "More" and "less" compare two changes of one direction; else one group did better.
-    same = verdict_within(result, "comparison") == inside
-    better, worse = (
-        f", and did better than the {two}",
-        f", but did worse than the {two}",
-    )
-    more = {
-        ("fell", "fell"): f", and by more than in the {two}" if same else better,
-        ("fell", "rose"): f", but by less than in the {two}" if same else worse,
-        ("rose", "fell"): f", but by less than in the {two}"
-        if same
-        else (f", but did better than the {two}"),
-        ("rose", "rose"): f", and did worse than the {two}",
-        ("cannot tell", "fell"): f", and did better than the {two}",
-        ("cannot tell", "rose"): f", and did worse than the {two}",
-    }
-    other = {
-        "cannot tell": f", but not clearly differently from the {two}",
-        "not shown": f"; it cannot be set against the {two} here",
-        "undefined": f"; it cannot be set against the {two} here",
-        "absent": "; there is no comparison group to set it against",
-    }
-    return first + (more.get((inside, between)) or other[between])
 
 
 def out_of_100(share: float) -> str:
@@ -337,6 +281,64 @@ def out_of_100(share: float) -> str:
     if 0 < share < 0.005:
         return "under 1"
     return "over 99" if 0.995 < share < 1 else f"{100 * share:.0f}"
+
+
+def printed_difference(one: Estimate | None, two: Estimate | None) -> int | None:
+    """Return the difference of two shares as they are printed; None where one has no number.
+
+    A reader takes one printed number from the other, and must find the third.
+
+    Examples
+    --------
+    >>> from drive_eval.results import Estimate
+    >>> shares = [Estimate(measure="risk", estimate=share) for share in (0.698, 0.576, 0.001)]
+    >>> printed_difference(shares[0], shares[1]), printed_difference(shares[0], shares[2])
+    (12, None)
+    """
+    shares = [e.estimate for e in (one, two) if e is not None and e.estimate is not None]
+    words = [out_of_100(share) for share in shares]
+    if len(words) < 2 or not all(word.isdigit() for word in words):
+        return None
+    return int(words[0]) - int(words[1])
+
+
+def range_of_100(gap: Estimate) -> str:
+    """Return the ends of a clear difference in people of 100, the smaller first, without signs.
+
+    Examples
+    --------
+    >>> from drive_eval.results import Estimate
+    >>> range_of_100(Estimate(measure="risk_difference", conf_low=-0.17, conf_high=-0.002))
+    '0.2 to 17'
+    """
+    ends = sorted(100 * abs(end) for end in (gap.conf_low or 0.0, gap.conf_high or 0.0))
+    return f"{tenths(ends[0])} to {tenths(ends[1])}"
+
+
+def tenths(value: float) -> str:
+    """Return a number of 100 without places, but a little above nothing with one.
+
+    Examples
+    --------
+    >>> tenths(17.4), tenths(0.23), tenths(0.01), tenths(0)
+    ('17', '0.2', 'under 0.1', '0')
+    """
+    if 0 < value < 0.05:
+        return "under 0.1"
+    return f"{value:.1f}" if 0 < value < 0.5 else f"{value:.0f}"
+
+
+def reporter_words(code: str) -> str:
+    """Return who rated the abuse, as it stands in a sentence, with the short form spelled out.
+
+    Examples
+    --------
+    >>> reporter_words("idva")
+    "victim-survivor's independent domestic violence adviser (IDVA)"
+    """
+    who = REPORTERS.label(code)
+    who = who.replace("IDVA", "independent domestic violence adviser (IDVA)")
+    return f"{who[:1].lower()}{who[1:]}"
 
 
 def fall_within_arm(result: ResultSet, group: str) -> Estimate | None:
@@ -358,50 +360,6 @@ def why_hidden(result: ResultSet, group: str) -> str:
     return found[0].text if found else SUPPRESSED
 
 
-def how_sure(result: ResultSet, labels: Mapping[str, str], main: str = "", made: str = "") -> str:
-    """Say between which changes the truth is likely to lie, alone and beside the other group."""
-    inside = _how_sure_inside(result, group_phrase("programme", labels))
-    best, kind = fall_between_arms(result), verdict_between(result)
-    gap = effect(result, "risk_difference", main) if best is None and main else None
-    if gap is not None and gap.conf_low is not None and gap.conf_high is not None:
-        inside = inside.removesuffix(".")
-        two = f"{made} {group_phrase('comparison', labels)}"
-        return f"{inside}. Afterwards, set against the {two}: {_fewer(gap)}"
-    if best is None or kind not in ("fell", "rose", "cannot tell"):
-        return inside
-    if best.conf_low is None or best.conf_high is None or math.isinf(best.conf_low):
-        return inside
-    if kind == "cannot tell":
-        span = f"{_percent(best.conf_high)} lower to {_percent(-best.conf_low)} higher"
-    elif kind == "fell":
-        span = f"{_percent(best.conf_low)} to {_percent(best.conf_high)} lower"
-    else:
-        span = f"{_percent(-best.conf_high)} to {_percent(-best.conf_low)} higher"
-    return f"{inside}. Set against the {group_phrase('comparison', labels)}: likely {span}"
-
-
-def _how_sure_inside(result: ResultSet, one: str) -> str:
-    fall = fall_within_arm(result, "programme")
-    kind = verdict(fall)
-    if fall is None:
-        return "Not measured."
-    if kind == "not shown":
-        return why_hidden(result, "programme")
-    if kind == "undefined" or fall.conf_low is None or fall.conf_high is None:
-        return "No range can be given."
-    if kind == "fell" and fall.estimate is not None:
-        return (
-            f"In the {one} {_percent(fall.estimate)} fewer users; likely between "
-            f"{_percent(fall.conf_low)} and {_percent(fall.conf_high)} fewer"
-        )
-    if kind == "rose" and fall.estimate is not None:
-        return (
-            f"In the {one} {_percent(-fall.estimate)} more users; likely between "
-            f"{_percent(-fall.conf_high)} and {_percent(_minus(fall.conf_low))} more"
-        )
-    return f"In the {one} it could be {_span_words(fall)}"
-
-
 def measured_sentence(evaluation: Evaluation, labels: Mapping[str, str]) -> str:
     """Say how many of the people in each arm the figures describe, as the flow counts them."""
     flow = {cell.key: cell.count for cell in evaluation.table("flow").cells}
@@ -415,7 +373,7 @@ def measured_sentence(evaluation: Evaluation, labels: Mapping[str, str]) -> str:
     unit = evaluation.plan["design"]["unit"]
     people = "people" if unit == "person" else UNITS[unit]
     return (
-        f"The figures describe the {people} who were measured both times: {' and '.join(said)}. "
+        f"The figures cover the {people} who were rated both times: {' and '.join(said)}. "
         "Those who were not may have done worse."
     )
 
@@ -441,9 +399,9 @@ def arm_sentence(result: ResultSet, name: str, group: str, labels: Mapping[str, 
     who = f"In the {group_phrase(group, labels)}"
     reason = why_hidden(result, group)
     hidden = f"{reason[:1].lower()}{reason[1:]}"
-    before = _one(result, "prevalence_before", group)
-    after = _one(result, "prevalence_after", group)
-    change, fall = _one(result, "risk_difference", group), fall_within_arm(result, group)
+    before = estimate_of(result, "prevalence_before", group)
+    after = estimate_of(result, "prevalence_after", group)
+    change, fall = estimate_of(result, "risk_difference", group), fall_within_arm(result, group)
     what = behaviour_label(name).lower()
     if before is None and after is None and fall is None:
         return f"{who} this was not measured."
@@ -463,7 +421,7 @@ def arm_sentence(result: ResultSet, name: str, group: str, labels: Mapping[str, 
             f"victim-survivor before and in {second} of every 100 after"
         )
     if change is not None and change.estimate is not None and change.conf_low is not None:
-        text += f" ({_fewer(change)})"
+        text += f" ({gap_words(change, printed_difference(after, before))})"
     kind = verdict(fall)
     if fall is None or kind in ("undefined", "absent"):
         return text + ". A relative change is not defined, because nobody used it before."
@@ -495,7 +453,7 @@ def contrast_sentence(result: ResultSet, labels: Mapping[str, str]) -> str:
     """
     programme = group_phrase("programme", labels)
     other = group_phrase("comparison", labels)
-    best, gap = fall_between_arms(result), _one(result, "difference_in_differences", "")
+    best, gap = fall_between_arms(result), estimate_of(result, "difference_in_differences", "")
     if best is None:
         return (
             "There was no comparison group for this measure, so we cannot say how much of the "
@@ -510,7 +468,7 @@ def contrast_sentence(result: ResultSet, labels: Mapping[str, str]) -> str:
         last = (
             "This does not show that the programme makes a difference, nor that it does not."
             if kind == "cannot tell"
-            else claim_sentence(gap.claim)
+            else claim_sentence(gap.claim, result, rated=True)
         )
         why = (
             "The two relative changes cannot be divided by each other, so the"
@@ -520,7 +478,7 @@ def contrast_sentence(result: ResultSet, labels: Mapping[str, str]) -> str:
         return (
             f"{why} groups are compared "
             f"in people per 100: set against the change of the {other}, that of the "
-            f"{programme} was {_fewer(gap)}. {last}"
+            f"{programme} was {gap_words(gap)}. {last}"
         )
     if kind == "cannot tell":
         return (
@@ -537,14 +495,26 @@ def contrast_sentence(result: ResultSet, labels: Mapping[str, str]) -> str:
             f"{_percent(ends[-1])})"
         )
     text = (
-        f"The {programme} ended with a number of users {amount} than if it had changed as "
-        f"the {other} did."
+        f"The {programme} ended with a number of people using it {amount} than if it had changed "
+        f"as the {other} did."
     )
-    return f"{text} {claim_sentence(best.claim)}"
+    return f"{text} {claim_sentence(best.claim, result, rated=True)}"
 
 
-def claim_sentence(claim: str) -> str:
+def claim_sentence(claim: str, result: ResultSet | None = None, *, rated: bool = False) -> str:
     """Return the sentence that says how far a difference between the arms may be read.
+
+    Parameters
+    ----------
+    claim : str
+    result : ResultSet, optional
+        Whose check says why arms that were allocated by chance are no fair test.
+    rated : bool
+        Whether people were rated, so that the missing are those never rated.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
@@ -553,10 +523,17 @@ def claim_sentence(claim: str) -> str:
     """
     if claim == "causal":
         return (
-            "People were allocated by chance and no more outcomes are missing than was planned "
-            "for, so this difference can be put down to the allocation, within the range given."
+            "People were allocated by chance and few results are missing, so chance and the "
+            "programme are the only likely reasons."
         )
-    return "It may also come from differences between the groups that nobody measured."
+    checks = () if result is None else result.checks
+    failed = [check.text for check in checks if check.name == "claim" and check.passed is False]
+    if not failed:
+        return "It may also come from differences between the groups that nobody measured."
+    why = "those compared are not all who were allocated"
+    if "missing" in failed[0]:
+        why = "too many were never rated" if rated else "too many results are missing"
+    return f"People were allocated by chance, but {why}, so this is not a fair test."
 
 
 def risk_sentences(result: ResultSet, title: str, labels: Mapping[str, str]) -> list[str]:
@@ -596,7 +573,6 @@ def risk_sentences(result: ResultSet, title: str, labels: Mapping[str, str]) -> 
     if gap is None or gap.estimate is None or gap.conf_low is None or gap.conf_high is None:
         return words
     programme = group_phrase("programme", labels)
-    low, high = sorted((abs(gap.conf_low), abs(gap.conf_high)))
     if gap.conf_low <= 0 <= gap.conf_high:
         words.append(
             f"The data are compatible with anything from {100 * -gap.conf_low:.0f} fewer to "
@@ -605,9 +581,11 @@ def risk_sentences(result: ResultSet, title: str, labels: Mapping[str, str]) -> 
         )
     else:
         side = "fewer" if gap.estimate < 0 else "more"
+        points = printed_difference(treated, other)
+        amount = 100 * abs(gap.estimate) if points is None else abs(points)
         words.append(
-            f"That is {100 * abs(gap.estimate):.0f} {side} in every 100 in the {programme} "
-            f"(range {100 * low:.0f} to {100 * high:.0f}). {claim_sentence(gap.claim)}"
+            f"That is {amount:.0f} {side} in every 100 in the {programme} "
+            f"(range {range_of_100(gap)}). {claim_sentence(gap.claim, result)}"
         )
     return words
 
@@ -622,79 +600,6 @@ def increase_sentences(result: ResultSet, labels: Mapping[str, str]) -> list[str
                 words = f"{worse} in every 100" if worse[-1].isdigit() else worse
                 said.append(f"{group_phrase(group, labels)} {words}")
     return [f"Risk judged to have increased: {'; '.join(said)}."] if said else []
-
-
-def reductions_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
-    """Return the one message of the reductions chart, as the intervals allow it."""
-    inside = [verdict_within(evaluation.results[name], "programme") for name in names]
-    between = [verdict_between(evaluation.results[name]) for name in names]
-    main = main_design(evaluation)
-    made = [verdict_of(evaluation.results[name], main) for name in names if main]
-    known = [kind for kind in inside if kind in ("fell", "rose", "cannot tell")]
-    if not known:
-        hidden = "not shown" in inside
-        return "Too few people to show any change" if hidden else "No change can be given"
-    fell, rose = inside.count("fell"), inside.count("rose")
-    both = sum(pair == ("fell", "fell") for pair in zip(inside, between, strict=True))
-    worse = between.count("rose")
-    if fell == len(inside):
-        first = "All types of abuse fell" if len(inside) > 1 else "This abuse fell"
-    elif fell and rose:
-        first = f"{_types(fell)} of abuse fell and {_types(rose).lower()} rose"
-    elif fell:
-        first = f"{_types(fell)} of abuse fell, of {len(inside)}"
-    elif rose:
-        every = "All types of abuse rose" if len(inside) > 1 else "This abuse rose"
-        some = f"No type of abuse clearly fell, and {_types(rose).lower()} rose"
-        first = every if rose == len(inside) else some
-    else:
-        first = "No clear change in any type of abuse"
-    if all(kind == "absent" for kind in between) and set(made) - {"absent"}:
-        other = f"{evaluation.plan['design']['kind']} comparison group"
-        return f"{first}; {_ended(made, other)}"
-    if all(kind == "absent" for kind in between):
-        return f"{first}; there is no comparison group to set it against"
-    if not any(kind in ("fell", "rose", "cannot tell") for kind in between):
-        return f"{first}; the groups cannot be set against each other here"
-    better, two = between.count("fell"), "the comparison group"
-    others = [verdict_within(evaluation.results[name], "comparison") for name in names]
-    if fell == len(inside) == both and others.count("fell") == fell:
-        return f"{first}, and by more than in {two}"
-    if better and worse:
-        return (
-            f"{first}; set against {two}, better on {_types(better).lower()} and worse on "
-            f"{_types(worse).lower()}"
-        )
-    if better:
-        return f"{first}; did better than {two} on {_all_or(better, len(inside))}"
-    if worse:
-        return f"{first}; did worse than {two} on {_all_or(worse, len(inside))}"
-    return f"{first}; not clearly different from {two}"
-
-
-def _ended(made: Sequence[Verdict], other: str) -> str:
-    """Say for how many types use afterwards was lower or higher than in the group made alike."""
-    lower, higher = made.count("fell"), made.count("rose")
-    if lower and higher:
-        return (
-            f"afterwards lower than in the {other} for {_types(lower).lower()} and higher for "
-            f"{_types(higher).lower()}"
-        )
-    if lower or higher:
-        side = "lower" if lower else "higher"
-        return f"afterwards {side} than in the {other} for {_all_or(lower or higher, len(made))}"
-    if "cannot tell" in made:
-        return f"afterwards not clearly different from the {other}"
-    return "the groups cannot be set against each other here"
-
-
-def _all_or(count: int, of: int) -> str:
-    return "all of them" if count == of > 1 else "it" if of == 1 else _types(count).lower()
-
-
-def _types(count: int) -> str:
-    words = {1: "One type", 2: "Two types", 3: "Three types", 4: "Four types"}
-    return words.get(count, f"{count} types")
 
 
 def threshold_words(threshold: str) -> str:
@@ -730,93 +635,19 @@ def severity_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
     return "Severity before and after: who improved and who got worse"
 
 
-def design_limits(evaluation: Evaluation) -> list[str]:
-    """Return the limits that follow from the design and from what was looked at.
+def gap_words(change: Estimate, printed: int | None = None) -> str:
+    """Say a difference in people per 100, with its range, in whichever direction it goes.
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-        Released.
-
-    Returns
-    -------
-    list of str
-        Never empty.
+    ``printed`` is the difference of the two shares that stand beside it, where there are two.
     """
-    plan = evaluation.plan
-    kind = plan["design"]["kind"]
-    limits = [f"Design: {kind.replace('_', ' ')}; {DESIGN_KINDS[kind]}."]
-    behaviours = [o for o in plan["outcomes"] if o["kind"] == "behaviour"]
-    if behaviours:
-        limits += [
-            "People enter at a crisis, so some fall is expected without any programme (regression "
-            "to the mean). The change inside one group is not an effect.",
-            "A reduction counts people who use a type of abuse, not incidents and not severity.",
-            "Whoever rates the abuse usually knows who took part in the programme.",
-            "A case counts as measured afterwards only if every victim-survivor rated before was "
-            "rated again: losing contact is not an end to abuse.",
-        ]
-    kinds = {o["kind"] for o in plan["outcomes"]}
-    if kinds & {"time_to_event", "reoffending"}:
-        limits.append(
-            "Only what was recorded counts as an event. Free of it means that nothing was "
-            "recorded, not that nothing happened."
-        )
-    if "reoffending" in kinds:
-        limits.append(
-            "A programme that wins trust, or police who watch more closely, may bring more events "
-            "into the records while fewer happen."
-        )
-    if kind == "before_after":
-        limits.append("There is no comparison group: nothing here says what the programme did.")
-    elif kind != "randomised":
-        limits.append("The groups may differ in ways that were not measured.")
-    for name in design_names(evaluation)[:1]:
-        found = evaluation.results.get(f"balance:{name}")
-        limits += [
-            re.sub(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b", lambda m: m[0].replace("_", " "), check.text)
-            for check in (found.checks if found is not None else ())
-            if check.name in ("unmatched", "worst_smd", "overlap") and check.passed is False
-        ]
-    claims = [c for r in evaluation.results.values() for c in r.checks if c.name == "claim"]
-    if any(
-        c.statistic is not None and c.threshold is not None and c.statistic > c.threshold
-        for c in claims
-        if c.passed is False
-    ):
-        limits.append(
-            "Allocation was by chance, but many outcomes are missing: those who were measured may "
-            "differ between the groups, so no difference is called an effect."
-        )
-    if behaviours:
-        limits.append(
-            "People whose second measure is missing may have done worse than those measured; the "
-            "table of three denominators shows what is known among everybody."
-        )
-    looked = sum(is_outcome(name) for name in evaluation.results)
-    primary = sum(
-        len(o["abuse_types"]) if o["kind"] == "behaviour" else 1
-        for o in plan["outcomes"]
-        if o["primary"]
-    )
-    if looked > 1:
-        limits.append(
-            f"{looked} outcomes were looked at, {primary} of them declared primary beforehand; "
-            "intervals are not adjusted for looking several times."
-        )
-    return limits
-
-
-def _fewer(change: Estimate) -> str:
-    """Say a difference in people per 100, with its range, in whichever direction it goes."""
     point, low, high = change.estimate, change.conf_low, change.conf_high
     if point is None or low is None or high is None:
         return "change not shown"
     if low <= 0 <= high:
         return f"between {-100 * low:.0f} fewer and {100 * high:.0f} more in every 100"
-    ends = sorted((abs(100 * low), abs(100 * high)))
     side = "fewer" if point < 0 else "more"
-    return f"{abs(100 * point):.0f} {side} in every 100, range {ends[0]:.0f} to {ends[1]:.0f}"
+    amount = f"{abs(100 * point):.0f}" if printed is None else str(abs(printed))
+    return f"{amount} {side} in every 100, range {range_of_100(change)}"
 
 
 def percent_words(value: float) -> str:
@@ -864,4 +695,4 @@ def _more_words(best: Estimate) -> str:
     if low is None or high is None:
         return "any difference, since no range can be given"
     rise = "any amount" if low == float("-inf") else f"{-low:.0f}%"
-    return f"a number of users anywhere from {high:.0f}% lower to {rise} higher"
+    return f"a number of people using it anywhere from {high:.0f}% lower to {rise} higher"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drive_eval.plan import BehaviourOutcome, Plan, outcome_names
-from drive_eval.report import bounds, sentences, tables
+from drive_eval.report import bounds, limits, plain, sentences, tables
 from drive_eval.report.sentences import arm_label, behaviour_label, group_phrase
-from drive_eval.vocabulary import ARMS, REPORTERS, label
+from drive_eval.vocabulary import ARMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,12 +86,14 @@ class Summary:
 
     Attributes
     ----------
-    message : str
-        The one sentence to remember.
+    message, under : str
+        The one sentence to remember, and of whom it holds.
     who : tuple of str
-        Whom the figures describe, and who is missing.
+        Who the figures cover, and who is missing.
     caption : str
         What the table of shares shows, as rated by whom.
+    note : str
+        What stands beneath the table: of the ranges, of rounding, of what is hidden.
     groups : tuple of str
         Names of the groups, heads of its columns.
     lines : tuple of Line
@@ -102,13 +104,16 @@ class Summary:
     warnings : tuple of (str, str)
     limits, protection : tuple of str
     chart : Chart or None
+        Where there is no table, whose bars would say the same.
     left_out : str
         What there was no room for, and where it is.
     """
 
     message: str
+    under: str
     who: tuple[str, ...]
     caption: str
+    note: str
     groups: tuple[str, ...]
     lines: tuple[Line, ...]
     other: tuple[str, ...]
@@ -141,7 +146,8 @@ def summarise(evaluation: Evaluation, sections: Sequence[Mapping[str, Any]]) -> 
     }
     by_key = {section["id"]: section for section in sections}
     first = by_key["summary"]
-    names = _first_behaviours(evaluation, plan)
+    shown = bool(first["tables"])
+    names = _first_behaviours(evaluation, plan) if shown else []
     groups = [
         arm
         for arm in ARMS.codes
@@ -149,27 +155,62 @@ def summarise(evaluation: Evaluation, sections: Sequence[Mapping[str, Any]]) -> 
             table.name == f"pairs:{arm}" for n in names for table in evaluation.results[n].tables
         )
     ]
-    drawn = [chart for key in ("reductions", "risks") for chart in _charts(by_key.get(key))]
+    keys = ("risks", "soon", "again")
+    drawn = [chart for key in keys for chart in _charts(by_key.get(key))]
     points = [_without_ratio(line) for line in first["points"]]
-    every = [line.replace(" (regression to the mean)", "") for line in by_key["limits"]["points"]]
+    plain_limits = [
+        line.replace(" (regression to the mean)", "")
+        for line in limits.gravest_first(evaluation, by_key["limits"]["points"])
+    ]
     own = set(plan.report.limits)
-    limits = [line for line in every if line in own or not TECHNICAL.search(line)][:MOST_LIMITS]
-    spare = max(len(points) - MOST_POINTS, 0) + len(every) - len(limits)
+    kept = [line for line in plain_limits if line in own or not TECHNICAL.search(line)]
+    kept = kept[:MOST_LIMITS]
+    spare = max(len(points) - MOST_POINTS, 0) + len(plain_limits) - len(kept)
+    who = list(first["text"])
+    if names:
+        who = [
+            sentences.measured_sentence(evaluation, labels),
+            *_bounded(evaluation, names, labels),
+            *who,
+        ]
     return Summary(
-        message=drawn[0].headline if drawn else "",
-        # On the page the groups are set against each other further down; here above.
-        who=tuple(line.replace("each other below.", "each other above.") for line in first["text"]),
+        message=first["message"],
+        under=first["under"],
+        who=tuple(line for line in who if line),
         caption=_caption(names),
+        # Here words stand for what is hidden, and not a sign.
+        note=" ".join(table.note for table in first["tables"]).replace(
+            f"{tables.HIDDEN}: too few people to show. ", "Where too few are there to show: "
+        ),
         groups=tuple(f"{arm_label(group, labels)} group" for group in groups),
         lines=tuple(_line(evaluation, name, groups, labels) for name in names),
         other=tuple(points[:MOST_POINTS]),
         worse=tuple(_worse(evaluation.results[name], name, groups, labels) for name in names),
-        warnings=tuple(first["alerts"]),
-        limits=tuple(limits),
+        warnings=tuple(
+            (lead, re.sub(r" See “[^”]*”\.$", " The full report says more.", line))
+            for lead, line in first["alerts"]
+        ),
+        limits=tuple(kept),
         protection=tuple(_shortened(line) for line in by_key["disclosure"]["text"]),
-        chart=drawn[0] if drawn else None,
-        left_out=f"{spare} further points are in the full report." if spare else "",
+        chart=drawn[0] if drawn and points and not names else None,
+        left_out=_left_out(spare),
     )
+
+
+def _left_out(spare: int) -> str:
+    if not spare:
+        return ""
+    return f"{spare} further point{' is' if spare == 1 else 's are'} in the full report."
+
+
+def _bounded(evaluation: Evaluation, names: Sequence[str], labels: Mapping[str, str]) -> list[str]:
+    """Say that the percentages have bounds in the report, and whom not even those cover."""
+    if not any(bounds.ends_within(evaluation, name, "programme") for name in names):
+        return []
+    return [
+        "The full report says what each fall would be if all, or none, of those rated only at the "
+        f"start still used it at the end. {bounds.never_rated_sentence(evaluation, labels)}".strip()
+    ]
 
 
 def summary_page(
@@ -269,15 +310,7 @@ def _charts(section: Mapping[str, Any] | None) -> list[Chart]:
 def _caption(names: Sequence[str]) -> str:
     if not names:
         return ""
-    _type, reporter, span, *rest = names[0].split(":")
-    before, _, after = span.partition("-")
-    who = REPORTERS.label(reporter)
-    counted = f" {sentences.threshold_words(rest[0])}" if rest else ""
-    return (
-        f"Of every 100 people, how many used each type of abuse{counted} before "
-        f"({label(before).lower()}) and after ({label(after).lower()}), as rated by the "
-        f"{who[:1].lower()}{who[1:]}"
-    )
+    return f"Of every 100 people, how many used each type of abuse {tables.before_and_after(names)}"
 
 
 def _line(
@@ -289,17 +322,9 @@ def _line(
     return Line(
         name=behaviour_label(name),
         groups=tuple(_bars(result, group) for group in groups),
-        verdict=sentences.plain_verdict(result, labels, main, made),
-        sure=_with_range(evaluation, name, labels, sentences.how_sure(result, labels, main, made)),
+        verdict=plain.plain_verdict(result, labels, main, made),
+        sure=plain.how_sure(result, labels, main, made),
     )
-
-
-def _with_range(evaluation: Evaluation, name: str, labels: Mapping[str, str], sure: str) -> str:
-    """Put beside percentages what they would be, whatever became of those not seen again."""
-    said = bounds.range_cell(evaluation, name, labels)
-    if not re.search(r"\d", said):
-        return sure
-    return f"{sure.removesuffix('.')}. {bounds.RANGE_HEAD}: {said}"
 
 
 def _bars(result: ResultSet, group: str) -> tuple[Bar, ...]:

@@ -32,7 +32,7 @@ BLUE, INK, GREY = RGBColor(0x12, 0x43, 0x6D), RGBColor(0x1A, 0x1A, 0x1A), RGBCol
 #: Width between the margins, in centimetres.
 TEXT_WIDTH = 17.0
 #: Height that a picture may have, in centimetres.
-TALLEST = 15.0
+TALLEST = 13.5
 FONT = "Arial"
 
 
@@ -167,7 +167,7 @@ def _section(
     *,
     number: int = 0,
 ) -> None:
-    """Write one section in the order of the page: text, charts, what they show, tables."""
+    """Write one section: words, charts, tables; on the page charts come before their words."""
     summary = section["id"] == "summary"
     heading = document.add_heading(section["heading"], level=1)
     if number:
@@ -193,10 +193,7 @@ def _section(
     if section["methods"]:
         document.add_heading("In words for a methods section", level=2)
         document.add_paragraph(section["methods"], style="Quote")
-    first, rest = section["charts"][:1], section["charts"][1:]
-    for chart in first:
-        _chart(document, chart, pictures[chart.name], counter)
-    # Words between the charts fill what a chart that goes onto the next page leaves empty.
+    # Words before charts: they fill what a chart that goes onto the next page leaves empty.
     _bullets(document, section["points"])
     for lead, lines in section["lists"]:
         document.add_heading(lead, level=2)
@@ -205,7 +202,7 @@ def _section(
         paragraph = document.add_paragraph()
         paragraph.add_run(f"{lead}. ").bold = True
         paragraph.add_run(" ".join(lines))
-    for chart in rest:
+    for chart in section["charts"]:
         _chart(document, chart, pictures[chart.name], counter)
     _tables(document, section["tables"], counter)
     _bullets(document, section["after"])
