@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["FORMS", "Form", "form_page"]
+__all__ = ["FORMS", "Form", "form_page", "forms_for"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +101,60 @@ ROBINS_I = Form(
     ),
 )
 
+_ROB_2_DOMAINS = (
+    (
+        "1. Randomisation process",
+        "Was the next allocation impossible to foresee or to choose? Do differences at the start "
+        "(“Were the groups alike at the start?”) look like more than chance?",
+    ),
+    (
+        "2. Deviations from the intended interventions",
+        "Who received something other than what was allocated, and because of the trial? Was "
+        "everybody analysed in the group to which they were allocated?",
+    ),
+    (
+        "3. Missing outcome data",
+        "For whom is there no outcome, in which group, and why? Could that depend on whether abuse "
+        "went on? Would the answer change if it did?",
+    ),
+    (
+        "4. Measurement of the outcome",
+        "Was it measured in the same way in both groups? Did whoever rated know the group, and "
+        "could that have changed the rating?",
+    ),
+    (
+        "5. Selection of the reported result",
+        "Was the analysis laid down before any outcome was seen? Was this result picked from "
+        "several measures, times or analyses?",
+    ),
+)
+
+ROB_2 = Form(
+    name="rob-2",
+    title="RoB 2: risk of bias in a randomised trial",
+    version="RoB 2, version of 22 August 2019, five domains. State it if you use another version.",
+    introduction=(
+        "For two people who did not do the evaluation, first apart, then together. One form for "
+        "each outcome and comparison. Without random allocation use ROBINS-I instead.",
+        "Before you begin, write down which effect is judged: of being allocated to the programme, "
+        "or of receiving it as intended.",
+        "Judgement: low risk of bias, some concerns or high risk. The whole is at least as serious "
+        "as the most serious domain; several domains with some concerns can make it high.",
+    ),
+    header=("Domain", "Ask", "Judgement", "Why, and which way it would push the result"),
+    rows=(
+        ("Outcome and comparison judged", "", "", ""),
+        ("Effect judged", "Of allocation, or of receiving the programme.", "", ""),
+        *((name, ask, "", "") for name, ask in _ROB_2_DOMAINS),
+        ("The whole", "The most serious of the five, or worse.", "", ""),
+        ("Judged by, and date", "", "", ""),
+    ),
+    source=(
+        "Questions in our own words, after: Sterne JAC, Savović J, Page MJ et al. (2019). RoB 2: a "
+        "revised tool for assessing risk of bias in randomised trials. BMJ 366, l4898."
+    ),
+)
+
 MARYLAND = Form(
     name="maryland-scale",
     title="Maryland Scientific Methods Scale: how strong the design is",
@@ -144,7 +198,7 @@ MARYLAND = Form(
 
 ASSURANCE = Form(
     name="assurance-statement",
-    title="Assurance statement and conflicts of interest",
+    title="Assurance statement",
     version="After the roles and records that the Aqua Book (2025 edition) asks for.",
     introduction=(
         "To be filled in before the report is called checked. The analyst, the assurer and the "
@@ -166,19 +220,66 @@ ASSURANCE = Form(
         ("Changes and errors", "Where changes are logged, how to report a fault.", ""),
         ("Review by", "Date after which the report is not to be used unreviewed.", ""),
         ("Safety", "Who judged that no victim-survivor can be recognised or put at risk.", ""),
-        (
-            "Conflicts of interest",
-            "For each author: who pays, what stake in the programme, what ties. Or: none.",
-            "",
-        ),
         ("Signed, and date", "Analyst, assurer, approver.", ""),
     ),
     source="Own words, after: HM Treasury and Department for Energy Security and Net Zero, "
     "The Aqua Book: guidance on producing quality analysis.",
 )
 
-#: In the order in which they stand at the end of the report.
-FORMS = (ROBINS_I, MARYLAND, ASSURANCE)
+CONFLICTS = Form(
+    name="conflicts-of-interest",
+    title="Conflicts of interest and funding",
+    version="After the disclosures that journals ask for. Use a journal's own where it has one.",
+    introduction=(
+        "One copy for each author. Write “none” where there is none: a blank is no answer.",
+    ),
+    header=("Item", "What to write", "Entry"),
+    rows=(
+        ("Author", "Name and employer.", ""),
+        ("Who paid for the evaluation", "Funder, sum or share, reference of the grant.", ""),
+        (
+            "What the funder could do",
+            "Any part in the design, the data, the analysis, the words or whether to publish.",
+            "",
+        ),
+        (
+            "Stake in the programme",
+            "Paid by it, designed it, delivers it, owns or licenses it, sits on its board.",
+            "",
+        ),
+        ("Other money", "Of the last 36 months, from anybody with an interest in the result.", ""),
+        ("Ties", "Family, friends, public positions for or against the programme.", ""),
+        ("Who could have stopped publication", "And whether anybody tried.", ""),
+        ("Signed, and date", "", ""),
+    ),
+    source="Own words, after the disclosure form of the International Committee of Medical Journal "
+    "Editors (ICMJE).",
+)
+
+#: Every form; which of the first two is filled in hangs on the design.
+FORMS = (ROBINS_I, ROB_2, MARYLAND, ASSURANCE, CONFLICTS)
+
+
+def forms_for(kind: str) -> tuple[Form, ...]:
+    """Return the forms for a kind of design, in the order of the report.
+
+    Parameters
+    ----------
+    kind : str
+        ``design.kind`` of the plan.
+
+    Returns
+    -------
+    tuple of Form
+        RoB 2 where allocation was by chance, ROBINS-I elsewhere, and those for every design.
+
+    Examples
+    --------
+    >>> [form.name for form in forms_for("randomised")][0], forms_for("matched")[0].name
+    ('rob-2', 'robins-i')
+    """
+    other = ROBINS_I if kind == "randomised" else ROB_2
+    return tuple(form for form in FORMS if form is not other)
 
 
 def form_page(form: Form) -> str:
