@@ -6,6 +6,9 @@ few go together before anything is counted. A group has three lines that lie ins
 (referred, measured at both, users after), so that the exact counts of the whole, which the gate
 supposes a reader to know, are all that ties a group to any other table. And where the whole
 itself is not shown, neither are its groups.
+
+Nobody and everybody count as few in a group: that no Black man, or every one, used it afterwards
+says something of each of them, and groups are what a reader knows somebody by.
 """
 
 from __future__ import annotations
@@ -19,10 +22,11 @@ import pandas as pd
 from drive_eval import disclosure
 from drive_eval.data.people import people_behind
 from drive_eval.errors import did_you_mean
-from drive_eval.evaluation.controlled import NESTED
+from drive_eval.evaluation.controlled import NESTED, empty
 from drive_eval.measures.case_table import behaviour_rows
+from drive_eval.models import prepost
 from drive_eval.plan import BehaviourOutcome, EqualitySection, outcome_names
-from drive_eval.results import Cell, CountTable
+from drive_eval.results import Check, CountTable, ResultSet
 from drive_eval.vocabulary import ARMS, label
 
 if TYPE_CHECKING:
@@ -31,12 +35,13 @@ if TYPE_CHECKING:
     from drive_eval.data.study import Study
     from drive_eval.disclosure import Policy
     from drive_eval.plan import Plan
-    from drive_eval.results import ResultSet
+    from drive_eval.results import Cell, Estimate
 
     Key = tuple[str, ...]
 
 __all__ = [
     "FLOOR",
+    "GROUPS",
     "OTHERS",
     "UNSEEN",
     "WHOLE",
@@ -44,6 +49,7 @@ __all__ = [
     "controlled",
     "equality_faults",
     "equality_reasons",
+    "equality_result",
     "equality_tables",
     "first_outcome",
     "groups_of",
@@ -55,6 +61,21 @@ __all__ = [
     "told_by_group",
 ]
 
+#: The name of the result that holds shares by group, and what the data lack.
+GROUPS = "equality:groups"
+#: What one would wish to know of people, and how a column of cases that holds it may be called.
+CHARACTERISTICS: dict[str, tuple[str, ...]] = {
+    "sex": ("sex", "gender"),
+    "ethnicity": ("ethnic", "race"),
+    "age": ("age", "age_band", "birth"),
+    "disability": ("disab",),
+    "religion": ("religi", "faith"),
+    "sexual orientation": ("orientation", "sexuality"),
+    "gender reassignment": ("reassign", "trans_", "transgender", "gender_identity"),
+    "language": ("language", "interpreter"),
+}
+#: Columns of victim_survivors that are no characteristic of theirs.
+NOT_THEIRS = ("victim_survivor_id", "case_id", "relationship", "idva_supported", "children_n")
 #: The line of everybody in an arm.
 WHOLE = "everybody"
 #: Groups of few, taken together.
@@ -151,6 +172,119 @@ def equality_tables(plan: Plan, study: Study, units: pd.DataFrame) -> tuple[Coun
                 )
             )
     return tuple(made)
+
+
+def equality_result(plan: Plan, tables: Sequence[CountTable]) -> ResultSet:
+    """What share of each group used it, from the counts of these tables alone?
+
+    Parameters
+    ----------
+    plan : Plan
+    tables : sequence of CountTable
+        From `equality_tables`, or from `release_equality`: then a hidden count takes its share
+        with it, and nothing is known that the released counts do not say.
+
+    Returns
+    -------
+    ResultSet
+        Of each group and arm ``prevalence_after`` with Wilson's interval and, where the table
+        tells who used it before, ``prevalence_before`` and ``risk_difference`` with its paired
+        interval; ``subgroup`` is ``"<column>: <group>"``. Nothing where the same person may be
+        counted twice: these intervals do not hold then.
+
+    Notes
+    -----
+    **Assumptions.** People are independent of each other. Groups are not set against each other:
+    many are looked at, of few people each.
+    """
+    outcome = first_outcome(plan)
+    if outcome is None or plan.design.unit != "person":
+        return ResultSet()
+    found: list[Estimate] = []
+    for table in tables:
+        _, column, arm = table.name.split(":")
+        for value in dict.fromkeys(cell.key[0] for cell in table.cells):
+            if value != WHOLE:
+                labels = {
+                    "outcome": outcome.abuse_types[0],
+                    "group": arm,
+                    "unit": plan.design.unit,
+                    "reporter": outcome.reporter,
+                    "threshold": outcome.threshold,
+                    "subgroup": f"{column}: {value}",
+                }
+                found += _shares(table, value, labels, plan.design.conf_level)
+    return ResultSet(estimates=tuple(found))
+
+
+def not_in_data(study: Study) -> Check:
+    """Which characteristics of people do the data not hold?
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    Check
+        ``not_in_data``: its text names those of perpetrators, its statistic is how many columns
+        there are on characteristics of victim-survivors.
+
+    Notes
+    -----
+    **Assumptions.** Columns are called after what they hold. One of another name is not found, so
+    the report may name as missing what is there, and never the other way round for a column
+    that is not there.
+    """
+    columns = [str(name).lower() for name in study.tables["cases"].columns]
+    missing = [
+        name
+        for name, words in CHARACTERISTICS.items()
+        if not any(_names(column, words) for column in columns)
+    ]
+    links = study.tables.get("victim_survivors")
+    theirs = [] if links is None else [c for c in map(str, links.columns) if c not in NOT_THEIRS]
+    return Check(name="not_in_data", statistic=float(len(theirs)), text=", ".join(missing))
+
+
+def _names(column: str, words: Sequence[str]) -> bool:
+    """Tell whether a column is called after one of these; short words must be the whole name."""
+    return any(column == word or (len(word) > 4 and word in column) for word in words)
+
+
+def _shares(
+    table: CountTable, value: str, labels: Mapping[str, Any], level: float
+) -> Sequence[Estimate]:
+    """Return the shares of one group, as far as its counts are there."""
+    counts = {cell.key[1]: cell.count for cell in table.cells if cell.key[0] == value}
+    pairs = [counts.get(pattern) for pattern in PATTERNS]
+    if "users before" in counts and None not in pairs:  # hidden atoms are there in exact tables
+        both, before_only, after_only, neither = (count or 0 for count in pairs)
+        if not any(pairs):
+            return [empty("prevalence_after", labels, level)]
+        paired = prepost.paired_counts(
+            both=both,
+            before_only=before_only,
+            after_only=after_only,
+            neither=neither,
+            conf_level=level,
+            **labels,
+        )
+        kept = ("prevalence_before", "prevalence_after", "risk_difference")
+        return [e for e in paired.estimates if e.measure in kept]
+    measured, users = counts.get("measured at both"), counts.get("users after")
+    if not measured or users is None:
+        return [empty("prevalence_after", labels, level)]
+    if users >= measured and "rounded" in {cell.status for cell in table.cells}:
+        # Each is rounded by itself: everybody would be said of a group where nobody knows it.
+        return [empty("prevalence_after", labels, level)]
+    return prepost.proportion(
+        events=users,
+        n=measured,
+        measure="prevalence_after",
+        conf_level=level,
+        **labels,
+    ).estimates
 
 
 def first_outcome(plan: Plan) -> BehaviourOutcome | None:
@@ -352,7 +486,13 @@ def _people(cell: Cell) -> int:
 
 
 def controlled(table: CountTable, rules: Policy) -> CountTable:
-    """Take a table through the gate beside its whole, which others know and this does not show."""
+    """Take a table through the gate beside its whole, which others know and this does not show.
+
+    Nobody of a group is as telling as few of it, however large the group: a rule that looked at
+    its size would say what it hides. What one line leaves of another is guarded alike, so that
+    everybody is too.
+    """
+    rules = dataclasses.replace(rules, suppress_zero=True)
     whole = [cell.key for cell in table.cells if cell.key[0] == WHOLE]
     priority = {
         cell.key: list(NESTED)[::-1].index(cell.key[1])
@@ -377,7 +517,7 @@ def equality_reasons(before: CountTable, after: CountTable) -> list[dict[str, st
         {
             "table": before.name,
             "key": " / ".join(cell.key),
-            "reason": "small count, or would give one back",
+            "reason": "small count, nobody, or would give one back",
         }
         for cell in after.cells
         if cell.shown and cell.count is None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from drive_eval import disclosure
+from drive_eval.evaluation.baseline import BASELINE, release_baseline, tells_of_measured
 from drive_eval.evaluation.binary import binary_estimates
 from drive_eval.evaluation.contrasts import merge, null_result
 from drive_eval.evaluation.controlled import (
@@ -26,13 +27,16 @@ from drive_eval.evaluation.controlled import (
 )
 from drive_eval.evaluation.designs import CONTRAST
 from drive_eval.evaluation.equality import (
+    GROUPS,
     equality_reasons,
+    equality_result,
     is_equality,
     release_equality,
     told_by_group,
 )
+from drive_eval.evaluation.flow import RECEIVED
 from drive_eval.evaluation.ledger import LEDGER
-from drive_eval.evaluation.released_balance import release_balance
+from drive_eval.evaluation.released_balance import release_balance, withheld_table
 from drive_eval.evaluation.released_behaviours import WITHHELD, behaviour, second_threshold
 from drive_eval.evaluation.released_checks import FOR_THE_GATE
 from drive_eval.evaluation.released_designs import Counts, released_contrasts
@@ -42,6 +46,7 @@ from drive_eval.evaluation.released_rivals import release_rivals
 from drive_eval.evaluation.released_times import following
 from drive_eval.evaluation.reporters import reporter_sets
 from drive_eval.evaluation.rivals import PREFIX, rival_names
+from drive_eval.evaluation.victims import is_victims, release_victims, victims_reasons
 from drive_eval.models import comparison, prepost
 from drive_eval.plan import (
     BehaviourOutcome,
@@ -107,7 +112,9 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
         found = evaluation.results[name]
         results[name] = _open(found, rules) if exact else release_balance(block, found, rules)
     groups = [table for table in evaluation.tables if is_equality(table)]
-    told = told_by_group(plan, groups)
+    start = evaluation.results.get(BASELINE)
+    beside = [t for t in (start.tables if start is not None else ()) if tells_of_measured(t)]
+    told = told_by_group(plan, [*groups, *beside])
     ratings: set[tuple[str, ...]] = set()
     for outcome in plan.outcomes:
         for name in outcome_names(outcome):
@@ -132,9 +139,21 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
         name: dataclasses.replace(found, tables=tuple(_counts_alone(t) for t in found.tables))
         for name, found in results.items()
     }
+    victims = [table for table in evaluation.tables if is_victims(table)]
+    by_group = release_equality(plan, groups, results, rules)
+    if GROUPS in evaluation.results:
+        lacking = evaluation.results[GROUPS].checks
+        results[GROUPS] = dataclasses.replace(equality_result(plan, by_group), checks=lacking)
+    if start is not None and exact:
+        results[BASELINE] = _open(start, rules)
+    elif start is not None:
+        flow = control_table(evaluation.table("flow"), rules)
+        found = release_baseline(plan, start, (groups, by_group), results, flow, rules)
+        results[BASELINE] = found
     tables = (
-        *[control_table(t, rules) for t in evaluation.tables if not is_equality(t)],
-        *release_equality(plan, groups, results, rules),
+        *[_guarded(plan, t, rules) for t in evaluation.tables if t not in (*groups, *victims)],
+        *by_group,
+        *release_victims(victims, evaluation.table("flow"), rules),
     )
     tables = tuple(_counts_alone(table) for table in tables)
     everything = [*tables, *(t for r in results.values() for t in r.tables)]
@@ -217,6 +236,18 @@ def _beside(
     return found
 
 
+def _guarded(plan: Plan, table: CountTable, rules: Policy) -> CountTable:
+    """Control a table of the whole evaluation.
+
+    Who received what stands by outcome in the tables of yes/no outcomes: of two divisions that
+    share a line, only those are shown where counts are hidden.
+    """
+    twice = any(isinstance(outcome, BinaryOutcome) for outcome in plan.outcomes)
+    if table.name == RECEIVED and twice and (rules.hides_anything or rules.round_to > 1):
+        return withheld_table(table, rules)
+    return control_table(table, rules)
+
+
 def _counts_alone(table: CountTable) -> CountTable:
     """Return a table without how many people stand behind its counts: only the gate looks."""
     cells = tuple(dataclasses.replace(cell, people=None) for cell in table.cells)
@@ -236,10 +267,19 @@ def hidden_reasons(evaluation: Evaluation, released: Evaluation) -> list[dict[st
     """Why was each count hidden? For the restricted record only: it says which are small."""
     found = []
     for before, after in zip(evaluation.tables, released.tables, strict=True):
-        same = not is_equality(before)
-        found += disclosure.record(before, after) if same else equality_reasons(before, after)
+        if is_equality(before):
+            found += equality_reasons(before, after)
+        elif is_victims(before):
+            found += victims_reasons(before, after)
+        else:
+            found += disclosure.record(before, after)
     for name, result in evaluation.results.items():
         if name not in released.results:
+            continue
+        if name == BASELINE:
+            tables = {table.name: table for table in released.results[name].tables}
+            for table in result.tables:
+                found += equality_reasons(table, tables[table.name])
             continue
         tables = {table.name: table for table in released.results[name].tables}
         for table in result.tables:

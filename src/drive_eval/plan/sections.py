@@ -368,12 +368,23 @@ class ReleaseSection(Section):
     )
 
 
+#: Printed where a plan names no help of its own: it holds wherever the report is read.
+SUPPORT = (
+    "In an emergency call 999. National Domestic Abuse Helpline, free, day and night: "
+    "0808 2000 247."
+)
+
+
 class ReportSection(Section):
     """Words that only the evaluator can supply."""
 
     limits: tuple[str, ...] = Field((), description="Limits to print beside the generated ones.")
     notes: tuple[str, ...] = Field((), description="Paragraphs for the methods section.")
-    support: str = Field("", description="A line on where to find help, printed first and last.")
+    support: str = Field(
+        SUPPORT,
+        description="A line on where to find help, printed first and last. Replace it with your "
+        "area's.",
+    )
     programme_label: str = Field("Programme", description="Name of the programme arm in charts.")
     comparison_label: str = Field("Comparison", description="Name of the comparison arm in charts.")
 

@@ -22,12 +22,14 @@ from drive_eval.report.drawing import (
     shown_count,
     wrapped,
 )
-from drive_eval.report.numbers import digits_of
+from drive_eval.report.numbers import digits_of, number
 from drive_eval.report.sentences import (
     UNITS,
     arm_label,
     behaviour_label,
     group_words,
+    out_of_100,
+    people_words,
     percent_text,
     threshold_words,
 )
@@ -37,36 +39,87 @@ from drive_eval.vocabulary import ARMS, REPORTERS, label
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from drive_eval.results import CountTable, Evaluation
+    from drive_eval.results import CountTable, Estimate, Evaluation
 
 __all__ = ["equality_chart", "equality_table", "equality_text", "lost_contact_table"]
 
 #: From how many of 100 between two groups the headline speaks of a gap.
 GAP = 15
 WHOLE = "everybody"
+#: The result that holds shares by group, and what the data lack.
+GROUPS = "equality:groups"
+#: What everybody of a group is called, so that nobody takes it for the enrolments of the flow.
+COUNTED = {
+    "person": "Perpetrators, each counted once",
+    "enrolment": "Enrolments",
+    "dyad": "Pairs of perpetrator and victim-survivor",
+}
 
 
 def equality_text(evaluation: Evaluation) -> list[str]:
-    """Say what the groups' figures are, and what is not told of them."""
-    if not _tables(evaluation):
-        return []
-    said = [
-        "Figures can speak only for people who were measured. Groups may have differed at the "
-        "start, so more abuse afterwards does not show that a group was served worse."
-    ]
-    gone = [label(column) for column, tables in _tables(evaluation).items() if not _any(tables)]
-    if digits_of(evaluation) is not None and len(gone) < len(_tables(evaluation)):
+    """Say what the groups' figures are, and what is not told of them.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Released.
+
+    Returns
+    -------
+    list of str
+        Paragraphs. What the data lack is always among them: groups that no column names are not
+        in any figure, and nobody misses them.
+    """
+    said = []
+    tables = _tables(evaluation)
+    gone = [label(column) for column, found in tables.items() if not _any(found)]
+    if tables:
         said.append(
-            "Groups of few people stand together. How many of a group used it before is not given: "
-            "with those who used it afterwards it would tell of the few who stopped or started."
+            "Figures can speak only for people who were measured. Groups may have differed at the "
+            "start, so more abuse afterwards does not show that a group was served worse."
         )
+    else:
+        said.append("Nothing is told by group: the plan or the data name no groups of people.")
+    if len(gone) < len(tables):
+        said.append(
+            "Groups were not tested against each other: few people stand behind each, and of so "
+            "many comparisons some would differ by chance. Two ranges that overlap do not show "
+            "that groups are alike, and two that do not overlap do not show that they differ."
+        )
+        if digits_of(evaluation) is not None:
+            said.append(
+                "Groups of few people stand together. How many of a group used it before, and so "
+                "by how much its use fell, is not given: with those who used it afterwards it "
+                "would tell of the few who stopped or started. Nobody and everybody of a group "
+                "count as few."
+            )
     if gone:
         said.append(f"Too few people to show by group: {', '.join(gone).lower()}.")
+    return [*said, _lacking(evaluation)]
+
+
+def _lacking(evaluation: Evaluation) -> str:
+    """Say whose characteristics these are, and which are not in the data."""
+    found = evaluation.results.get(GROUPS)
+    check = found.check("not_in_data") if found is not None else None
+    whose = people_words(evaluation)
+    whose = "perpetrators’" if whose == UNITS["person"] else f"those of {whose}"
+    said = f"These are {whose} characteristics. "
+    if whose.startswith("those"):
+        said = f"These characteristics are {whose}. "
+    if check is None:
+        return said.strip()
+    if check.text:
+        said += f"Not in the data: {check.text}. "
+    if not check.statistic:
+        said += "Nothing is in the data on the characteristics of victim-survivors or children."
+    else:
+        said += "The characteristics of victim-survivors and children are not told here."
     return said
 
 
 def equality_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart | None:
-    """Draw, for each group of people and arm, how many of 100 referred are in the figures.
+    """Draw, for each group of people and arm, how many of 100 are in the figures.
 
     Parameters
     ----------
@@ -101,7 +154,7 @@ def equality_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart | No
     headline = _headline(rows)
     unit = UNITS[evaluation.plan["design"]["unit"]]
     subtitle = (
-        f"Of 100 {unit} referred from each group, how many were measured at both points and so "
+        f"Of 100 {unit} in each group, how many were measured at both points and so "
         f"are in the figures of {behaviour_label(_outcome(evaluation)).lower()}"
     )
     names = [wrapped(label(str(line["group"])), 24) for line in lines]
@@ -137,7 +190,7 @@ def equality_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart | No
         )  # fmt: skip
         axes.set_xlim(-2, 116 + 18 * (len(arms) - 1))
         axes.set_xticks([0, 25, 50, 75, 100])
-        axes.set_xlabel("measured at both points, of 100 referred", loc="left")
+        axes.set_xlabel("measured at both points, of 100 in the group", loc="left")
         axes.set_yticks(places.rows, names, fontsize=9.5)
         headings(axes, places)
         axes.tick_params(axis="y", length=0)
@@ -149,29 +202,48 @@ def equality_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart | No
         subtitle=subtitle,
         figure=figure,
         title_height=title,
-        data=pd.DataFrame(rows).astype(
-            dict.fromkeys(("referred", "measured_at_both", "users_after"), "Int64")
-        ),
+        data=pd.DataFrame(rows)
+        .astype(dict.fromkeys(("referred", "measured_at_both", "users_after"), "Int64"))
+        .rename(columns={"referred": "in_group"}),
         alt_text="Dot chart. " + " ".join(_spoken(line, found, arms, labels) for line in lines),
         caption=(
-            "Numbers on the right: of 100 referred. [c]: too few people to show. Shares are worked "
+            f"Numbers on the right: of 100 {unit} in the group. [c]: {TOO_FEW}. Shares are worked "
             "out from the counts shown."
         ),
     )
 
 
 def equality_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table | None:
-    """How many of each group were referred, measured, and used this abuse afterwards."""
+    """How many of each group were counted and measured, and what share used this abuse.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Released.
+    labels : mapping
+        Names of the arms.
+
+    Returns
+    -------
+    Table or None
+        With the interval of each share, and where nothing is hidden with the share before and
+        the change; None where no groups may be shown.
+    """
     rows = []
     found = _tables(evaluation)
     exact = digits_of(evaluation) is None
+    shares = _shares(evaluation)
     for column, tables in found.items():
         for value in _values(tables):
             for arm, table in tables.items():
                 counts = _counts(table, value)
+                here = {
+                    e.measure: e
+                    for e in shares
+                    if e.group == arm and e.subgroup == f"{column}: {value}"
+                }
                 both = counts["measured_at_both"]
-                uses = [counts["users_before"]] if exact else []
-                uses.append(counts["users_after"])
+                before = _of_hundred(counts["users_before"], both)
                 rows.append(
                     (
                         label(column),
@@ -180,16 +252,30 @@ def equality_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table |
                         shown_count(counts["referred"]),
                         shown_count(both),
                         _of_hundred(both, counts["referred"]),
-                        *[_of_hundred(use, both) for use in uses],
+                        *([before] if exact else []),
+                        _with_range(
+                            counts["users_after"], both, here.get("prevalence_after"), exact=exact
+                        ),
+                        *([_change(here.get("risk_difference"))] if exact else []),
                     )
                 )
     if not rows:
         return None
     name = _outcome(evaluation)
     _kind, reporter, span, *rest = name.split(":")
-    first, _, second = span.partition("-")
-    points = [first, second] if exact else [second]
+    first, second = (label(point).lower() for point in span.split("-"))
     who = REPORTERS.label(reporter)
+    unit = evaluation.plan["design"]["unit"]
+    notes = ["In brackets: the interval."] if shares else []
+    if exact and shares:
+        notes.append("Negative changes: fewer users.")
+    if unit == "person":
+        notes.append(
+            "Each perpetrator is counted once, by the first enrolment; where the flow counts "
+            "enrolments, one person may stand there more than once."
+        )
+    if not exact:
+        notes.append(f"[c]: {TOO_FEW}. Each count is rounded by itself.")
     return Table(
         caption=(
             f"Groups of people: who is in the figures, and {behaviour_label(name).lower()} "
@@ -200,15 +286,42 @@ def equality_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table |
             "Group by",
             "Group",
             "Arm",
-            "Referred",
+            COUNTED[unit],
             "Measured at both",
-            "Measured, of 100 referred",
-            *[f"Used it at {label(point).lower()}, of 100 measured" for point in points],
+            "Measured, of 100 in the group",
+            *([f"Used it at {first}, of 100 measured"] if exact else []),
+            f"Used it at {second}, of 100 measured",
+            *(["Change in users, of 100 measured"] if exact else []),
         ),
         rows=tuple(rows),
-        note="[c]: too few people to show. Each count is rounded by itself." if not exact else "",
+        note=" ".join(notes),
         unfolded=True,
     )
+
+
+def _shares(evaluation: Evaluation) -> tuple[Estimate, ...]:
+    found = evaluation.results.get(GROUPS)
+    return () if found is None else found.estimates
+
+
+def _with_range(users: int | None, both: int | None, e: Estimate | None, *, exact: bool) -> str:
+    if users is None or not both:
+        return "[c]"
+    if users >= both and not exact:  # rounded: that it is everybody nobody knows
+        return "[c]"
+    words = out_of_100(users / both)
+    if e is None or e.conf_low is None or e.conf_high is None:
+        return words
+    return f"{words} ({out_of_100(e.conf_low)} to {out_of_100(e.conf_high)})"
+
+
+def _change(e: Estimate | None) -> str:
+    if e is None or e.estimate is None:
+        return "[x]"
+    words = number(100 * e.estimate, 0)
+    if e.conf_low is None or e.conf_high is None:
+        return words
+    return f"{words} ({number(100 * e.conf_low, 0)} to {number(100 * e.conf_high, 0)})"
 
 
 def lost_contact_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table | None:
@@ -253,7 +366,7 @@ def lost_contact_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Tab
         header=(
             "Type of abuse",
             "Group",
-            "Referred",
+            COUNTED[plan.design.unit],
             f"Report at {before} and {after}",
             f"Only at {before}: lost afterwards",
             f"Only at {after}",
@@ -261,8 +374,9 @@ def lost_contact_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Tab
         ),
         rows=tuple(rows),
         note=(
-            "In brackets: of 100 referred. A missing report is no good news: somebody may be out "
-            "of reach because she is safe, or because she is controlled. [c]: too few to show."
+            "In brackets: of 100 of these. A missing report is no good news: victim-survivors may "
+            "be out of reach because they are safe, or because they are controlled. "
+            f"[c]: {TOO_FEW}."
         ),
     )
 
@@ -336,7 +450,7 @@ def _headline(rows: Sequence[Mapping[str, Any]]) -> str:
                 words = f"{label(column).lower()} “{label(low['group']).lower()}”"
                 widest = (gap, words, f"{_of_100(low)} of 100 measured, {_of_100(high)} elsewhere")
     if all(row["percent_measured"] is None for row in rows):
-        return "How many of each group were measured is too few to show"
+        return "How many of each group were measured cannot be shown"
     if widest[0] >= GAP:
         return f"Fewest in the figures: {widest[1]}, {widest[2]}"
     shown = [row["percent_measured"] for row in rows if row["percent_measured"] is not None]

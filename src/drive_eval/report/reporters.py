@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from drive_eval.report.drawing import TOO_FEW
 from drive_eval.report.numbers import DIGITS_NOTE, digits_of, number
 from drive_eval.report.sentences import arm_label, behaviour_label, group_phrase, out_of_100
 from drive_eval.report.tables import HIDDEN, MISSING, Table
@@ -11,7 +12,7 @@ from drive_eval.results import NOT_SHOWN, ResultSet
 from drive_eval.vocabulary import ARMS, REPORTERS, label
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from drive_eval.results import Estimate, Evaluation
 
@@ -73,8 +74,9 @@ def reporter_sentences(
     Returns
     -------
     list of (str, list of str)
-        The type of abuse, and its sentences. Changes are in people of 100: a percentage would
-        need its range over those whom not both saw twice.
+        The type of abuse, and its sentences; last, once for all of them, what is not told and
+        why. Changes are in people of 100: a percentage would need its range over those whom not
+        both saw twice.
     """
     digits = digits_of(evaluation)
     found = []
@@ -84,8 +86,7 @@ def reporter_sentences(
             share = _one(result, "agreement", subgroup=when)
             kappa = _one(result, "kappa", subgroup=when)
             if share is None or share.estimate is None:
-                said.append(f"How often they agreed at {label(when).lower()} cannot be shown.")
-                continue
+                continue  # said once for all types, at the end
             text = f"At {label(when).lower()} the two agreed on {out_of_100(share.estimate)} of "
             text += "every 100 cases that both rated"
             if kappa is not None and kappa.estimate is not None:
@@ -105,7 +106,42 @@ def reporter_sentences(
                     f"were, of every 100 after as against before, {joined}."
                 )
         found.append((_title(name), said))
+    found.append(("What is not told", _not_told(evaluation, labels)))
     return [(title, said) for title, said in found if said]
+
+
+def _not_told(evaluation: Evaluation, labels: Mapping[str, str]) -> list[str]:
+    """Say once of which types of abuse agreement or change is not told, and why."""
+    hidden: dict[str, list[str]] = {}
+    undefined: dict[str, list[str]] = {}
+    for name, result in reporter_results(evaluation).items():
+        for when in _spans(result):
+            share = _one(result, "agreement", subgroup=when)
+            if share is not None and share.estimate is None:
+                found = hidden if share.method == NOT_SHOWN else undefined
+                words = f"How often they agreed at {label(when).lower()}"
+                found.setdefault(words, []).append(_title(name).lower())
+        for arm in ARMS.codes:
+            here = [e for e in result.estimates if e.group == arm]
+            changes = [e for e in here if e.measure == "risk_difference"]
+            if changes and all(e.method == NOT_SHOWN for e in changes):
+                words = f"The change by whose word counts, in the {group_phrase(arm, labels)},"
+                hidden.setdefault(words, []).append(_title(name).lower())
+    said = [
+        f"{words} is not shown for {_listed(types)}: too few people stand in one of the ways in "
+        "which two reporters agree or differ to publish it without risking someone being "
+        "recognised."
+        for words, types in hidden.items()
+    ]
+    return said + [
+        f"{words} cannot be worked out for {_listed(types)}: too few were rated by both."
+        for words, types in undefined.items()
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    *several, last = names
+    return f"{', '.join(several)} and {last}" if several else last
 
 
 def _people(e: Estimate) -> str:
@@ -114,7 +150,7 @@ def _people(e: Estimate) -> str:
 
 
 def agreement_table(evaluation: Evaluation) -> Table | None:
-    """How often two reporters agreed, of those that both rated; None without two reporters."""
+    """How often two reporters agreed, of those that both rated; None where nothing is told."""
     digits, rows = digits_of(evaluation), []
     for name, result in reporter_results(evaluation).items():
         for when in _spans(result):
@@ -122,11 +158,13 @@ def agreement_table(evaluation: Evaluation) -> Table | None:
                 _one(result, measure, subgroup=when) for measure in ("agreement", "kappa", "pabak")
             )
             ratio = _one(result, "risk_ratio", subgroup=when)
+            if share is None or share.estimate is None:
+                continue  # the sentences say why
             rows.append(
                 (
                     _title(name),
                     label(when),
-                    HIDDEN if share is None or share.n is None else f"{share.n:,}",
+                    HIDDEN if share.n is None else f"{share.n:,}",
                     _text(share, 100, 0, digits),
                     _text(kappa, 1, 2, digits),
                     _text(pabak, 1, 2, digits),
@@ -151,7 +189,7 @@ def agreement_table(evaluation: Evaluation) -> Table | None:
         note=(
             "Kappa: 1 is full agreement, 0 what chance alone would give. Where nearly nobody uses "
             "it, kappa is low even if the two nearly always agree. In brackets: the interval. "
-            "[c]: too few people to show." + ("" if digits is None else f" {DIGITS_NOTE}")
+            f"[c]: {TOO_FEW}." + ("" if digits is None else f" {DIGITS_NOTE}")
         ),
     )
 
@@ -170,7 +208,7 @@ def falls_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table | No
         for arm in ARMS.codes:
             for code in _reporters(result):
                 e = _one(result, "risk_difference", group=arm, reporter=code)
-                if e is None:
+                if e is None or e.estimate is None:
                     continue
                 words = _who(code)
                 rows.append(
@@ -188,7 +226,7 @@ def falls_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table | No
         caption="Change in users by whose word counts, of those whom both rated twice",
         header=("Type of abuse", "Group", "Whose word", "People", "Change per 100"),
         rows=tuple(rows),
-        note="Negative: fewer users. In brackets: the interval. [c]: too few people to show."
+        note=f"Negative: fewer users. In brackets: the interval. [c]: {TOO_FEW}."
         + ("" if digits is None else f" {DIGITS_NOTE}"),
     )
 
