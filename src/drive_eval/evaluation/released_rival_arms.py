@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from drive_eval import disclosure
 from drive_eval.evaluation.contrasts import merge
 from drive_eval.evaluation.controlled import quarter, two_digits, without_numbers
 from drive_eval.evaluation.released_behaviours import WITHHELD, pair_counts
+from drive_eval.evaluation.released_bound_rows import (
+    bounded_fall,
+    bounded_optimism,
+    bounded_tipping,
+)
+from drive_eval.evaluation.released_bounds import reach_of, side_of
 from drive_eval.evaluation.rival_behaviours import (
     imputed,
     misreported,
@@ -23,12 +29,13 @@ from drive_eval.evaluation.rival_behaviours import (
 )
 from drive_eval.evaluation.rival_question import and_so_on, interval_words, number
 from drive_eval.models import prepost, sensitivity
-from drive_eval.results import NOT_SHOWN, Check, ResultSet
+from drive_eval.results import Check, ResultSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from drive_eval.disclosure import Policy
+    from drive_eval.evaluation.released_bounds import Reach, Side
     from drive_eval.evaluation.rival_question import Asked
     from drive_eval.plan import BehaviourOutcome, Plan
     from drive_eval.results import CountTable, Estimate
@@ -42,6 +49,7 @@ __all__ = [
     "sites_pass",
     "sites_words",
     "to_hundredth",
+    "with_coarse_size",
 ]
 
 _USED = {
@@ -50,8 +58,19 @@ _USED = {
     "after_only": (False, True),
     "neither": (False, False),
 }
+#: Users after, others and who has no pair of measures, in the lines of a pair table.
+_AFTER = (
+    [("users", "after")],
+    [("pairs", "before_only"), ("pairs", "neither")],
+    [("missing", "only before"), ("missing", "only after"), ("missing", "never")],
+)
+#: By which factor the size of a new study may be too large because the pairing is hidden.
+_OFF = 1.2
+_SIZE_HIDDEN = (
+    "How many people a new study would need is not shown: it hangs on who stopped and who started, "
+    "which is hidden, and could be too large by more than a fifth."
+)
 _COUNTS = ("n", "n_events", "n_reference", "n_events_reference")
-_WIDEST = "; the widest that the counts shown allow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +81,10 @@ class ReleasedArm:
     ----------
     pairs : mapping of str to int, or None
         The four kinds of pair, as released or the least favourable to their margins.
-    referred : int or None
-        Everybody in the arm.
+    side : Side or None
+        Between which numbers its users after, others and unmeasured lie.
+    hidden : bool
+        Whether how many of them were not measured is hidden.
     sites : bool
         Whether each site's own counts are large enough to be left out.
     found : ResultSet
@@ -71,7 +92,8 @@ class ReleasedArm:
     """
 
     pairs: Mapping[str, int] | None
-    referred: int | None
+    side: Side | None
+    hidden: bool
     sites: bool
     found: ResultSet
 
@@ -130,24 +152,30 @@ def _arm(
     counts, how = (None, "") if hidden else pair_counts(table)
     if counts is not None and not sum(counts.values()):
         counts = None
-    referred = None if hidden else table["all", "referred"]
+    reach = None if counts is None else reach_of(table, rules, by_cells=how == "cells")
+    side = None if hidden else side_of(table, rules, *_AFTER)
+    unknown = hidden or any(table[key] is None for key in _AFTER[-1])
     sites = not hidden and sites_pass(exact, main, group, rules)
     parts: list[ResultSet] = []
     if counts is not None:
         clustered = plan.design.unit != "person"
         pairs = _rows(counts, (0, 0), group)
-        parts += _of_missing(asked, outcome, table, counts, group, exact, main, rules, clustered)
-        found = misreported(asked, pairs, group)
-        parts.append(bare(found) if clustered else found)
+        if reach is not None:
+            parts += _of_missing(
+                asked, outcome, table, counts, reach, group, exact, main, rules, clustered
+            )
+            found = misreported(asked, pairs, group)
+            found = found if reach.exact else bounded_optimism(asked, found, reach)
+            parts.append(bare(found) if clustered else found)
         if sites:
             parts.append(_without_sites(asked, exact, released, group))
-        parts.append(_power(asked, counts, group, released))
+        parts.append(_power(asked, counts, how, group, released))
     merged = merge(parts, outcome=str(asked.labels["outcome"]))
     if how == "margins":
         merged = dataclasses.replace(
             merged, estimates=tuple(_of_margins(e) for e in merged.estimates)
         )
-    return ReleasedArm(pairs=counts, referred=referred, sites=sites, found=merged)
+    return ReleasedArm(pairs=counts, side=side, hidden=unknown, sites=sites, found=merged)
 
 
 def _of_margins(e: Estimate) -> Estimate:
@@ -192,6 +220,7 @@ def _of_missing(
     outcome: BehaviourOutcome,
     table: CountTable,
     counts: Mapping[str, int],
+    reach: Reach,
     group: str,
     exact: ResultSet,
     main: ResultSet,
@@ -199,22 +228,26 @@ def _of_missing(
     clustered: bool,
 ) -> list[ResultSet]:
     used, free = table["lost", "used before"], table["lost", "not used before"]
-    if used is None or free is None:
-        found = _widest_bounds(asked, table, counts, group, rules)
-        return [] if found is None else [bare(found) if clustered else found]
-    people = _rows(counts, (used, free), group)
-    never = _never(table, outcome, len(people), rules)
-    parts = [missing(asked, people, group, never=never)]
-    if used + free:
-        parts.append(tipping(asked, people, group))
+    hidden = used is None or free is None
+    # Where it is hidden who was lost, any number that may be gives the rows to be filled.
+    used, free = (reach.users_lost[1], reach.others_lost[1]) if hidden else (used, free)
+    lost = used or 0, free or 0
+    people = _rows(counts, lost, group)
+    never = 0 if hidden else _never(table, outcome, len(people), rules)
+    found = missing(asked, people, group, never=never)
+    bounds = found if reach.exact else bounded_fall(asked, found, reach, group, hidden=hidden)
+    parts = [] if bounds is None else [bounds]
+    if not hidden and lost != (0, 0):
+        tips = tipping(asked, people, group)
+        parts.append(tips if reach.exact else bounded_tipping(asked, tips, reach, group))
         model = not asked.plan.sensitivity.missing_covariates
         if model and not clustered:
             # Without covariates they follow from the counts.
             parts += [imputed(asked, people, group), weighted(asked, people, group)]
     if clustered:
         parts = [bare(found) for found in parts]
-    if used + free and (clustered or asked.plan.sensitivity.missing_covariates):
-        parts.append(_modelled(asked, table, (used, free), group, exact, main, rules))
+    if not hidden and lost != (0, 0) and (clustered or asked.plan.sensitivity.missing_covariates):
+        parts.append(_modelled(asked, table, lost, group, exact, main, rules))
     return parts
 
 
@@ -225,67 +258,6 @@ def _never(table: CountTable, outcome: BehaviourOutcome, measured: int, rules: P
     if referred is None or before is None or None in lines:
         return 0
     return max(referred - measured, 0) if referred - measured > rules.suppress_up_to else 0
-
-
-def _widest_bounds(
-    asked: Asked, table: CountTable, counts: Mapping[str, int], group: str, rules: Policy
-) -> ResultSet | None:
-    """Return bounds that hold however many were lost, as far as the counts shown allow."""
-    limits = {key: (low, high) for key, low, high in disclosure.audit(table, rules)}
-
-    def limit(*key: str) -> tuple[int, int | None]:
-        shown = table[key]
-        return limits[key] if shown is None else (shown, shown)
-
-    (low, high), (least, most) = limit("lost", "used before"), limit("lost", "not used before")
-    everybody = limit("missing", "only before")[1]
-    if high is None or most is None:
-        return None
-    everybody = high + most if everybody is None else everybody
-    y, x = counts["both"] + counts["before_only"], counts["both"] + counts["after_only"]
-    corners = {
-        (u, max(min(most, everybody - u), least))
-        for u in (low, max(min(high, everybody - least), low))
-    }
-    if not y:
-        return None
-    worst = max(corners, key=lambda lost: (x + sum(lost)) / (y + lost[0]))
-    best = max(corners, key=lambda lost: lost[0])
-    runs = {
-        name: missing(asked, _rows(counts, lost, group), group)
-        for name, lost in (("worst case", worst), ("best case", best))
-    }
-    estimates = []
-    for one, other in zip(runs["worst case"].estimates, runs["best case"].estimates, strict=True):
-        name = one.term.partition(" (")[0]
-        about: dict[str, Any] = {"method": one.method + _WIDEST}
-        if name == "as observed":
-            estimates.append(one)
-            continue
-        if name in runs:
-            e = one if name == "worst case" else other
-        elif name == "range":
-            e = one
-            about |= {
-                "conf_low": _end(min, one.conf_low, other.conf_low),
-                "conf_high": _end(max, one.conf_high, other.conf_high),
-            }
-        else:
-            e, about = without_numbers(one), {"method": NOT_SHOWN}
-        none: dict[str, Any] = dict.fromkeys(_COUNTS)
-        estimates.append(dataclasses.replace(e, **about, **none))
-    fall = {e.term: e.estimate for e in estimates if e.measure == "percent_reduction"}
-    low_end, high_end = fall["worst case (users)"], fall["best case (users)"]
-    text = (
-        "How many have no second measure is not shown. Whatever became of them, the fall is at "
-        f"least {number(low_end)} % and at most {number(high_end)} %."
-    )
-    sentence = asked.said("missing", text, group=group, statistic=low_end)
-    return ResultSet(estimates=tuple(estimates), checks=(sentence,))
-
-
-def _end(choose: Any, *ends: float | None) -> float | None:
-    return None if None in ends else choose(ends)
 
 
 # Models with covariates
@@ -370,13 +342,13 @@ def _modelled(
     ]
     if words:
         text = (
-            "With those without a second measure filled in by a model of those with one, the fall "
+            "With those not rated a second time filled in by a model of those who were, the fall "
             f"is {and_so_on(words)}."
         )
         checks.append(asked.said("imputed", text, group=group))
     if "weighted" in falls:
         text = (
-            "With those measured twice weighted to stand for everybody measured before, the fall "
+            "With those rated twice weighted to stand for everybody measured before, the fall "
             f"is {interval_words(falls['weighted'])}."
         )
         checks.append(asked.said("weighted", text, group=group))
@@ -500,7 +472,9 @@ def _clear(e: Estimate) -> int | None:
 # What the sample could show
 
 
-def _power(asked: Asked, counts: Mapping[str, int], group: str, released: ResultSet) -> ResultSet:
+def _power(
+    asked: Asked, counts: Mapping[str, int], how: str, group: str, released: ResultSet
+) -> ResultSet:
     gap = [
         e
         for e in released.estimates
@@ -514,23 +488,88 @@ def _power(asked: Asked, counts: Mapping[str, int], group: str, released: Result
     parts = [ResultSet(checks=(verdict(asked, gap[0], group=group),))]
     n = sum(counts.values())
     prevalence = (counts["both"] + counts["before_only"]) / n
-    changed = max((counts["before_only"] + counts["after_only"]) / n, asked.worthwhile)
     sizes, _ = prepost.design_effects(released, group=group)
     enough = 0 < asked.worthwhile <= prevalence
-    found, refused = asked.asked(
-        "power",
-        lambda: sensitivity.detectable_effect(
+
+    def detectable(changed: float) -> ResultSet:
+        return sensitivity.detectable_effect(
             n=n,
             prevalence=prevalence,
-            changed=min(changed, 1.0),
+            changed=min(max(changed, asked.worthwhile), 1.0),
             worthwhile=100 * asked.worthwhile / prevalence if enough else None,
             power=asked.plan.sensitivity.power,
             conf_level=asked.level,
             design_effect=quarter(sizes.get("risk_difference", 1.0)),
             outcome=str(asked.labels["outcome"]),
             unit=str(asked.labels["unit"]),
-        ),
-        group=group,
-    )
-    parts.append(refused if found is None else powered(asked, found, group))
+        )
+
+    stopped, started = counts["before_only"], counts["after_only"]
+    found, refused = asked.asked("power", lambda: detectable((stopped + started) / n), group=group)
+    if found is None:
+        return merge([*parts, refused], outcome=str(asked.labels["outcome"]))
+    if how == "margins" and _needed(found) is not None:
+        # The fewest who can have changed are those by whom the margins differ.
+        fewest = _needed(detectable(abs(stopped - started) / n))
+        if fewest is None or (_needed(found) or 0) > _OFF * fewest:
+            rows = [without_numbers(e) if e.measure == "n_needed" else e for e in found.estimates]
+            found = dataclasses.replace(found, estimates=tuple(rows))
+            outcome = str(asked.labels["outcome"])
+            why = Check(name="size_hidden", outcome=outcome, group=group, text=_SIZE_HIDDEN)
+            parts.append(ResultSet(checks=(why,)))
+    parts.append(with_coarse_size(powered(asked, found, group)))
     return merge(parts, outcome=str(asked.labels["outcome"]))
+
+
+def _needed(found: ResultSet) -> float | None:
+    return next((e.estimate for e in found.estimates if e.measure == "n_needed"), None)
+
+
+def with_coarse_size(found: ResultSet) -> ResultSet:
+    """Give the size of a new study in two digits, rounded up: it hangs on rounded counts.
+
+    Parameters
+    ----------
+    found : ResultSet
+        From `drive_eval.evaluation.rival_behaviours.powered`.
+
+    Returns
+    -------
+    ResultSet
+        With the sentence that says it.
+    """
+    rows, words = [], {}
+    for e in found.estimates:
+        if e.measure != "n_needed" or e.estimate is None:
+            rows.append(e)
+            continue
+        sizes: dict[str, Any] = {
+            "estimate": float(_up(e.estimate)),
+            "n": None if e.n is None else _up(e.n),
+            "n_reference": None if e.n_reference is None else _up(e.n_reference),
+        }
+        rows.append(dataclasses.replace(e, **sizes))
+        if e.n_reference is not None:
+            words[f"need {e.n:,} and {e.n_reference:,} people"] = (
+                f"need {sizes['n']:,} and {sizes['n_reference']:,} people"
+            )
+        words[f"need {e.n:,} pairs"] = f"need {sizes['n']:,} pairs"
+    checks = []
+    for c in found.checks:
+        text = c.text
+        for old, new in words.items():
+            text = text.replace(old, new)
+        checks.append(dataclasses.replace(c, text=text))
+    return dataclasses.replace(found, estimates=tuple(rows), checks=tuple(checks))
+
+
+def _up(size: float) -> int:
+    """Round up to two digits.
+
+    Examples
+    --------
+    >>> _up(2379), _up(90), _up(7)
+    (2400, 90, 7)
+    """
+    step: int = 10 ** max(len(str(int(size))) - 2, 0)
+    return math.ceil(size / step) * step

@@ -9,12 +9,18 @@ import pandas as pd
 
 from drive_eval.evaluation.contrasts import merge
 from drive_eval.evaluation.controlled import coarse_p
+from drive_eval.evaluation.released_bound_rows import (
+    bounded_difference,
+    bounded_optimism_between,
+)
+from drive_eval.evaluation.released_bounds import side_of
 from drive_eval.evaluation.released_rival_arms import (
     bare,
     floor_of,
     sides_of,
     sites_words,
     to_hundredth,
+    with_coarse_size,
 )
 from drive_eval.evaluation.rival_behaviours import verdict
 from drive_eval.evaluation.rival_contrasts import (
@@ -24,7 +30,7 @@ from drive_eval.evaluation.rival_contrasts import (
     lee,
     regression,
 )
-from drive_eval.evaluation.rival_question import and_so_on, number
+from drive_eval.evaluation.rival_question import and_so_on, at_the_end, number
 from drive_eval.results import Check, ResultSet
 from drive_eval.vocabulary import ARMS
 
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from drive_eval.disclosure import Policy
+    from drive_eval.evaluation.released_bounds import Side
     from drive_eval.evaluation.released_rival_arms import ReleasedArm
     from drive_eval.evaluation.rival_question import Asked
     from drive_eval.plan import Plan
@@ -74,13 +81,14 @@ def released_between(
     pairs = pd.concat([arm.rows(group) for group, arm in arms.items()], ignore_index=True)
     pairs = pairs.astype({"used_before": bool, "used_after": bool})
     counted = [regression(asked, pairs)]
-    if all(arm.referred is not None for arm in arms.values()):
-        lost = {
-            group: max((arm.referred or 0) - sum((arm.pairs or {}).values()), 0)
-            for group, arm in arms.items()
-        }
-        counted.append(lee(asked, _with_lost(pairs, lost), "used_after", contrast=contrast))
-    counted.append(differential(asked, pairs, "used_after", contrast=contrast))
+    one, other = (arms[group].side for group in ARMS.codes)
+    if one is not None and other is not None:
+        hidden = any(arm.hidden for arm in arms.values())
+        lost = {g: side.lost[1] for g, side in zip(ARMS.codes, (one, other), strict=True)}
+        counted += _bounded(
+            asked, pairs, "used_after", (one, other), lost, hidden=hidden, contrast=contrast
+        )
+        counted.append(ResultSet(checks=(at_the_end(asked),)))
     parts = [bare(found) if clustered else found for found in counted]
     parts.append(_kinds(asked, exact, rules))
     if all(arm.sites for arm in arms.values()):
@@ -88,7 +96,7 @@ def released_between(
     gap = _first(released, "difference_in_differences", ("",))
     if gap is not None:
         parts.append(ResultSet(checks=(verdict(asked, gap),)))
-    parts.append(arms_power(asked, pairs, "used_after"))
+    parts.append(with_coarse_size(arms_power(asked, pairs, "used_after")))
     return merge(parts, outcome=str(asked.labels["outcome"]))
 
 
@@ -123,19 +131,23 @@ def released_binary(
             [(g, w == "yes") for (g, w), count in known.items() for _ in range(count or 0)],
             columns=["group", "outcome"],
         )
-        counted = []
         if rows["group"].nunique() == 2:
             lost = {g: shown[g, "not recorded"] for g in ARMS.codes}
-            if None not in lost.values():
-                gone = {g: count or 0 for g, count in lost.items()}
-                counted.append(
-                    lee(asked, _with_lost(rows, gone, "outcome"), "outcome", contrast=_ARMS)
+            one, other = (
+                side_of(table, rules, *([(g, "all", w)] for w in words)) for g in ARMS.codes
+            )
+            hidden = None in lost.values()
+            gone = {g: count or 0 for g, count in lost.items()}
+            if one is not None and other is not None:
+                if hidden:
+                    gone = {g: s.lost[1] for g, s in zip(ARMS.codes, (one, other), strict=True)}
+                counted = _bounded(
+                    asked, rows, "outcome", (one, other), gone, hidden=hidden, contrast=_ARMS
                 )
-            counted.append(differential(asked, rows, "outcome", contrast=_ARMS))
-            parts += [bare(found) if clustered else found for found in counted]
-            if None not in lost.values() and any(lost.values()):
+                parts += [bare(found) if clustered else found for found in counted]
+            if not hidden and any(gone.values()):
                 parts.append(_imputed(asked, exact, main, shown, gone, rules, clustered=clustered))
-            parts.append(arms_power(asked, rows, "outcome"))
+            parts.append(with_coarse_size(arms_power(asked, rows, "outcome")))
     parts.append(_kinds(asked, exact, rules))
     cells = {(g, w): whole[g, "all", w] or 0 for g in ARMS.codes for w in ("yes", "no")}
     if _sites_of_arms(exact, cells, rules):
@@ -144,6 +156,29 @@ def released_binary(
     if gap is not None:
         parts.append(ResultSet(checks=(verdict(asked, gap),)))
     return merge(parts, outcome=str(asked.labels["outcome"]))
+
+
+def _bounded(
+    asked: Asked,
+    rows: pd.DataFrame,
+    column: str,
+    sides: tuple[Side, Side],
+    lost: Mapping[str, int],
+    *,
+    hidden: bool,
+    contrast: str,
+) -> list[ResultSet]:
+    """Return what the unmeasured and wrong records could do, whatever the exact counts are."""
+    found = lee(asked, _with_lost(rows, lost, column), column, contrast=contrast)
+    records = differential(asked, rows, column, contrast=contrast)
+    if all(side.exact for side in sides):
+        return [found, records]
+    after = contrast != _ARMS
+    bounds = None
+    if found.estimates:
+        bounds = bounded_difference(asked, found, *sides, hidden=hidden, at_the_end=after)
+    records = bounded_optimism_between(asked, records, *sides, at_the_end=after)
+    return [records] if bounds is None else [bounds, records]
 
 
 def _with_lost(
@@ -203,8 +238,9 @@ def _imputed(
     if not words:
         return ResultSet()
     text = (
-        "With what those not measured did filled in by a model, programme less comparison is, in "
-        f"a hundred, {and_so_on(words)} of people alike who were measured."
+        "Looking at the end only: with what those not measured did filled in by a model, "
+        f"programme minus comparison is, in every 100, {and_so_on(words)} of people alike who "
+        "were measured."
     )
     return ResultSet(estimates=rows_, checks=(asked.said("imputed", text),))
 
@@ -247,8 +283,8 @@ def _kinds(asked: Asked, exact: ResultSet, rules: Policy) -> ResultSet:
         ]
         points = [100 * e.estimate for e in map(to_hundredth, risks) if e.estimate is not None]
         text = (
-            f"Programme less comparison by {column} runs from {number(min(points))} to "
-            f"{number(max(points))} in a hundred"
+            f"At the end, programme minus comparison by {column} runs from "
+            f"{number(min(points))} to {number(max(points))} in every 100"
         )
         text += f"; {_chance(tests[0])}." if tests and tests[0].p_value is not None else "."
         parts.append(
@@ -295,7 +331,7 @@ def _without_sites(asked: Asked, exact: ResultSet, released: ResultSet, measure:
     whole = _first(released, measure, ("", "itt"))
     words = "the difference in the change" if measure != "risk_difference" else "the difference"
     text, passed = sites_words(
-        rows, [] if whole is None else [whole], words, " in a hundred", scale=100
+        rows, [] if whole is None else [whole], words, " in every 100", scale=100
     )
     sentence = asked.said("one_site", text, passed=passed)
     return ResultSet(estimates=tuple(rows), checks=(sentence,))

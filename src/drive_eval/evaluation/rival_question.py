@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 
 _MOST = 100  # sites that are left out one by one
 
-__all__ = ["Asked", "and_so_on", "interval_words", "number"]
+__all__ = ["Asked", "and_so_on", "at_the_end", "interval_words", "number"]
 
+_AT_THE_END = (
+    "Wrong records, who was not measured and what the sample could show are asked of the use at "
+    "the end only, in one group less the other. The main result compares the change in one group "
+    "with the change in the other, so they speak of another contrast than it does."
+)
 _NO_CLUSTERS = (
     "Rows of one person belong together, and this answer knows of no clusters: it has its point "
     "and no interval."
@@ -154,6 +159,11 @@ class Asked:
         if not by or by not in table or table[by].isna().any():
             return ""
         return by if 2 <= table[by].nunique() <= _MOST else ""
+
+
+def at_the_end(asked: Asked) -> Check:
+    """Say which questions between the arms leave aside what was before."""
+    return Check(name="at_the_end_only", outcome=str(asked.labels["outcome"]), text=_AT_THE_END)
 
 
 def number(value: float | None, digits: int = 0) -> str:

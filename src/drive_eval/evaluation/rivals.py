@@ -16,7 +16,7 @@ from drive_eval.evaluation.rival_contrasts import (
     rivals_of_designs,
 )
 from drive_eval.evaluation.rival_counts import rivals_of_counts
-from drive_eval.evaluation.rival_question import Asked
+from drive_eval.evaluation.rival_question import Asked, at_the_end
 from drive_eval.measures.case_table import behaviour_rows, binary_rows
 from drive_eval.plan import (
     NO_COVARIATES,
@@ -200,6 +200,7 @@ def _of_behaviour(
         parts.append(rivals_of_designs(asked, found, plan.balancing[0].name))
     elif len(measured) == 2 and plan.design.kind != "before_after":
         parts.append(rivals_between(asked, rows, measured, found))
+        parts.append(ResultSet(checks=(at_the_end(asked),)))
     elif len(measured) == 1:
         parts.append(ResultSet(checks=(asked.said("regression_to_the_mean", _RTM),)))
     return merge(parts, outcome=abuse_type)
