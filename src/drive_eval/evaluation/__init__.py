@@ -329,8 +329,8 @@ def run(
         Exact figures: restricted until `write_report` has taken them through the gate. Besides
         the outcomes, ``results`` holds ``rivals:<outcome>`` (what else could explain it),
         ``reporters:<abuse type>:<span>`` where two reporters rate the same, ``ledger``
-        (every test of the run) and, where no design makes the arms alike, ``baseline`` (who they
-        were at the start).
+        (every test of the run), ``equality`` (shares by group of people) and, where no design
+        makes the arms alike, ``baseline`` (who they were at the start).
 
     Raises
     ------
@@ -347,12 +347,18 @@ def run(
     from drive_eval.evaluation.behaviours import evaluate_behaviours, evaluate_perceived_change
     from drive_eval.evaluation.binary import evaluate_binary
     from drive_eval.evaluation.designs import balance_result, make_designs
-    from drive_eval.evaluation.equality import equality_tables
+    from drive_eval.evaluation.equality import (
+        GROUPS,
+        equality_result,
+        equality_tables,
+        not_in_data,
+    )
     from drive_eval.evaluation.flow import flow_table, received_table
     from drive_eval.evaluation.ledger import LEDGER, count_tests
     from drive_eval.evaluation.reoffending import evaluate_reoffending, evaluate_time_to_event
     from drive_eval.evaluation.reporters import evaluate_reporters, reporter_sets
     from drive_eval.evaluation.rivals import PREFIX, evaluate_rivals, rival_names
+    from drive_eval.evaluation.victims import victims_tables
     from drive_eval.plan import (
         BehaviourOutcome,
         PerceivedChangeOutcome,
@@ -415,6 +421,10 @@ def run(
         advance(name)
     results[LEDGER] = count_tests(plan, results)
     groups = equality_tables(plan, study, units)
+    # After the ledger: groups are described, not tested.
+    results[GROUPS] = dataclasses.replace(
+        equality_result(plan, groups), checks=(not_in_data(study),)
+    )
     flow, received = flow_table(plan, study, units), received_table(plan, units)
     if not plan.balancing:  # which tells how alike the arms are by itself
         sizes = arm_sizes(plan, results, flow)
@@ -428,6 +438,7 @@ def run(
             *_dated_flow(plan, study, column),
             *([received] if received is not None else []),
             *groups,
+            *victims_tables(study, units),
         ),
         provenance=Provenance(
             call="drive_eval.run",

@@ -27,7 +27,9 @@ from drive_eval.evaluation.controlled import (
 )
 from drive_eval.evaluation.designs import CONTRAST
 from drive_eval.evaluation.equality import (
+    GROUPS,
     equality_reasons,
+    equality_result,
     is_equality,
     release_equality,
     told_by_group,
@@ -44,6 +46,7 @@ from drive_eval.evaluation.released_rivals import release_rivals
 from drive_eval.evaluation.released_times import following
 from drive_eval.evaluation.reporters import reporter_sets
 from drive_eval.evaluation.rivals import PREFIX, rival_names
+from drive_eval.evaluation.victims import is_victims, release_victims, victims_reasons
 from drive_eval.models import comparison, prepost
 from drive_eval.plan import (
     BehaviourOutcome,
@@ -136,7 +139,11 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
         name: dataclasses.replace(found, tables=tuple(_counts_alone(t) for t in found.tables))
         for name, found in results.items()
     }
+    victims = [table for table in evaluation.tables if is_victims(table)]
     by_group = release_equality(plan, groups, results, rules)
+    if GROUPS in evaluation.results:
+        lacking = evaluation.results[GROUPS].checks
+        results[GROUPS] = dataclasses.replace(equality_result(plan, by_group), checks=lacking)
     if start is not None and exact:
         results[BASELINE] = _open(start, rules)
     elif start is not None:
@@ -144,8 +151,9 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
         found = release_baseline(plan, start, (groups, by_group), results, flow, rules)
         results[BASELINE] = found
     tables = (
-        *[_guarded(plan, t, rules) for t in evaluation.tables if not is_equality(t)],
+        *[_guarded(plan, t, rules) for t in evaluation.tables if t not in (*groups, *victims)],
         *by_group,
+        *release_victims(victims, evaluation.table("flow"), rules),
     )
     tables = tuple(_counts_alone(table) for table in tables)
     everything = [*tables, *(t for r in results.values() for t in r.tables)]
@@ -259,8 +267,12 @@ def hidden_reasons(evaluation: Evaluation, released: Evaluation) -> list[dict[st
     """Why was each count hidden? For the restricted record only: it says which are small."""
     found = []
     for before, after in zip(evaluation.tables, released.tables, strict=True):
-        same = not is_equality(before)
-        found += disclosure.record(before, after) if same else equality_reasons(before, after)
+        if is_equality(before):
+            found += equality_reasons(before, after)
+        elif is_victims(before):
+            found += victims_reasons(before, after)
+        else:
+            found += disclosure.record(before, after)
     for name, result in evaluation.results.items():
         if name not in released.results:
             continue
