@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import special
+from scipy import special, stats
 
 from drive_eval.data.study import load_study
 from drive_eval.disclosure import POLICIES
@@ -23,7 +23,7 @@ from drive_eval.evaluation.released_curves import (
     read,
     unit_of,
 )
-from drive_eval.evaluation.released_months import rates_by_month
+from drive_eval.evaluation.released_months import MONTH, rates_by_month
 from drive_eval.evaluation.released_repeats import released_tables
 from drive_eval.evaluation.times import how_much_is_one
 from drive_eval.plan import Plan
@@ -620,3 +620,39 @@ def test_a_short_month_without_events_has_its_own_upper_limit():
     )
     assert found[0].conf_high[0] == pytest.approx(limit, rel=0.35)
     assert found[0].conf_high[0] > 200
+
+
+@pytest.mark.parametrize(
+    ("times", "events", "worth"),
+    [
+        # Of a step of three months a third; of a month on both sides of a step's end each part.
+        ((3 * MONTH, 6 * MONTH, 12 * MONTH), (30.0, 30.0, 60.0), 10.0),
+        ((MONTH / 2, MONTH * 3 / 4, 12 * MONTH), (8.0, 6.0, 45.0), 15.0),
+        ((MONTH / 2, MONTH * 3 / 2, 12 * MONTH), (10.0, 40.0, 60.0), 30.0),
+    ],
+    ids=["long step", "short steps", "two sides"],
+)
+@pytest.mark.parametrize("size", [1.0, 2.5])
+def test_a_month_is_as_sure_as_the_events_of_its_own_days(times, events, worth, size):
+    steps = Stairs(
+        times=times, events=events, exposed=(100.0,) * 3, product=False, base=5, size=size
+    )
+    curve = Curve(
+        name="monthly_rate", measure="monthly_rate", title="", group="programme", outcome="x",
+        time_unit="months", times=(1.0,), estimate=(0.0,), conf_low=(0.0,),
+        conf_high=(1.0,), at_risk=(100.0,), events=(0.0,), censored=(None,), unit="person",
+    )  # fmt: skip
+    table = CountTable.from_counts(
+        name="monthly:x", title="", unit="events", dimensions=("group", "month"),
+        counts={("programme", "1"): 0},
+    )  # fmt: skip
+    (found,) = rates_by_month(
+        ResultSet(curves=(curve,)), (table,), {"programme": (100, 100)}, OPENSAFELY,
+        {"programme": steps},
+    )  # fmt: skip
+    rate = 100 * 365.25 / MONTH * worth / 100
+    assert found.estimate[0] == pytest.approx(rate)
+    # Exact limits of Poisson for so many events, each worth 1/size.
+    low, high = stats.chi2.ppf(0.025, 2 * worth / size), stats.chi2.ppf(0.975, 2 * worth / size + 2)
+    assert found.conf_low[0] == pytest.approx(rate * size * low / 2 / worth)
+    assert found.conf_high[0] == pytest.approx(rate * size * high / 2 / worth)

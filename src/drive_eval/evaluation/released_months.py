@@ -126,7 +126,9 @@ def _after(
 ) -> tuple[float | None, float | None, float | None]:
     """Read the rate of a month after the index date off the mean numbers of events.
 
-    Its limits are those of the step that it lies in; of the one with fewer events, if in two.
+    Its limits are those of as many events as its days hold of the steps that it lies in: of a
+    step that it covers for a third, a third. So it is no surer of a month than the events of one
+    month can make it, whether the month is part of a long step or has several short ones.
     """
     first, last = MONTH * (month - 1), MONTH * month
     if steps is None or last > steps.end + MONTH / 2:
@@ -137,14 +139,13 @@ def _after(
         return None, None, None
     rate = 100 * YEAR * (ends[1][0] - ends[0][0]) / (last - first)
     begins = (0.0, *steps.times[:-1])
-    inside = [
-        n
+    events = sum(
+        n * max(min(b, last) - max(a, first), 0.0) / (b - a)
         for a, b, n in zip(begins, steps.times, steps.events, strict=True)
-        if a < last and b > first
-    ]
-    if steps.size is None or not inside or not min(inside):
+    )
+    if steps.size is None or not events:
         return rate, None, None
-    worth = min(inside) / steps.size
+    worth = events / steps.size
     low = float(special.gammaincinv(worth, tail)) / worth
     high = float(special.gammaincinv(worth + 1, 1 - tail)) / worth
     return rate, rate * low, rate * high
