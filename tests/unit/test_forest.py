@@ -47,26 +47,49 @@ def test_rows_are_the_differences_of_the_results_primary_first(evaluation):
     e = evaluation.results["perceived_change:idva:exit"].one(measure="risk_difference")
     shown = data.loc["perceived_change:idva:exit", ["difference", "conf_low", "conf_high"]].tolist()
     assert shown == pytest.approx([-100 * v for v in (e.estimate, e.conf_high, e.conf_low)])
-    assert "Risk not judged to have fallen" in chart.alt_text
-    assert chart.headline == "Lower in the programme group on all 3 outcomes"
+    assert "Risk judged unchanged or higher" in chart.alt_text
+    assert chart.headline == "Programme group is lower or fell further on all 3 outcomes"
 
 
 def test_one_outcome_has_no_forest():
     assert forest_chart(evaluation_of(BLOCKS[:1], "internal"), LABELS) is None
 
 
+CLEAR, OPEN, HIDDEN = (-9, -1), (-5, 4), (None, None)
+
+
+def row_of(ends, measure="difference_in_differences", *, negative=False, title="Physical abuse"):
+    low, high = ends
+    return {
+        "conf_low": low, "conf_high": high, "negative": negative, "measure": measure,
+        "title": title,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("ends", "said"),
     [
-        ([(-9, -1), (-5, 4)], "Lower in the programme group on 1 of 2 outcomes; the others do not"),
-        ([(-9, -1), (1, 4)], "Of 2 outcomes, 1 lower in the programme group and 1 higher"),
-        ([(2, 3), (-5, 4)], "Higher in the programme group on 1 of 2 outcomes"),
-        ([(-2, 3), (None, None)], "None of 2 outcomes tells the two groups apart"),
+        ([CLEAR, OPEN], "Programme group fell further on 1 of 2 outcomes"),
+        ([CLEAR, CLEAR], "Programme group fell further on all 2 outcomes"),
+        ([CLEAR, (1, 4)], "Programme group lower on 1, higher on 1 of 2 outcomes"),
+        ([(2, 3), OPEN], "Programme group fell less or rose on 1 of 2 outcomes"),
+        ([OPEN, OPEN], "No clear difference between the groups on any of 2 outcomes"),
+        # What is hidden is no outcome without a difference.
+        ([CLEAR, OPEN, HIDDEN], "Programme group fell further on 1 of 2 outcomes shown"),
+        ([OPEN, HIDDEN], "No clear difference between the groups on 1 outcome shown"),
+        ([CLEAR, HIDDEN], "Physical abuse: lower in the programme group"),
+        ([HIDDEN, HIDDEN], "No difference between the groups can be shown"),
     ],
 )
-def test_the_headline_counts_whole_intervals_only(ends, said):
-    rows = [{"conf_low": low, "conf_high": high, "negative": False} for low, high in ends]
-    assert _headline(rows, LABELS).startswith(said)
+def test_the_headline_counts_whole_intervals_of_what_is_shown(ends, said):
+    rows = [row_of(one) for one in ends]
+    assert _headline(rows, LABELS) == said
     # What the programme cannot change is drawn and not counted.
-    rows.append({"conf_low": -9, "conf_high": -1, "negative": True})
-    assert _headline(rows, LABELS).startswith(said)
+    assert _headline([*rows, row_of(CLEAR, negative=True)], LABELS) == said
+
+
+def test_a_level_is_lower_and_a_change_falls_further():
+    levels = [row_of(CLEAR, "risk_difference")] * 2
+    assert _headline(levels, LABELS) == "Programme group is lower on all 2 outcomes"
+    mixed = [*levels, row_of(CLEAR)]
+    assert _headline(mixed, LABELS) == "Programme group is lower or fell further on all 3 outcomes"

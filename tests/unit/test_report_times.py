@@ -347,7 +347,7 @@ def test_at_liberty_by_chance_is_told_apart_from_differences_that_nobody_measure
     by_chance = evaluation_of(ARREST, first_event(), checks=[held], design=design)
     said = times.free_sentences(by_chance, "arrest", LABELS)[0]
     assert said.endswith(
-        "People were allocated by chance, but this compares them only while they are at liberty, "
+        "People were allocated by chance, but this only days at liberty are compared, "
         "and who that is may differ between the groups."
     )
     lost = dataclasses.replace(held, passed=False, text="Too many outcomes are missing.")
@@ -805,10 +805,8 @@ def test_the_curve_is_drawn_as_released_with_who_was_still_followed():
     result = evaluation_of(ARREST, first_event(), curves=both_curves())
     chart = following.event_free_chart(result, "arrest", LABELS)
     assert chart.name == "event-free-arrest"
-    assert chart.headline == (
-        "After 52 weeks, 78 of 100 in the programme group were still free of re-arrest, 69 of 100 "
-        "in the comparison group"
-    )
+    assert chart.headline == "More in the programme group stayed free of re-arrest"
+    assert "Followed and still free of it" in texts(chart)
     assert "8.9" not in chart.subtitle
     assert "9.0 of 100 (95% interval 1.0 to 17.0)" in chart.subtitle
     assert "after 26 weeks 90 of 100 (85 to 93)" not in chart.alt_text  # no estimate at 26 weeks

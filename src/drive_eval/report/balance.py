@@ -32,6 +32,7 @@ from drive_eval.report.drawing import (
     DARK_BLUE,
     DARK_GREY,
     DOTS,
+    HIDDEN_NOTE,
     OUTLINE,
     SMALL,
     STYLE,
@@ -523,7 +524,7 @@ def _digits_note(evaluation: Evaluation) -> str:
 
 def _hidden_note(rows: Sequence[tuple[str, ...]]) -> str:
     cells = {cell for row in rows for cell in row}
-    notes = {HIDDEN: "[c]: too few people to show.", MISSING: "[x]: cannot be computed."}
+    notes = {HIDDEN: HIDDEN_NOTE, MISSING: "[x]: cannot be computed."}
     return " ".join(words for mark, words in notes.items() if mark in cells)
 
 

@@ -23,6 +23,7 @@ from drive_eval.report.sentences import (
     main_design,
     out_of_100,
     people_words,
+    printed_difference,
     verdict_of,
     why_hidden,
 )
@@ -123,9 +124,7 @@ MANY = 0.05
 #: Methods that estimate no propensity score.
 NO_SCORE = ("cem", "entropy_balance")
 
-_NOT_FAIR = (
-    "That is not a fair comparison, because it also holds how the groups differed at the start."
-)
+_NOT_FAIR = "That is not a fair comparison, because the groups differed at the start."
 
 
 def balance_of(evaluation: Evaluation, name: str) -> ResultSet:
@@ -420,7 +419,9 @@ def _main_sentence(
             "shows neither that there is a difference nor that there is none."
         )
     side = "lower" if kind == "fell" else "higher"
-    amount = f"{out_of_100(abs(gap.estimate))} in every 100 ({_range(gap)})"
+    points = printed_difference(treated, other)
+    size = out_of_100(abs(gap.estimate)) if points is None else str(abs(points))
+    amount = f"{size} in every 100 ({_range(gap)})"
     ratio = effect(result, "risk_ratio", main)
     relative = ""
     if ratio is not None and None not in (ratio.estimate, ratio.conf_low, ratio.conf_high):
@@ -442,7 +443,7 @@ def _crude_sentence(result: ResultSet, main: str, *, judged: bool = True) -> str
     differs = differs and kind != verdict_of(result, main)
     start = "With no adjustment it would have been "
     if differs:
-        start = "With no adjustment the answer would have been another: "
+        start = "With no adjustment the answer would have been different: "
     return f"{start}{per_hundred(gap)}. {_NOT_FAIR}" if judged else f"{start}{per_hundred(gap)}."
 
 
@@ -509,8 +510,8 @@ def shared_sentences(evaluation: Evaluation) -> list[str]:
             f"A difference between the groups after {made_by(evaluation, main)}: "
             f"{claim_sentence('associational')[:1].lower()}{claim_sentence('associational')[1:]}",
             whose,
-            "What there would have been with no adjustment is not a fair comparison, because it "
-            "also holds how the groups differed at the start.",
+            "What there would have been with no adjustment is not a fair comparison, because the "
+            "groups differed at the start.",
             "E-value: by what factor something that nobody measured would have to go with being in "
             "the programme and with the outcome, each, to explain the difference away.",
         )
@@ -694,10 +695,11 @@ def _several(kinds: Sequence[str], who: str, other: str) -> str:
     side, count = ("lower", lower) if lower else ("higher", higher)
     many = f"all {every}" if count == every > 1 else f"{count} of {every}"
     were = "was" if count == 1 else "were"
+    which = f"{many} types{shown}" if every > 1 else f"the 1 type{shown}"
     return shorter(
-        f"Afterwards {many} types{shown} {were} {side} in the {who}",
-        f"Afterwards {many} types{shown} {were} {side} in the programme group",
-        f"Afterwards {many} types{shown} {were} {side}",
+        f"Afterwards {which} {were} {side} in the {who}",
+        f"Afterwards {which} {were} {side} in the programme group",
+        f"Afterwards {which} {were} {side}",
     )
 
 

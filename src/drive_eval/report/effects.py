@@ -21,6 +21,7 @@ from drive_eval.report.designs import (
 from drive_eval.report.drawing import (
     DARK_BLUE,
     DARK_GREY,
+    HIDDEN_NOTE,
     SMALL,
     STYLE,
     TOO_FEW,
@@ -367,8 +368,7 @@ def effects_by_design_table(
         rows=tuple(rows),
         note=(
             "Each design speaks of its own group of people, so their effects may differ for that "
-            "reason too. [c]: not shown, for too few people unless the checks say otherwise. [x]: "
-            "cannot be computed; the checks say why."
+            f"reason too. {HIDDEN_NOTE} [x]: cannot be computed; the checks say why."
         )
         + ("" if digits is None else f" {DIGITS_NOTE} {COUNTS_NOTE}"),
         unfolded=True,

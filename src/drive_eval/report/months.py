@@ -145,8 +145,7 @@ def monthly_chart(evaluation: Evaluation, name: str, labels: dict[str, str]) -> 
                 else "",
                 *not_made_alike(evaluation),
                 hidden_words(found, curves, labels),
-                "Months without a point are not shown: they have too few events, or with other "
-                "figures they would tell of few."
+                "Months without a point are not shown, so that nobody can be recognised."
                 if len(known) < len(every)
                 else "",
                 notes(curves.values()),

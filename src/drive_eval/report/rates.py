@@ -12,6 +12,7 @@ from drive_eval.report.drawing import (
     ARM_COLOURS,
     ARM_MARKERS,
     DARK_GREY,
+    HIDDEN_NOTE,
     SMALL,
     STYLE,
     TOO_FEW,
@@ -473,9 +474,9 @@ def rates_table(evaluation: Evaluation, name: str, labels: Mapping[str, str]) ->
         ),
         rows=tuple(rows),
         note=(
-            "In brackets: the interval. People and events: those at liberty in that time. [c]: not "
-            "shown, for too few people unless the checks say otherwise. [x]: cannot be computed; "
-            "the checks say why." + ("" if digits is None else f" {DIGITS_NOTE}")
+            "In brackets: the interval. People and events: those at liberty in that time. "
+            f"{HIDDEN_NOTE} [x]: cannot be computed; the checks say why."
+            + ("" if digits is None else f" {DIGITS_NOTE}")
         ),
     )
 
