@@ -34,6 +34,7 @@ __all__ = [
     "TimeUnit",
     "Unit",
     "codelist",
+    "codelist_versions",
     "label",
 ]
 
@@ -136,6 +137,18 @@ def codelist(name: str) -> CodeList:
         codes=tuple(row["code"] for row in rows),
         labels=tuple(row["label"] for row in rows),
     )
+
+
+def codelist_versions() -> dict[str, str]:
+    """Return the version of every code list, for the record of where numbers came from.
+
+    Examples
+    --------
+    >>> sorted(codelist_versions())[0]
+    'code list abuse_types'
+    """
+    names = (*CODELISTS, "recording_changes")
+    return {f"code list {name}": codelist(name).version for name in names}
 
 
 CODELISTS = (

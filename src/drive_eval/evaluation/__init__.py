@@ -17,7 +17,7 @@ from drive_eval.errors import (
     did_you_mean,
 )
 from drive_eval.results import Evaluation, Provenance, library_versions
-from drive_eval.vocabulary import ARMS
+from drive_eval.vocabulary import ARMS, codelist_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -443,7 +443,7 @@ def run(
         provenance=Provenance(
             call="drive_eval.run",
             inputs=dict(study.hashes),
-            versions=library_versions(),
+            versions={**library_versions(), **codelist_versions()},
             seed=plan.sensitivity.seed,
         ),
     )

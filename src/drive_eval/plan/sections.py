@@ -106,6 +106,9 @@ class EvaluationSection(Section):
     question: str = Field("", description="The question in one sentence.")
     programme: str = Field("the programme", description="Name of the programme, as in a sentence.")
     place: str = Field("", description="Where it ran.")
+    period: str = Field(
+        "", description="When people started, in words that may be published: months, no days."
+    )
     authors: tuple[str, ...] = Field((), description="Who evaluated it.")
     report_date: Day | None = Field(None, description="Date on the report (nothing reads a clock).")
     review_by: Day | None = Field(None, description="When the report should be looked at again.")

@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from drive_eval.results import CountTable, Estimate, Evaluation
 
 __all__ = [
-    "as_allocated",
     "baseline_table",
     "baseline_text",
-    "facts",
     "lost_sentence",
     "lost_table",
     "received_sentence",
@@ -48,73 +46,12 @@ COLUMNS = {
 YES_NO = {"True", "False", "not recorded"}
 
 
-def as_allocated(evaluation: Evaluation) -> str:
-    """Return whose the groups are, as a caption says it: nothing unless chance made them.
-
-    Examples
-    --------
-    >>> from drive_eval.results import Evaluation
-    >>> as_allocated(Evaluation(plan={"design": {"kind": "randomised"}}, plan_hash="", results={}))
-    ', in the groups to which chance allocated them'
-    """
-    if evaluation.plan["design"]["kind"] != "randomised":
-        return ""
-    return ", in the groups to which chance allocated them"
-
-
-def facts(evaluation: Evaluation) -> list[tuple[str, str]]:
-    """Return what a reader should know of the people and the time before the first number.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-        Released.
-
-    Returns
-    -------
-    list of (name, value)
-        When people started, as the plan states it; the time between the measures; and whether
-        the groups are those that chance made.
-    """
-    rows = [("People started", str(evaluation.plan["evaluation"].get("period") or "Not stated"))]
-    months = _months(evaluation)
-    if months:
-        rows.append(("From first to second rating", months))
-    if as_allocated(evaluation):
-        rows.append(("Groups", "As allocated by chance, whatever people then received"))
-    return rows
-
-
-def _months(evaluation: Evaluation) -> str:
-    labels = _labels(evaluation)
-    found = {
-        e.group: f"{e.estimate:.0f}"
-        for e in _estimates(evaluation)
-        if e.measure == "months_between" and e.estimate is not None
-    }
-    if not found:
-        return ""
-    if len(set(found.values())) == 1:
-        where = " in both groups" if len(found) > 1 else ""
-        return f"{_in_months(next(iter(found.values())))}{where}, for the person in the middle"
-    said = [f"{_in_months(n)} in the {group_phrase(arm, labels)}" for arm, n in found.items()]
-    return f"{', '.join(said)}, for the person in the middle"
-
-
-def _in_months(count: str) -> str:
-    return f"about {count} month{'' if count == '1' else 's'}"
-
-
-def _labels(evaluation: Evaluation) -> dict[str, str]:
-    return {arm: evaluation.plan["report"][f"{arm}_label"] for arm in ARMS.codes}
+# Who they were
 
 
 def _estimates(evaluation: Evaluation) -> tuple[Estimate, ...]:
     found = evaluation.results.get(BASELINE)
     return () if found is None else found.estimates
-
-
-# Who they were
 
 
 def baseline_text(evaluation: Evaluation, labels: Mapping[str, str]) -> list[str]:
@@ -293,21 +230,21 @@ def _of(part: int | None, whole: int | None) -> str:
 
 def lost_sentence(evaluation: Evaluation, names: Sequence[str], labels: Mapping[str, str]) -> str:
     """Say where those who were not rated again differed most at the start."""
-    gaps = []
+    gaps: list[tuple[float, str, str, float, float]] = []
     rows = _lost_rows(evaluation, names)
-    rounded = digits_of(evaluation) is not None
     for name, arm, again, lost in rows:
         if None in (*again, *lost) or not again[1] or not lost[1]:
             continue
         seen, gone = (min(1.0, (part or 0) / (whole or 1)) for part, whole in (again, lost))
-        words = [
-            "nearly all" if rounded and share == 1 else f"{out_of_100(share)} of 100"
-            for share in (gone, seen)
-        ]
-        gaps.append((100 * (gone - seen), name, arm, *words))
+        gaps.append((100 * (gone - seen), name, arm, gone, seen))
     if not gaps:
         return ""
-    gap, name, arm, gone_words, seen_words = max(gaps, key=lambda found: abs(found[0]))
+    gap, name, arm, gone, seen = max(gaps, key=lambda found: abs(found[0]))
+    rounded = digits_of(evaluation) is not None
+    used, beside = (
+        "nearly all" if rounded and share == 1 else f"{out_of_100(share)} of 100"
+        for share in (gone, seen)
+    )
     where = "" if len(gaps) == len(rows) else ", as far as that can be shown"
     if abs(gap) < GAP:
         return (
@@ -318,8 +255,8 @@ def lost_sentence(evaluation: Evaluation, names: Sequence[str], labels: Mapping[
     how = f"more often in {more} of {len(gaps)} lines of the table"
     return (
         f"Those who were not rated again had used abuse at the start {how}{where}. They differed "
-        f"most in {behaviour_label(name).lower()} in the {group_phrase(arm, labels)}: {gone_words} "
-        f"of them had used it, and {seen_words} of those rated again."
+        f"most in {behaviour_label(name).lower()} in the {group_phrase(arm, labels)}: {used} "
+        f"of them had used it, and {beside} of those rated again."
     )
 
 

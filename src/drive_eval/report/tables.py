@@ -14,6 +14,7 @@ from drive_eval.report.bounds import (
 )
 from drive_eval.report.designs import design_label, plain_check
 from drive_eval.report.drawing import HIDDEN_NOTE
+from drive_eval.report.facts import as_allocated, facts
 from drive_eval.report.numbers import digits_of, number
 from drive_eval.report.plain import GO_ON, range_note, rounding_note, short_verdict
 from drive_eval.report.sentences import (
@@ -194,6 +195,7 @@ def front_box(evaluation: Evaluation) -> list[tuple[str, str]]:
         ("Place", about["place"]),
         ("Counted", people_words(evaluation)),
         ("How many", _how_many(evaluation)),
+        *facts(evaluation),
         ("Who reported", "; ".join(sorted(who))),
         ("Data", data["source"]),
         ("Data complete to", _day(about["data_cut"])),
@@ -277,7 +279,10 @@ def headline_table(
         notes.append(f"{HIDDEN}: too few people to show. {GO_ON}")
     notes.append(rounding_note(evaluation, names))
     return Table(
-        caption=f"Of every 100 people, how many used each type of abuse {before_and_after(names)}",
+        caption=(
+            f"Of every 100 people, how many used each type of abuse {before_and_after(names)}"
+            f"{as_allocated(evaluation)}"
+        ),
         header=("Type of abuse", *heads, "How sure we are"),
         rows=tuple(rows),
         note=" ".join(note for note in notes if note),
@@ -731,6 +736,8 @@ def provenance_table(evaluation: Evaluation) -> Table:
     rows = [("Plan (SHA-256)", evaluation.plan_hash)]
     rows += [(f"Data: {name} (SHA-256)", h) for name, h in evaluation.provenance.inputs.items()]
     rows += [(name, version) for name, version in evaluation.provenance.versions.items()]
+    seed = evaluation.provenance.seed
+    rows.append(("Seed of everything drawn by chance", "none" if seed is None else str(seed)))
     rows.append(("Disclosure policy", evaluation.policy))
     return Table(caption="Provenance", header=("Item", "Value"), rows=tuple(rows))
 
