@@ -14,7 +14,7 @@ from drive_eval.report.bounds import (
 )
 from drive_eval.report.designs import design_label, plain_check
 from drive_eval.report.drawing import HIDDEN_NOTE
-from drive_eval.report.facts import as_allocated, facts
+from drive_eval.report.front import as_allocated, facts
 from drive_eval.report.numbers import digits_of, number
 from drive_eval.report.plain import GO_ON, range_note, rounding_note, short_verdict
 from drive_eval.report.sentences import (
