@@ -510,8 +510,7 @@ class TestOutcomeSentences:
             "100 (range 2 to 14); as a ratio of the shares, 0.60 (range 0.40 to 0.90). It may also "
             "come from differences between the groups that nobody measured.",
             "With no adjustment the answer would have been different: 6 more in every 100 (range 1 "
-            "to 11). That is not a fair comparison, because it also holds how the groups differed "
-            "at the start.",
+            "to 11). That is not a fair comparison, because the groups differed at the start.",
             "Other designs of the plan: Propensity weights (ATT): 8 fewer in every 100 (range 2 to "
             "14). They lead to the same reading as the main design.",
             "To explain the whole difference away, something that nobody measured would have to go "
@@ -687,7 +686,7 @@ class TestHeadlines:
         [
             (
                 (LOWER, LOWER),
-                "Afterwards all 2 types were lower in the programme group",
+                "Afterwards both types were lower in the programme group",
             ),
             (
                 (LOWER, UNCLEAR),

@@ -536,6 +536,19 @@ class TestNeverRated:
         some = {"programme": (465, None), "comparison": (330, 0)}
         assert bounds.never_rated_sentence(evaluation({}, rated=some), LABELS) == ""
 
+    def test_it_stands_once_where_the_bounds_do(self, exact):
+        sections = document._sections(bounds.guarded(exact))
+        said = [
+            line
+            for section in sections
+            if section["id"].startswith("reductions")
+            for _lead, lines in section["findings"]
+            for line in lines
+        ]
+        assert any("not rated a second time" in line for line in said)
+        never = bounds.never_rated_sentence(exact, LABELS)
+        assert said.count(never) == (1 if never else 0)
+
 
 class TestLimits:
     def test_what_overturns_a_result_comes_first_and_names_its_outcomes(self, released, exact):

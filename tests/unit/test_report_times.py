@@ -254,6 +254,16 @@ def test_what_the_interval_leaves_open_is_said_so_for_each_of_the_three():
     assert "it may be anything from 52% lower to under 1% higher" in ratio
 
 
+def test_how_many_would_tell_is_said_where_nothing_can_be_told():
+    size = Check(name="people_needed", statistic=1300.0, threshold=5.0, text="About so many.")
+    words = " About 1,300 people per group would be needed to tell a difference of 5 in every 100."
+    for found in (OPEN, CLEAR):
+        result = evaluation_of(ARREST, first_event(found), checks=[size])
+        share = times.free_sentences(result, "arrest", LABELS)[0]
+        assert share.endswith(f"nor that there is none.{words}") == (found is OPEN)
+        assert (words in share) == (found is OPEN)
+
+
 def test_a_worse_outcome_is_called_worse_as_plainly():
     worse = ((-0.09, -0.17, -0.01), (-2.0, -4.4, -0.4), (1.5, 1.1, 2.0))
     share, average, ratio, _note = times.sentences_over_time(
@@ -347,8 +357,8 @@ def test_at_liberty_by_chance_is_told_apart_from_differences_that_nobody_measure
     by_chance = evaluation_of(ARREST, first_event(), checks=[held], design=design)
     said = times.free_sentences(by_chance, "arrest", LABELS)[0]
     assert said.endswith(
-        "People were allocated by chance, but this only days at liberty are compared, "
-        "and who that is may differ between the groups."
+        "People were allocated by chance, but only days at liberty are compared, and who has them "
+        "may differ between the groups, so this is not a fair test."
     )
     lost = dataclasses.replace(held, passed=False, text="Too many outcomes are missing.")
     too_many = evaluation_of(ARREST, first_event(), checks=[lost], design=design)
@@ -361,7 +371,7 @@ def test_what_came_first_may_be_put_down_to_the_allocation(released):
     assert "Counted so, recorded assault first:" in text
     assert sentences.claim_sentence("causal") in text
     free = " ".join(times.free_sentences(released, "police", LABELS))
-    assert "only while they are at liberty" in free
+    assert "only days at liberty are compared" in free
 
 
 def test_many_without_following_are_told_of_before_anything_is_trusted():

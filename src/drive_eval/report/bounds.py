@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 from drive_eval.errors import ResultError
 from drive_eval.report.numbers import EXACT_POLICIES
 from drive_eval.report.sentences import (
-    arm_label,
-    fall_between_arms,
     fall_within_arm,
     group_phrase,
     percent_words,
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "RANGE_HEAD",
     "Ends",
     "behaviour_names",
     "bounded_estimates",
@@ -35,11 +32,8 @@ __all__ = [
     "ends_within",
     "guarded",
     "never_rated_sentence",
-    "range_cell",
 ]
 
-#: Heads the column of such ranges.
-RANGE_HEAD = "If all, or none, of those rated only at the start still used it at the end"
 _WITHHELD = (
     "The relative change is not shown, because some people were not rated a second time and its "
     "range over what became of them may not be shown. A percentage of those rated twice never "
@@ -194,28 +188,6 @@ def ends_text(ends: Ends | None) -> str:
     side = "fewer" if worst >= 0 else "more"
     low, high = sorted((abs(worst), abs(best)))
     return f"{percent_words(low)} to {percent_words(high)} {side}"
-
-
-def range_cell(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> str:
-    """Return what stands beside percentages for those rated only at the start."""
-    said = []
-    result = evaluation.results[name]
-    for arm in ARMS.codes:
-        fall = fall_within_arm(result, arm)
-        if fall is None:
-            continue
-        if fall.estimate is None:
-            words = "not shown" if fall.method == NOT_SHOWN else "not defined"
-        else:
-            words = ends_text(ends_within(evaluation, name, arm)) or "the same"
-        said.append(f"{arm_label(arm, labels)}: {words}")
-    best = fall_between_arms(result)
-    if best is not None and best.estimate is not None:
-        words = ends_text(ends_between(evaluation, name))
-        if words:
-            words = words.replace("fewer", "lower").replace("more", "higher")
-            said.append(f"Set against each other: {words}")
-    return ". ".join(said)
 
 
 def never_rated_sentence(evaluation: Evaluation, labels: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from drive_eval.plan import BALANCING_METHODS, BalancingBlock
-from drive_eval.report.headlines import shorter
+from drive_eval.report.headlines import all_of, shorter
 from drive_eval.report.numbers import digits_of, number
 from drive_eval.report.sentences import (
     CRUDE,
@@ -420,7 +420,8 @@ def _main_sentence(
         )
     side = "lower" if kind == "fell" else "higher"
     points = printed_difference(treated, other)
-    size = out_of_100(abs(gap.estimate)) if points is None else str(abs(points))
+    adds_up = points is not None and points * gap.estimate > 0
+    size = str(abs(points or 0)) if adds_up else out_of_100(abs(gap.estimate))
     amount = f"{size} in every 100 ({_range(gap)})"
     ratio = effect(result, "risk_ratio", main)
     relative = ""
@@ -693,7 +694,7 @@ def _several(kinds: Sequence[str], who: str, other: str) -> str:
     if lower and higher:
         return f"Afterwards {lower} of {every} types{shown} lower and {higher} higher"
     side, count = ("lower", lower) if lower else ("higher", higher)
-    many = f"all {every}" if count == every > 1 else f"{count} of {every}"
+    many = all_of(every) if count == every > 1 else f"{count} of {every}"
     were = "was" if count == 1 else "were"
     which = f"{many} types{shown}" if every > 1 else f"the 1 type{shown}"
     return shorter(

@@ -541,8 +541,11 @@ def _reductions(
         points = [(title, [x for x in lines if x not in shared]) for title, lines in points]
     else:
         shared = []
+    if not number and any("not rated a second time" in line for _, x in points for line in x):
+        shared += [bounds.never_rated_sentence(evaluation, labels)]
     if made:
         shared += designs.shared_sentences(evaluation)
+    shared = [line for line in shared if line]
     if shared:
         points.append(("For all of these", shared))
     return _section(
