@@ -25,6 +25,7 @@ from drive_eval.evaluation.released_curves import (
 )
 from drive_eval.evaluation.released_months import MONTH, rates_by_month
 from drive_eval.evaluation.released_repeats import released_tables
+from drive_eval.evaluation.sizes import people_needed
 from drive_eval.evaluation.times import how_much_is_one
 from drive_eval.plan import Plan
 from drive_eval.results import Check, CountTable, Curve, Evaluation, ResultSet
@@ -289,6 +290,8 @@ def test_a_claim_rests_on_released_counts(tmp_path):
     found = evaluated(tmp_path / "lost", cases, design=design)
     result = release_evaluation(found, "opensafely").results["arrest"]
     assert result.one(measure="restricted_mean_difference").claim == "associational"
+    (size,) = people_needed(Plan.model_validate(dict(found.plan)), result.estimates)
+    assert result.check("people_needed") == dataclasses.replace(size, outcome="arrest")
     claim = result.check("claim")
     assert (claim.passed, claim.statistic) == (False, None)
     assert not any(c.isdigit() for c in claim.text)

@@ -33,7 +33,7 @@ def test_a_p_value_at_its_floor_is_so_much_or_less(exact):
     text = "risk difference: Holm among 2 primary tests"
     test = Check(name="test", outcome=NAME, passed=True, text=text)
     checks = (
-        dataclasses.replace(test, p_value=0.001, statistic=0.002),
+        dataclasses.replace(test, p_value=0.001, statistic=0.0025),
         dataclasses.replace(test, p_value=0.0002, statistic=0.0004),
         dataclasses.replace(test, p_value=0.02, statistic=0.02),
         dataclasses.replace(test),
@@ -43,7 +43,7 @@ def test_a_p_value_at_its_floor_is_so_much_or_less(exact):
     found = dataclasses.replace(exact, results=results)
     table = ledger.ledger_table(found, LABELS)
     assert [row[-2:] for row in table.rows] == [
-        ("≤0.001", "≤0.002"),
+        ("≤0.001", "≤0.003"),
         ("<0.001", "<0.001"),
         ("0.020", "0.020"),
         ("[c]", "[c]"),

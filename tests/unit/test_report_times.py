@@ -622,8 +622,8 @@ def test_what_came_first_and_a_warning_where_more_were_locked_up():
     [
         (
             (0.024, -0.003, 0.05),
-            "As for those who were taken into custody first, there may have been anything from "
-            "under 1 fewer to 5 more in every 100 in the programme group (best estimate: 2 more). "
+            "Taken into custody first: anything from under 1 fewer to 5 more in every 100 in the "
+            "programme group (best estimate: 2 more). "
             "This shows neither that there is a difference nor that there is none.",
         ),
         (

@@ -34,6 +34,7 @@ from drive_eval.evaluation.released_rates import Incidents, of_rates
 from drive_eval.evaluation.released_readings import Arm, Rows, method_of, point
 from drive_eval.evaluation.released_repeats import released_tables, without_numbers_of_events
 from drive_eval.evaluation.reoffending import AT_LIBERTY, COUNTED, REMAINING
+from drive_eval.evaluation.sizes import people_needed
 from drive_eval.results import Check, ResultSet
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def following(
             dataclasses.replace(c, outcome=outcome.name)
             for c in (
                 *said,
+                *people_needed(plan, estimates),
                 *warned,
                 *checks,
                 *rows.checks(),

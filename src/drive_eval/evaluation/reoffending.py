@@ -13,6 +13,7 @@ from drive_eval.errors import DesignError
 from drive_eval.evaluation.contrasts import between_arms_claim, merge, missing_share
 from drive_eval.evaluation.months import count_months, monthly_curves, monthly_tables
 from drive_eval.evaluation.rates import count_periods, harm_of, rates_result, try_rates
+from drive_eval.evaluation.sizes import people_needed
 from drive_eval.evaluation.times import (
     Question,
     first_event_result,
@@ -135,17 +136,19 @@ def evaluate_time_to_event(
     asked, claim = _question(plan, outcome, units, pieces, early, excluded, designs)
     ended = rows.set_index("unit_id")["ended_by"]
     words = tuple(word for word in ENDED_BY if word in ("event", "end", "not followed"))
+    first = first_event_result(asked, pieces)
     parts = [
         ResultSet(
             checks=(
                 *claim,
+                *people_needed(plan, first.estimates),
                 *_early(rows, outcome, plan.design.unit),
                 *how_much_is_one(pieces, units),
             ),
             tables=(_followed_table(asked, ended, words),),
             assumptions=(_RATIO,),
         ),
-        first_event_result(asked, pieces),
+        first,
     ]
     return merge(parts, outcome=outcome.name)
 
@@ -296,10 +299,12 @@ def evaluate_reoffending(
         plan, outcome, units, competing.rows, moved["unit_id"], excluded, designs, custody
     )
     ended = _ended_by(units, first.rows, custody)
+    free = first_event_result(asked, first.rows)
     parts = [
         ResultSet(
             checks=(
                 *claim,
+                *people_needed(plan, free.estimates),
                 *chosen.checks,
                 *_said(first, again, months),
                 *how_much_is_one(again.rows, units),
@@ -312,7 +317,7 @@ def evaluate_reoffending(
             curves=monthly_curves(outcome, plan.design, months, own),
             assumptions=_custody_words(outcome, custody),
         ),
-        first_event_result(asked, first.rows),
+        free,
     ]
     if custody is not None:
         parts.append(incidence_result(asked, competing.rows, tuple(offending.CAUSES)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from drive_eval.plan import PRIMARY_RULE
@@ -36,8 +37,10 @@ def _hidden(evaluation: Evaluation) -> str:
 def _adjusted(check: Check) -> str:
     """Return an adjusted P value; one that was made from a P of "so much or less" is no more."""
     text = p_text(check.statistic)
-    floored = check.p_value is not None and p_text(check.p_value).startswith("≤")
-    return f"≤{text}" if floored and text[:1] not in ("", "<", "≤") else text
+    if check.p_value is None or not p_text(check.p_value).startswith("≤") or text[:1] in "<≤":
+        return text
+    # Rounded up: rounded down it would be too small a bound.
+    return f"≤{math.ceil(1000 * (check.statistic or 0.0) - 1e-6) / 1000:.3f}"
 
 
 def ledger_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table | None:

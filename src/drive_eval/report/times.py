@@ -148,7 +148,7 @@ def _shares(evaluation: Evaluation, found: Followed, labels: Mapping[str, str]) 
     if kind == "cannot tell":
         return (
             f"{text} The difference may be {per_hundred(gap)} in the {one} still free of it. This "
-            "shows neither that there is a difference nor that there is none."
+            f"shows neither that there is a difference nor that there is none.{_needed(found)}"
         )
     shown = [value_at(found, "event_free", group=arm) for arm in arms]
     words = [out_of_100(e.estimate) for e in shown if e is not None and e.estimate is not None]
@@ -159,6 +159,17 @@ def _shares(evaluation: Evaluation, found: Followed, labels: Mapping[str, str]) 
         f"{text} That is {apart} still free of it in the {one}{why}. "
         f"{_claim(evaluation, found, gap)}"
     )
+
+
+def _needed(found: Followed) -> str:
+    """Say how many people would tell a difference worth having, where that is known."""
+    for check in found.result.checks:
+        if check.name == "people_needed" and check.statistic is not None:
+            return (
+                f" About {check.statistic:,.0f} people per group would be needed to tell a "
+                f"difference of {check.threshold:g} in every 100."
+            )
+    return ""
 
 
 def _between(words: Sequence[str], gap: float, best: str) -> tuple[str, str]:
@@ -194,10 +205,10 @@ def _reason(evaluation: Evaluation, found: Followed, gap: Estimate) -> str:
         check.name == "claim" and check.passed for check in found.result.checks
     )
     if gap.claim == "causal" or not by_chance:
-        return claim_sentence(gap.claim)
+        return claim_sentence(gap.claim, found.result)
     return (
-        "People were allocated by chance, but this compares them only while they are at liberty, "
-        "and who that is may differ between the groups."
+        "People were allocated by chance, but only days at liberty are compared, and who has them "
+        "may differ between the groups, so this is not a fair test."
     )
 
 
@@ -212,6 +223,7 @@ def _contrast_alone(evaluation: Evaluation, found: Followed, labels: Mapping[str
         text = (
             f"{when}, there may be {per_hundred(gap)} still free of {found.event} in the {one}. "
             "This shows neither that there is a difference nor that there is none."
+            f"{_needed(found)}"
         )
     else:
         text = (
@@ -374,19 +386,20 @@ def _beside(cause: str, gap: Estimate | None, one: str) -> str:
 
     Who is locked up or has died cannot do it again, so a fall may be read only beside these.
     """
-    what = {"custody": "were taken into custody", "death": "died"}[cause]
+    what = {"custody": "taken into custody", "death": "died"}[cause]
+    were = f"were {what}" if cause == "custody" else what
     kind = verdict_over_time(gap)
     if gap is None or gap.estimate is None or kind not in _KNOWN:
-        return f"Whether more or fewer {what} first in the {one} cannot be shown."
+        return f"Whether more or fewer {were} first in the {one} cannot be shown."
     if kind == "cannot tell":
         side = "more" if gap.estimate >= 0 else "fewer"
         best = f"best estimate: {out_of_100(abs(gap.estimate))} {side}"
         return (
-            f"As for those who {what} first, there may have been {per_hundred(gap)} in the {one} "
-            f"({best}). This shows neither that there is a difference nor that there is none."
+            f"{what[:1].upper()}{what[1:]} first: {per_hundred(gap)} in the {one} ({best}). This "
+            "shows neither that there is a difference nor that there is none."
         )
     more = "more" if kind == "rose" else "fewer"
-    return f"In the {one} {more} people {what} first: {per_hundred(gap)}."
+    return f"In the {one} {more} people {were} first: {per_hundred(gap)}."
 
 
 def per_100_people(value: float, digits: int | None) -> str:
@@ -524,7 +537,7 @@ def _design_sentences(evaluation: Evaluation, name: str) -> list[str]:
         "What a comparison without any adjustment would have said is not shown."
         if crude is None or crude.estimate is None
         else f"With no adjustment it would have been {per_hundred(crude)} still free of it. That "
-        "is not a fair comparison, because it also holds how the groups differed at the start."
+        "is not a fair comparison, because the groups differed at the start."
     ]
     others = [
         f"{design_label(evaluation, term)}: {per_hundred(gap)}"
