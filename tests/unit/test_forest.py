@@ -70,7 +70,7 @@ def row_of(ends, measure="difference_in_differences", *, negative=False, title="
     ("ends", "said"),
     [
         ([CLEAR, OPEN], "Programme group fell further on 1 of 2 outcomes"),
-        ([CLEAR, CLEAR], "Programme group fell further on all 2 outcomes"),
+        ([CLEAR, CLEAR], "Programme group fell further on both outcomes"),
         ([CLEAR, (1, 4)], "Programme group lower on 1, higher on 1 of 2 outcomes"),
         ([(2, 3), OPEN], "Programme group fell less or rose on 1 of 2 outcomes"),
         ([OPEN, OPEN], "No clear difference between the groups on any of 2 outcomes"),
@@ -90,6 +90,6 @@ def test_the_headline_counts_whole_intervals_of_what_is_shown(ends, said):
 
 def test_a_level_is_lower_and_a_change_falls_further():
     levels = [row_of(CLEAR, "risk_difference")] * 2
-    assert _headline(levels, LABELS) == "Programme group is lower on all 2 outcomes"
+    assert _headline(levels, LABELS) == "Programme group is lower on both outcomes"
     mixed = [*levels, row_of(CLEAR)]
     assert _headline(mixed, LABELS) == "Programme group is lower or fell further on all 3 outcomes"

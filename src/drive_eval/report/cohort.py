@@ -182,7 +182,7 @@ def _missing_headline(rows: Sequence[dict[str, Any]]) -> str:
     if not known:
         return "How many were measured at both points cannot be shown"
     if any(row["measured at both"] < 0.7 * row["referred"] for row in known):
-        return "Many people were never measured: the figures describe those who were"
+        return "Many people were not measured twice: the figures describe those who were"
     if len(known) < len(rows):
         return "Most people were measured at both points, where that can be shown"
     return "Most people were measured at both points"

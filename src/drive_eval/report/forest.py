@@ -25,7 +25,7 @@ from drive_eval.report.drawing import (
     new_figure,
     wrapped,
 )
-from drive_eval.report.headlines import shorter
+from drive_eval.report.headlines import all_of, shorter
 from drive_eval.report.numbers import digits_of, per_100
 from drive_eval.report.sentences import (
     behaviour_label,
@@ -207,7 +207,9 @@ def _headline(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> s
     changes = {row["measure"] == CHANGE for row in found}
     went = {"lower": "fell further", "higher": "fell less or rose"}[side]
     words = {(True,): went, (False,): f"is {side}"}.get((*changes,), f"is {side} or {went}")
-    many = f"all {of}" if len(found) == len(shown) else f"{len(found)} of {of}"
+    many = f"{len(found)} of {of}"
+    if len(found) == len(shown):
+        many = of.replace(f"{len(shown)}", all_of(len(shown)), 1)
     return shorter(f"Programme group {words} on {many}", f"Programme group {side} on {many}")
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOST_WORDS",
+    "all_of",
     "counted_headline",
     "first_headline",
     "free_headline",
@@ -66,6 +67,17 @@ def shorter(*choices: str) -> str:
     'Returned to prison: no clear difference'
     """
     return next((text for text in choices if len(text.split()) <= MOST_WORDS), choices[-1])
+
+
+def all_of(count: int) -> str:
+    """Say that it is so for each of several.
+
+    Examples
+    --------
+    >>> all_of(2), all_of(3)
+    ('both', 'all 3')
+    """
+    return "both" if count == 2 else f"all {count}"
 
 
 def free_headline(evaluation: Evaluation, name: str, labels: Mapping[str, str]) -> str:
@@ -200,11 +212,12 @@ def reductions_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
     shown = [kind for kind in inside if kind in KNOWN]
     if not shown:
         hidden = "not shown" in inside
-        return f"Any change is {TOO_FEW}" if hidden else "No change can be given"
+        return f"No change in the {_PLAIN} can be {'shown' if hidden else 'given'}"
     first = _fell(shown, len(inside))
     if all(kind == "absent" for kind in between):
         if set(made) - {"absent"}:
-            return f"{first}; {_afterwards(made, evaluation.plan['design']['kind'])}"
+            ends = _afterwards(made, evaluation.plan["design"]["kind"])
+            return shorter(*(f"{first}; {end}" for end in ends), first)
         return f"{first}; there is no comparison group"
     if not set(between) & set(KNOWN):
         return f"{first}; the groups cannot be compared here"
@@ -214,13 +227,17 @@ def reductions_headline(evaluation: Evaluation, names: Sequence[str]) -> str:
         every = "All types of abuse" if better > 1 else "This abuse"
         return f"{every} fell, by more than in the comparison group"
     if better and worse:
-        return f"{first}; against the comparison {better} better, {worse} worse"
-    if better or worse:
-        many = "it" if len(inside) == 1 else f"{better or worse}"
+        ends = (f"against the comparison {better} better, {worse} worse",)
+        ends += (f"compared, {better} better and {worse} worse",)
+    elif better or worse:
+        side = "better" if better else "worse"
+        ends = (f"{better or worse} did {side} than the comparison group",)
+        ends += (f"{better or worse} {side} than the comparison group",)
         if len(inside) == 1:
-            return f"{first}; {'better' if better else 'worse'} than in the comparison group"
-        return f"{first}; {many} did {'better' if better else 'worse'} than the comparison group"
-    return f"{first}; no clear difference between the groups"
+            ends = (f"{side} than in the comparison group",)
+    else:
+        ends = ("no clear difference between the groups",)
+    return shorter(*(f"{first}; {end}" for end in ends), first)
 
 
 def _fell(shown: Sequence[Verdict], every: int) -> str:
@@ -237,25 +254,28 @@ def _fell(shown: Sequence[Verdict], every: int) -> str:
         said = {"fell": "This abuse fell", "rose": "This abuse rose"}
         return said.get(shown[0], "No clear change")
     if fell and rose:
-        return f"{fell} of {of} {kinds} fell, {rose} rose"
+        return f"{fell} type{'s' * (fell > 1)} fell, {rose} rose"
     for count, word in ((fell, "fell"), (rose, "rose")):
         if count:
             some = "The 1 type shown" if of == 1 else f"{count} of {of} {kinds}"
-            return f"{f'All {of} {kinds}' if count == of > 1 else some} {word}"
+            return f"{f'{all_of(of)} {kinds}'.capitalize() if count == of > 1 else some} {word}"
     return "No clear change"
 
 
-def _afterwards(made: Sequence[Verdict], kind: str) -> str:
+def _afterwards(made: Sequence[Verdict], kind: str) -> tuple[str, ...]:
     """Say for how many types use afterwards was lower or higher than in the group made alike."""
     lower, higher = made.count("fell"), made.count("rose")
     if lower and higher:
-        return f"{lower} lower, {higher} higher than {kind} group"
+        return (
+            f"{lower} lower, {higher} higher than {kind} group",
+            f"{lower} lower, {higher} higher",
+        )
     if lower or higher:
-        side = "lower" if lower else "higher"
-        return f"{lower or higher} ended {side} than the {kind} group"
+        text = f"{lower or higher} ended {'lower' if lower else 'higher'}"
+        return f"{text} than the {kind} group", f"{text} than {kind} group"
     if "cannot tell" in made:
-        return f"no clear difference from the {kind} group"
-    return "the groups cannot be compared here"
+        return f"no clear difference from the {kind} group", "no clear difference between groups"
+    return ("the groups cannot be compared here",)
 
 
 def severity_headline(
@@ -300,7 +320,7 @@ def severity_headline(
         count, words = (better, "improved than got worse") if better else (
             (worse_, "got worse than improved")
         )  # fmt: skip
-        many = f"all {of}" if count == of > 1 else f"{count} of {of}"
+        many = all_of(of) if count == of > 1 else f"{count} of {of}"
         on = f"on {many} types {some}".strip() if len(names) > 1 else ""
         return shorter(f"Programme group: more {words} {on}".strip(), f"More {words} {on}".strip())
     return f"Programme group: no clear shift in severity {some and 'where shown'}".strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drive_eval.report.designs import marked_label
+from drive_eval.report.drawing import HIDDEN_NOTE
 from drive_eval.report.followed import (
     CAUSE_WORDS,
     Followed,
@@ -37,10 +38,7 @@ __all__ = [
     "tables_over_time",
 ]
 
-NOTE = (
-    "In brackets: the interval. [c]: not shown, for too few people unless the checks say "
-    "otherwise. [x]: cannot be computed; the checks say why."
-)
+NOTE = f"In brackets: the interval. {HIDDEN_NOTE} [x]: cannot be computed; the checks say why."
 
 
 _CUSTODY_ENDED = (
@@ -319,7 +317,7 @@ def counts_by_arm(found: Followed, table: CountTable, labels: Mapping[str, str])
         caption=caption,
         header=(head, *[arm_label(arm, labels) for arm in arms]),
         rows=tuple(rows),
-        note=" ".join(part for part in (note, "[c]: too few people to show." * hidden) if part),
+        note=" ".join(part for part in (note, HIDDEN_NOTE * hidden) if part),
     )
 
 

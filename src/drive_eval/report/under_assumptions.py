@@ -21,6 +21,7 @@ from drive_eval.report.drawing import (
     place,
     wrapped,
 )
+from drive_eval.report.headlines import all_of
 from drive_eval.report.numbers import digits_of, number
 from drive_eval.report.rivals import fall_of, rivals_of
 from drive_eval.report.sentences import group_phrase
@@ -223,7 +224,7 @@ def assumptions_headline(
     if len(names) == 1:
         return "This abuse fell under each assumption shown"
     if stays == shown:
-        every = f"all {shown} types{some}" if shown > 1 else f"the 1 type{some}"
+        every = f"{all_of(shown)} types{some}" if shown > 1 else f"the 1 type{some}"
         return f"The fall stays under each assumption for {every}"
     return f"The fall stays under each assumption for {stays} of {shown} types{some}"
 
