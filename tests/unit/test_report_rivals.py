@@ -19,6 +19,7 @@ from drive_eval.report import (
     explanations,
     ledger,
     limits,
+    placing,
     rates,
     reporters,
     rivals,
@@ -319,7 +320,7 @@ class TestCharts:
         data = chart.data.set_index("assumption")["percent_reduction"]
         found = exact.results[f"rivals:{NAME}"]
         worst = found.one(measure="percent_reduction", group="programme", term="worst case (users)")
-        assert data["If all of those not seen again still used it"] == worst.estimate
+        assert data["If all of those not rated a second time still used it"] == worst.estimate
         assert len(data) >= 8
         assert data.index[-1] == "Expected: the fall of the comparison group"
         assert all(words.lower()[:20] in chart.alt_text.lower() for words in data.index)
@@ -370,6 +371,79 @@ class TestCharts:
         ]
 
 
+class TestPlainLines:
+    def test_each_kind_of_explanation_has_one_line_an_outcome(self, exact):
+        names = [NAME, "sexual:idva:intake-exit"]
+        said = explanations.explanation_lists(exact, names, LABELS)
+        asked = [question for question, _ in said]
+        assert len(set(asked)) == len(asked) >= 4
+        assert "would have come anyway" in asked[0]
+        for _, lines in said:
+            assert len(lines) <= len(names)
+            assert all(line.endswith(".") for line in lines)
+        words = " ".join(line for _, lines in said for line in lines)
+        assert "lies wholly" not in words
+        assert "less comparison" not in words
+
+    def test_the_interval_is_that_of_the_main_result(self, exact):
+        text = rivals.by_itself(exact, NAME, LABELS)
+        best = sentences.fall_between_arms(exact.results[NAME])
+        ends = f"{best.estimate:.0f}% ({best.conf_low:.0f}% to {best.conf_high:.0f}%)"
+        assert ends.replace("-", "−") in text
+        table = rivals.rival_table(exact, NAME, LABELS)
+        row = next(r for r in table.rows if r[0] == rivals.RIVALS["regression_to_the_mean"])
+        assert row[-1] == text
+
+    def test_what_is_said_of_the_end_says_so(self, exact):
+        said = dict(explanations.explanation_lists(exact, [NAME], LABELS))
+        (line,) = said["Were the later ratings too hopeful?"]
+        assert ("difference between the groups would vanish" in line) == (
+            "looking at the end only" in line
+        )
+        checks = {c.name: c for c in rivals.checks_of(exact, NAME) if not c.group}
+        assert checks["rival:missing"].text.startswith("Looking at the end only: ")
+
+    def test_nothing_hidden_is_in_a_line(self, empty):
+        for _, lines in explanations.explanation_lists(empty, [NAME], LABELS):
+            assert not [line for line in lines if re.search(r"\d", line)]
+
+    def test_one_table_has_every_outcome(self, exact):
+        names = [NAME, EVENTS]
+        table = rivals.every_rival_table(exact, names, LABELS)
+        assert table.annex
+        assert {row[0] for row in table.rows} == {rivals.title_of(exact, n) for n in names}
+        assert len(table.rows) == sum(len(rivals.rival_table(exact, n, LABELS).rows) for n in names)
+
+
+class TestPlaces:
+    def test_a_table_without_a_number_to_show_is_one_sentence(self, empty):
+        sections = document._sections(bounds.guarded(empty))
+        hidden = [t for s in sections for t in (*s["first"], *s["tables"]) if placing.all_hidden(t)]
+        assert hidden
+        page = words_of(document._page(empty, sections, {c.name: "" for s in sections
+                                                          for c in s["charts"]}))  # fmt: skip
+        for table in hidden:
+            assert placing.hidden_words(table) in page
+
+    def test_tables_have_the_numbers_of_their_sheets_and_long_ones_are_annex(self, exact):
+        sections = document._sections(bounds.guarded(exact))
+        made = [t for s in sections for t in (*s["first"], *s["tables"])]
+        assert [t.number for t in made] == list(range(1, len(made) + 1))
+        long = [t for t in made if len(t.rows) > placing.LONGEST_TABLE]
+        assert {t.caption for t in long if not t.annex} <= {
+            t.caption for s in sections if s["id"] == "start" for t in s["tables"]
+        }
+        assumed = next(t for t in made if t.caption == "What the figures take for granted")
+        assert "his own" not in str(assumed.rows)
+
+    def test_a_type_has_at_most_three_sentences(self, exact):
+        sections = document._sections(bounds.guarded(exact))
+        found = next(s["findings"] for s in sections if s["id"] == "reductions")
+        assert all(len(lines) <= 3 for _, lines in found)
+        once = [line for _, lines in found for line in lines]
+        assert len(once) == len(set(once))
+
+
 class TestBesides:
     def test_two_reporters_are_set_beside_each_other(self, exact):
         title, said = reporters.reporter_sentences(exact, LABELS)[0]
@@ -418,7 +492,7 @@ class TestWithheld:
         found = {s["id"]: s for s in sections}
         assert "rates" in found
         said = " ".join(line for _, lines in found["rates"]["lists"] for line in lines)
-        assert "too few people to show" in said
+        assert "nobody can be recognised" in said
         rows = rivals.rival_table(empty, NAME, LABELS).rows
         assert rows
         assert all(row[-1] == "[c]" for row in rows)
@@ -427,11 +501,11 @@ class TestWithheld:
     def test_charts_of_hidden_numbers_say_so(self, empty):
         chart = under_assumptions.assumptions_chart(empty, [NAME], LABELS)
         assert chart.headline == "What the fall would be under each assumption"
-        assert "too few people to show" in chart.alt_text
+        assert "not shown" in chart.alt_text
         assert chart.data["percent_reduction"].isna().all()
         chart = rates.rates_chart(empty, EVENTS, LABELS)
-        assert "cannot be set against each other" in chart.headline
-        assert "too few people to show" in chart.alt_text
+        assert "cannot be compared" in chart.headline
+        assert "not shown" in chart.alt_text
 
     def test_what_is_absent_has_no_section(self, bare):
         kept = bounds.guarded(bare)
@@ -445,8 +519,8 @@ class TestWithheld:
 
     def test_agreement_that_may_not_be_shown_is_said(self, empty):
         _, said = reporters.reporter_sentences(empty, LABELS)[0]
-        assert all("cannot be shown" in line for line in said)
-        assert {row[3] for row in reporters.agreement_table(empty).rows} == {"[c]"}
+        assert all("not shown" in line for line in said)
+        assert reporters.agreement_table(empty) is None
 
 
 def test_a_group_alone_has_its_change_and_no_contrast():

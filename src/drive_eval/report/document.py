@@ -315,13 +315,13 @@ def _rivals(
                 if len(main) == len(names)
                 else [
                     f"The lines are on the outcomes that the plan declared primary{_rated_by(main)}"
-                    "; the tables have every outcome and every explanation."
+                    "; the table has every outcome and every explanation."
                 ]
             ),
         ],
         drawn=drawn,
         lists=explanations.explanation_lists(evaluation, main, labels),
-        tables_=[rivals.rival_table(evaluation, name, labels) for name in names],
+        tables_=[rivals.every_rival_table(evaluation, names, labels)],
     )
 
 

@@ -47,7 +47,7 @@ FAMILIES = {
     "Is it chance, or less than the {worth} in every 100 that would be worth having?": ("verdict",),
 }
 #: A line that gives no number.
-_HIDDEN = "not shown, because too few people are behind it."
+_HIDDEN = "not shown, so that nobody can be recognised."
 
 
 def explanation_lists(
@@ -121,10 +121,12 @@ def _itself(
     lines = []
     for check in asked:
         found = found_words(evaluation, name, check)
-        text = by_itself(evaluation, name, labels) if not check.group else ""
-        text = text or plain_text(evaluation, check)
-        if not text.startswith(NOTHING):
-            lines.append(f"{_small(text)} {found}.")
+        text = plain_text(evaluation, check)
+        if not text or text.startswith(NOTHING):
+            continue
+        if not check.group:
+            text = by_itself(evaluation, name, labels) or text
+        lines.append(f"{_small(text)} {found}.")
     # Beside a comparison group, how far one group's own members differ adds little.
     return lines[0] if lines else ""
 
@@ -193,7 +195,7 @@ def _plainly(
         found = found_words(evaluation, name, check)
         if check.name == "rival:subgroup" and found.startswith("No clear"):
             ends["No clear difference between kinds of people"] = None
-        elif not text.startswith(NOTHING):
+        elif text and not text.startswith(NOTHING):
             said[text.removesuffix(".")] = None
             if not found.startswith(("See", "No clear")):
                 ends[found] = None
@@ -206,7 +208,7 @@ def _chance(
     said = []
     for check in sorted(asked, key=lambda c: c.group == ""):
         text = plain_text(evaluation, check)
-        if not text.startswith(NOTHING):
+        if text and not text.startswith(NOTHING):
             where = (
                 f"in the {group_phrase('programme', labels)}"
                 if check.group

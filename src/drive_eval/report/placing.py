@@ -105,7 +105,7 @@ def all_hidden(table: Table) -> bool:
 def hidden_words(table: Table) -> str:
     """Say in one sentence that a table has no number to show."""
     return (
-        f"{table.caption}: none of the numbers can be shown, because too few people are behind "
-        "them or because they would give such a number back (tables.xlsx, sheet "
-        f"Table_{table.number}, has the lines)."
+        f"{table.caption}: none of the numbers is shown, so that nobody can be recognised (few "
+        "people, or it would give a small number away). "
+        f"{where_words(table)}."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ __all__ = [
     "RIVALS",
     "by_itself",
     "checks_of",
+    "every_rival_table",
     "fall_of",
     "found_words",
     "is_primary",
@@ -212,14 +214,15 @@ def rival_table(evaluation: Evaluation, name: str, labels: Mapping[str, str]) ->
         what = check.name.removeprefix(_PREFIX)
         whom = arm_label(check.group, labels) if check.group else "Between the groups"
         text = plain_text(evaluation, check)
-        if what == "regression_to_the_mean" and not check.group:
+        shown = bool(text) and not text.startswith(NOTHING)
+        if what == "regression_to_the_mean" and not check.group and shown:
             text = by_itself(evaluation, name, labels) or text
         rows.append(
             (
                 RIVALS[what],
                 whom,
                 found_words(evaluation, name, check),
-                *_key_number(evaluation, name, what, check.group),
+                *(_key_number(evaluation, name, what, check.group) if shown else ("", "", "")),
                 text or HIDDEN,
             )
         )
@@ -237,6 +240,39 @@ def rival_table(evaluation: Evaluation, name: str, labels: Mapping[str, str]) ->
         rows=tuple(dict.fromkeys(rows)),
         note="A range in brackets is the interval of the number before it.",
         annex=True,
+    )
+
+
+def every_rival_table(
+    evaluation: Evaluation, names: Sequence[str], labels: Mapping[str, str]
+) -> Table:
+    """Return the rival explanations of every outcome in one table; of one alone, as `rival_table`.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Released.
+    names : sequence of str
+        Outcomes.
+    labels : mapping
+        Names of the arms.
+
+    Returns
+    -------
+    Table
+    """
+    made = [rival_table(evaluation, name, labels) for name in names]
+    if len(made) == 1:
+        return made[0]
+    return dataclasses.replace(
+        made[0],
+        caption="What else could explain each outcome",
+        header=("Outcome", *made[0].header),
+        rows=tuple(
+            (title_of(evaluation, name), *row)
+            for name, table in zip(names, made, strict=True)
+            for row in table.rows
+        ),
     )
 
 

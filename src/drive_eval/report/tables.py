@@ -737,7 +737,7 @@ def provenance_table(evaluation: Evaluation) -> Table:
     rows += [(f"Data: {name} (SHA-256)", h) for name, h in evaluation.provenance.inputs.items()]
     rows += [(name, version) for name, version in evaluation.provenance.versions.items()]
     seed = evaluation.provenance.seed
-    rows.append(("Seed of everything drawn by chance", "none" if seed is None else str(seed)))
+    rows.append(("Seed of everything drawn by chance", "none" if seed is None else f"seed {seed}"))
     rows.append(("Disclosure policy", evaluation.policy))
     return Table(caption="Provenance", header=("Item", "Value"), rows=tuple(rows))
 

@@ -32,7 +32,7 @@ BLUE, INK, GREY = RGBColor(0x12, 0x43, 0x6D), RGBColor(0x1A, 0x1A, 0x1A), RGBCol
 #: Width between the margins, in centimetres.
 TEXT_WIDTH = 17.0
 #: Height that a picture may have, in centimetres.
-TALLEST = 13.5
+TALLEST = 13.0
 FONT = "Arial"
 
 
@@ -106,7 +106,7 @@ def _blank(evaluation: Evaluation) -> Any:
     page = document.sections[0]
     page.page_width, page.page_height = Cm(21.0), Cm(29.7)
     page.left_margin = page.right_margin = Cm(2.0)
-    page.top_margin, page.bottom_margin = Cm(2.0), Cm(1.9)
+    page.top_margin, page.bottom_margin = Cm(1.7), Cm(1.6)
     _styles(document)
     core = document.core_properties
     core.title, core.subject = about["title"], about["question"]
