@@ -101,6 +101,8 @@ def hold(counts, reach) -> None:
             assert around(e.estimate, (end.least, end.most)), (case, measure)
             assert around(e.conf_low, (end.low, end.high)), (case, measure)
             assert around(e.conf_high, (end.low, end.high)), (case, measure)
+            assert end.low <= end.low_of_most <= end.most + 1e-9
+            assert end.least - 1e-9 <= end.high_of_least <= end.high
     if pairs["used_before"].any() and reach.measured[0]:
         exact = sensitivity.misreporting(pairs, **columns)
         for term, least in least_optimism(reach, conf_level=LEVEL).items():

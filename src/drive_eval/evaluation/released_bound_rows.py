@@ -50,19 +50,21 @@ _CASES = ("worst case", "best case")
 
 def _with(e: Estimate, ends: Ends, *, most: bool | None) -> Estimate:
     """Return a row at one end, or with the interval around both; rounded outwards."""
-    digits, least, largest, low, high = 3, ends.least, ends.most, ends.low, ends.high
+    low, high = ends.low, ends.high
+    if most is not None:
+        # The limit that counts is the one farther out; the other is that of the same counts.
+        low, high = (ends.low_of_most, high) if most else (low, ends.high_of_least)
+    point = ends.most if most else ends.least
+    digits, up = 3, bool(most)
     if e.measure == _PERCENT:
         # A larger ratio is a smaller fall.
-        digits, most = 0, None if most is None else not most
-        least, largest = (100 * (1 - value) for value in (ends.most, ends.least))
-        low, high = (100 * (1 - value) for value in (ends.high, ends.low))
-    point = None
-    if most is not None:
-        point = outward(largest if most else least, up=most, digits=digits)
+        digits, up = 0, not most
+        point, low, high = 100 * (1 - point), 100 * (1 - high), 100 * (1 - low)
+    value = None if most is None else outward(point, up=up, digits=digits)
     none: dict[str, Any] = dict.fromkeys(_COUNTS)
     return dataclasses.replace(
         e,
-        estimate=point,
+        estimate=value,
         conf_low=outward(low, up=False, digits=digits),
         conf_high=outward(high, up=True, digits=digits),
         method=e.method + WIDEST,

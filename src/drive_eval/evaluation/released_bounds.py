@@ -46,16 +46,29 @@ Range = tuple[int, int]
 _PAIRS = ("both", "before_only", "after_only", "neither")
 #: Up to how many tables of two arms are tried one by one; of more, the corners are.
 _MOST = 60_000
+_SAME = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ends:
-    """The smallest and the largest value of a number, and of the limits of its interval."""
+    """The smallest and the largest value of a number, and of the limits of its interval.
+
+    Attributes
+    ----------
+    least, most : float
+        Of the number.
+    low, high : float
+        The smallest lower and the largest upper limit.
+    high_of_least, low_of_most : float
+        The other limit of the smallest and of the largest number.
+    """
 
     least: float
     most: float
     low: float
     high: float
+    high_of_least: float
+    low_of_most: float
 
     def joined(self, other: Ends) -> Ends:
         """Return the ends of both."""
@@ -64,7 +77,22 @@ class Ends:
             most=max(self.most, other.most),
             low=min(self.low, other.low),
             high=max(self.high, other.high),
+            high_of_least=self.high_of_least if self.least <= other.least else other.high_of_least,
+            low_of_most=self.low_of_most if self.most >= other.most else other.low_of_most,
         )
+
+
+def _ends(point: Numbers, low: Any, high: Any) -> Ends:
+    lows, highs = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
+    least, most = float(point.min()), float(point.max())
+    return Ends(
+        least=least,
+        most=most,
+        low=float(lows.min()),
+        high=float(highs.max()),
+        high_of_least=float(highs[point <= least + _SAME].max()),
+        low_of_most=float(lows[point >= most - _SAME].min()),
+    )
 
 
 def outward(value: float, *, up: bool, digits: int) -> float:
@@ -238,12 +266,7 @@ def falls(reach: Reach, *, conf_level: float) -> dict[tuple[str, str], Ends] | N
             "risk_ratio": (after / before, _intervals.nam_tang_ratio(**cells, critical=z)),
         }
         for measure, (point, (low, high)) in limits.items():
-            found[case, measure] = Ends(
-                least=float(point.min()),
-                most=float(point.max()),
-                low=float(np.min(low)),
-                high=float(np.max(high)),
-            )
+            found[case, measure] = _ends(point, low, high)
     return found
 
 
@@ -372,12 +395,7 @@ def differences(
             x1=x1, n1=x1 + w1, x0=x0, n0=x0 + w0, conf_level=conf_level
         )
         gap = x1 / (x1 + w1) - x0 / (x0 + w0)
-        found[case] = Ends(
-            least=float(gap.min()),
-            most=float(gap.max()),
-            low=float(np.min(low)),
-            high=float(np.max(high)),
-        )
+        found[case] = _ends(gap, low, high)
     return found
 
 
