@@ -424,3 +424,13 @@ def test_an_arm_that_was_never_measured_twice_is_not_called_too_small():
     assert all(e.estimate is None for e in between)
     checks = {c.name: c.text for c in done.checks if c.group == "comparison"}
     assert checks["undefined"] == "Nobody in this group has both measures."
+
+
+def test_who_was_excluded_cannot_be_guessed_from_the_hash_of_the_plan(site):
+    named = Plan.model_validate({**BODY, "cohort": {"exclude": ["C00017-1"]}})
+    exact = dataclasses.replace(site, plan=named.to_dict(), plan_hash=named.sha256())
+    for policy in ("internal", "opensafely", "ons_acro"):
+        done = release_evaluation(exact, policy)
+        assert done.plan["cohort"]["exclude"] == []
+        assert done.plan_hash == PLAN.sha256() != exact.plan_hash
+        assert "C00017-1" not in done.to_json()

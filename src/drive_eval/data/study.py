@@ -23,7 +23,7 @@ from drive_eval.results import CountTable
 from drive_eval.vocabulary import ARMS, EXIT_REASONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from drive_eval.plan import Plan
 
@@ -408,15 +408,13 @@ def cohort_flow(study: Study, *, first_only: bool = False) -> CountTable:
         reason = cases["exit_reason"].fillna("not_recorded")
     everyone = pd.Series(True, index=cases.index)
     first = first_enrolments(cases) if first_only else everyone
-    ended = pd.Series("excluded", index=cases.index, dtype=object)
+    left = pd.Series("excluded", index=cases.index, dtype=object)
     counts: dict[tuple[str, ...], int] = {}
     totals: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
     notes = []
-    for arm in ARMS.codes:
+    arms = [arm for arm in ARMS.codes if (cases["arm"] == arm).any()]
+    for arm in arms:
         of_arm = cases["arm"] == arm
-        excluded = study.excluded_by_arm.get(arm, 0)
-        if not of_arm.any() and not excluded:
-            continue
         started, at_exit = everyone, everyone
         if _has_date(cases, "start_date", of_arm):
             started = cases["start_date"].notna()
@@ -429,22 +427,33 @@ def cohort_flow(study: Study, *, first_only: bool = False) -> CountTable:
         else:
             notes.append(f"{ARMS.label(arm)}: no exit dates, so all count as in the data at exit.")
         remaining = of_arm & first
-        later = [("included", {"later_enrolment": int((of_arm & ~first).sum())})]
-        ended.loc[of_arm & ~first] = "later_enrolment"
-        for stage, here in (
+        left[of_arm & ~first] = "later_enrolment"
+        for line, here in (
             ("not_started", remaining & ~started),
             ("no_exit", remaining & started & ~at_exit),
             ("exit", remaining & started & at_exit),
         ):
-            ended.loc[here] = f"{stage}: " + reason[here]
-        not_started = _by_reason("not_started", reason[remaining & ~started])
+            left[here] = f"{line}: " + reason[here]
+    # Every reason that occurs is a line of both arms: that it is there must not say that one of
+    # them has it.
+    seen = set(left)
+    for arm in ARMS.codes:
+        excluded = study.excluded_by_arm.get(arm, 0)
+        if arm not in arms and not excluded:
+            continue
+        found = left[cases["arm"] == arm].value_counts()
+        not_started, no_exit, at_exit_by = (
+            {name: int(found.get(name, 0)) for name in _lines(line, seen)}
+            for line in ("not_started", "no_exit", "exit")
+        )
+        later = [("included", {"later_enrolment": int(found.get("later_enrolment", 0))})]
         # Each stage with the lines of those who got there and no further.
         stages = [
             ("referred", {"excluded": excluded}),
             *(later if first_only else []),
             ("first_enrolment" if first_only else "included", not_started),
-            ("started", _by_reason("no_exit", reason[remaining & started & ~at_exit])),
-            ("at_exit", _by_reason("exit", reason[remaining & started & at_exit])),
+            ("started", no_exit),
+            ("at_exit", at_exit_by),
         ]
         for at, (stage, lines) in enumerate(stages):
             counts |= {(arm, line): count for line, count in lines.items()}
@@ -452,7 +461,7 @@ def cohort_flow(study: Study, *, first_only: bool = False) -> CountTable:
     if study.excluded_by_arm.get("not_recorded"):
         notes.append("Excluded rows without a readable arm are in no group.")
     rows = with_victims(cases, study.tables.get("victim_survivors"))
-    atoms = list(zip(cases["arm"].astype(object), ended, strict=True))
+    atoms = list(zip(cases["arm"].astype(object), left, strict=True))
     return CountTable.from_counts(
         name="cohort_flow",
         title="Who was referred, who started, and who was still in the data at exit",
@@ -469,13 +478,10 @@ def _has_date(cases: pd.DataFrame, column: str, of_arm: pd.Series[bool]) -> bool
     return column in cases and bool((cases[column].notna() & of_arm).any())
 
 
-def _by_reason(line: str, reasons: pd.Series[Any]) -> dict[str, int]:
-    """Return a count per reason that occurs, and one of 0 if none does."""
-    found = reasons.value_counts()
-    order = [code for code in (*EXIT_REASONS.codes, "not_recorded") if code in found.index]
-    return {f"{line}: {code}": int(found[code]) for code in order or []} or {
-        f"{line}: not_recorded": 0
-    }
+def _lines(line: str, seen: Collection[str]) -> list[str]:
+    """Return a line per reason that occurs, and one if none does."""
+    found = [f"{line}: {code}" for code in (*EXIT_REASONS.codes, "not_recorded")]
+    return [name for name in found if name in seen] or [f"{line}: not_recorded"]
 
 
 def _excluded_by_arm(cases: pd.DataFrame, exclude: Iterable[str]) -> dict[str, int]:

@@ -188,10 +188,12 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
                 "covariates, and results without a site, are given to two digits."
             )
     # The plan may name cases that are left out; who they are is nobody else's business.
-    cohort = {**evaluation.plan["cohort"], "exclude": []}
+    # Nor may the hash of the plan say it: whoever guesses the names could try them.
+    shown = plan.model_copy(update={"cohort": plan.cohort.model_copy(update={"exclude": ()})})
     return dataclasses.replace(
         evaluation,
-        plan={**evaluation.plan, "cohort": cohort},
+        plan=shown.to_dict(),
+        plan_hash=shown.sha256(),
         results=results,
         tables=tables,
         checks=(*evaluation.checks, Check(name="disclosure", text=text)),

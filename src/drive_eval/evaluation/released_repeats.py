@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Key = tuple[str, ...]
 
-__all__ = ["released_tables", "without_numbers_of_events"]
+__all__ = ["released_tables", "withheld", "without_numbers_of_events"]
 
 _REPEATS = ("1", "2", "3 to 5", "6 or more")
 #: Ways out; beside exact counts neighbours are hidden together, so rare ones stand together.
@@ -65,12 +65,12 @@ def released_tables(result: ResultSet, name: str, rules: Policy) -> tuple[CountT
             if n is not None and min(n, behind.get((g, "all"), n)) >= FEWEST_PEOPLE
         }
         done["monthly"] = _months(exact["monthly"], exact["monthly_people"], large, rules)
-        done["monthly_people"] = _withheld(exact["monthly_people"])
+        done["monthly_people"] = withheld(exact["monthly_people"])
     if "incidents" in exact:
         done["incidents"] = released_incidents(
             exact["incidents"], enough_incidents(result, name, rules), rules
         )
-    return tuple(done.get(kind) or _withheld(table) for kind, table in exact.items())
+    return tuple(done.get(kind) or withheld(table) for kind, table in exact.items())
 
 
 def without_numbers_of_events(
@@ -109,7 +109,7 @@ def without_numbers_of_events(
     return tuple(done)
 
 
-def _withheld(table: CountTable) -> CountTable:
+def withheld(table: CountTable) -> CountTable:
     """Return a table of which nothing is released."""
     cells = tuple(
         dataclasses.replace(c, count=None, status="suppressed" if c.shown else "withheld")

@@ -9,7 +9,9 @@ import pandas as pd
 
 from drive_eval.evaluation.contrasts import merge
 from drive_eval.evaluation.controlled import HIDDEN, control_table, without_numbers
-from drive_eval.evaluation.released_rival_arms import floor_of, to_hundredth
+from drive_eval.evaluation.released_margins import fall_of_margins
+from drive_eval.evaluation.released_repeats import withheld
+from drive_eval.evaluation.released_rival_arms import floor_of
 from drive_eval.evaluation.reporters import BY
 from drive_eval.measures import reliability
 from drive_eval.models import prepost
@@ -49,16 +51,17 @@ def release_reporters(
     Returns
     -------
     ResultSet
-        Agreement worked out again from released tables of who said what. Of the falls by each
-        reporter no table is released, as it would stand beside the tables of each reporter's own
-        cases; they are given to whole percentages, where those whom only one of the two names
-        are enough as well.
+        Agreement worked out again from released tables of who said what. Beside exact counts
+        these are withheld: less the tables of each reporter's own cases they would leave those
+        whom he rated once. Of the falls by each reporter no table is released, for the same
+        reason; they follow from rounded margins, where those whom only one of the two names are
+        enough as well.
     """
     names = (one.reporter, other.reporter)
     parts: list[ResultSet] = []
     for table in exact.tables:
         when = table.name.removeprefix("discordance:")
-        controlled = control_table(table, rules)
+        controlled = control_table(table, rules) if rules.round_to > 1 else withheld(table)
         parts.append(ResultSet(tables=(controlled,)))
         parts.append(_agreement(controlled, names, abuse_type, when, one.threshold, conf_level))
     found = merge(parts, outcome=abuse_type)
@@ -70,7 +73,11 @@ def release_reporters(
     estimates = []
     for e in exact.estimates:
         if e.group:
-            estimates.append(to_hundredth(e) if enough[e.group] else without_numbers(e))
+            shown = enough[e.group]
+            clustered = e.unit != "person"
+            estimates.append(
+                fall_of_margins(e, rules, clustered=clustered) if shown else without_numbers(e)
+            )
         else:
             estimates.append(made.get(_key(e)) or without_numbers(e))
     checks = [c for c in exact.checks if c.name == "not_rated"]
