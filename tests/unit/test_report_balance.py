@@ -546,7 +546,7 @@ class TestOutcomeSentences:
     def test_an_end_just_off_nothing_is_never_rounded_to_it(self):
         near = (-0.08, -0.15, -0.001, 0.6, 0.4, 0.99)
         [main, _crude] = designs.main_sentences(evaluation(numbers=near), "hit", TITLE, LABELS)
-        assert "(range under 1 to 15)" in main
+        assert "(range 0.1 to 15)" in main
 
     def test_whose_effect_it_is_stands_with_the_result_when_cases_were_dropped(self):
         whose = (

@@ -652,7 +652,7 @@ def test_deaths_that_may_not_be_shown_are_said_not_to_be():
     rows.append(estimate(f"{FIRST}_difference", (0.007, 0.002, 0.012), **at))
     said = times.cause_sentences(evaluation_of(POLICE, rows), "police", LABELS)
     assert said[3] == (
-        "In the programme group more people died first: 1 more in every 100 (range under 1 to 1)."
+        "In the programme group more people died first: 1 more in every 100 (range 0.2 to 1)."
     )
 
 

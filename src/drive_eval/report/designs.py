@@ -24,6 +24,7 @@ from drive_eval.report.sentences import (
     out_of_100,
     people_words,
     printed_difference,
+    range_of_100,
     verdict_of,
     why_hidden,
 )
@@ -338,7 +339,7 @@ def per_hundred(gap: Estimate | None) -> str:
     >>> from drive_eval.results import Estimate
     >>> per_hundred(Estimate(measure="risk_difference", estimate=-0.08, conf_low=-0.14,
     ...                      conf_high=-0.002))
-    '8 fewer in every 100 (range under 1 to 14)'
+    '8 fewer in every 100 (range 0.2 to 14)'
     >>> per_hundred(Estimate(measure="risk_difference", estimate=0.01, conf_low=-0.03,
     ...                      conf_high=0.05))
     'anything from 3 fewer to 5 more in every 100'
@@ -356,8 +357,7 @@ def per_hundred(gap: Estimate | None) -> str:
 
 
 def _range(gap: Estimate) -> str:
-    ends = sorted(abs(end) for end in (gap.conf_low, gap.conf_high) if end is not None)
-    return f"range {' to '.join(out_of_100(end) for end in ends)}"
+    return f"range {range_of_100(gap)}"
 
 
 def main_sentences(

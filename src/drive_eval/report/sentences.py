@@ -308,7 +308,8 @@ def range_of_100(gap: Estimate) -> str:
     Examples
     --------
     >>> from drive_eval.results import Estimate
-    >>> range_of_100(Estimate(measure="risk_difference", conf_low=-0.17, conf_high=-0.002))
+    >>> gap = Estimate(measure="gap", estimate=-0.1, conf_low=-0.17, conf_high=-0.002)
+    >>> range_of_100(gap)
     '0.2 to 17'
     """
     ends = sorted(100 * abs(end) for end in (gap.conf_low or 0.0, gap.conf_high or 0.0))
@@ -320,9 +321,11 @@ def tenths(value: float) -> str:
 
     Examples
     --------
-    >>> tenths(17.4), tenths(0.23), tenths(0.01), tenths(0)
-    ('17', '0.2', 'under 0.1', '0')
+    >>> tenths(17.4), tenths(0.23), tenths(0.01), tenths(0), tenths(99.7)
+    ('17', '0.2', 'under 0.1', '0', 'over 99')
     """
+    if 99.5 <= value < 100:
+        return "over 99"
     if 0 < value < 0.05:
         return "under 0.1"
     return f"{value:.1f}" if 0 < value < 0.5 else f"{value:.0f}"
