@@ -144,6 +144,7 @@ def check(plan: PlanArgument, quiet: QuietOption = False) -> None:
     from drive_eval.evaluation import check as try_out
     from drive_eval.evaluation import check_designs
     from drive_eval.plan import load_plan
+    from drive_eval.plan.sections import SUPPORT
 
     with _notes(quiet):
         declared = load_plan(plan)
@@ -166,6 +167,8 @@ def check(plan: PlanArgument, quiet: QuietOption = False) -> None:
                 typer.echo(f"          {line}")
     for name, count in counts.items():
         typer.echo(f"Outcome:  {name}, {count:,} in the figures")
+    if declared.report.support == SUPPORT:
+        typer.echo(f"Help:     {SUPPORT} Replace it with your area's: [report] support.")
     if designs:
         typer.echo("Counts here are exact: for the evaluator only, not for release.")
     typer.echo("Plan and tables are in order.")

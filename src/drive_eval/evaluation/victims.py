@@ -63,8 +63,9 @@ def victims_tables(study: Study, units: pd.DataFrame) -> tuple[CountTable, ...]:
     tuple of CountTable
         ``victims:idva`` and ``victims:children``, dimensions ``group`` and ``line``. Atoms are
         disjoint: one who was supported in any case of the arm is supported, and one with
-        children in any is with children. Exact; none without the table victim_survivors, and
-        none of a column that is not there.
+        children in any is with children. Of whom support is not recorded goes with those not
+        supported. Exact; none without the table victim_survivors, and none of a column that is
+        not there.
     """
     links = study.tables.get("victim_survivors")
     if links is None or links.empty:
@@ -84,8 +85,13 @@ def victims_tables(study: Study, units: pd.DataFrame) -> tuple[CountTable, ...]:
         rank = said.astype("boolean").astype("Int64").fillna(-1).astype(int)
         each = rank.groupby([here["group"].astype(str), here["victim_survivor_id"]]).max()
         lines = dict(zip((*words, NOT_RECORDED), (1, 0, -1), strict=True))
-        if (each >= 0).all():  # that a column is filled in says nothing of anybody
-            del lines[NOT_RECORDED]
+        recorded = bool((each >= 0).all())
+        if recorded or name == "victims:idva":
+            del lines[NOT_RECORDED]  # that a column is filled in says nothing of anybody
+        if not recorded and name == "victims:idva":
+            # Whom an IDVA rated, she supports. With a third line that would bound the other two.
+            each = each.clip(lower=0)
+            lines = {words[0]: 1, f"{words[1]}, or {NOT_RECORDED}": 0}
         counts: dict[Key, int] = {}
         totals: dict[Key, list[Key]] = {}
         people: dict[Key, int] = {}

@@ -102,11 +102,8 @@ def _lacking(evaluation: Evaluation) -> str:
     """Say whose characteristics these are, and which are not in the data."""
     found = evaluation.results.get(GROUPS)
     check = found.check("not_in_data") if found is not None else None
-    whose = people_words(evaluation)
-    whose = "perpetrators’" if whose == UNITS["person"] else f"those of {whose}"
-    said = f"These are {whose} characteristics. "
-    if whose.startswith("those"):
-        said = f"These characteristics are {whose}. "
+    abuse = people_words(evaluation) != "people"
+    said = "These are perpetrators’ characteristics. " if abuse else ""
     if check is None:
         return said.strip()
     if check.text:

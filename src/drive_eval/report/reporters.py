@@ -112,30 +112,41 @@ def reporter_sentences(
 
 def _not_told(evaluation: Evaluation, labels: Mapping[str, str]) -> list[str]:
     """Say once of which types of abuse agreement or change is not told, and why."""
+    results = reporter_results(evaluation)
     hidden: dict[str, list[str]] = {}
     undefined: dict[str, list[str]] = {}
-    for name, result in reporter_results(evaluation).items():
+    for name, result in results.items():
         for when in _spans(result):
             share = _one(result, "agreement", subgroup=when)
             if share is not None and share.estimate is None:
                 found = hidden if share.method == NOT_SHOWN else undefined
-                words = f"How often they agreed at {label(when).lower()}"
+                words = f"how often they agreed at {label(when).lower()}"
                 found.setdefault(words, []).append(_title(name).lower())
         for arm in ARMS.codes:
             here = [e for e in result.estimates if e.group == arm]
             changes = [e for e in here if e.measure == "risk_difference"]
             if changes and all(e.method == NOT_SHOWN for e in changes):
-                words = f"The change by whose word counts, in the {group_phrase(arm, labels)},"
+                words = f"the change by whose word counts in the {group_phrase(arm, labels)}"
                 hidden.setdefault(words, []).append(_title(name).lower())
-    said = [
-        f"{words} is not shown for {_listed(types)}: too few people stand in one of the ways in "
-        "which two reporters agree or differ to publish it without risking someone being "
-        "recognised."
-        for words, types in hidden.items()
-    ]
-    return said + [
-        f"{words} cannot be worked out for {_listed(types)}: too few were rated by both."
-        for words, types in undefined.items()
+    said = []
+    if hidden:
+        said.append(
+            f"Not shown: {'; '.join(_of_types(hidden, len(results)))}. Too few people stand in one "
+            "of the ways in which two reporters agree or differ to publish it without risking "
+            "someone being recognised."
+        )
+    if undefined:
+        said.append(
+            f"Cannot be worked out: {'; '.join(_of_types(undefined, len(results)))}. Too few were "
+            "rated by both."
+        )
+    return said
+
+
+def _of_types(found: Mapping[str, Sequence[str]], most: int) -> list[str]:
+    return [
+        f"{words} ({_listed(types) if len(types) < most else 'every type of abuse'})"
+        for words, types in found.items()
     ]
 
 

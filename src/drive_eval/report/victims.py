@@ -12,6 +12,7 @@ from drive_eval.plan import (
     outcome_names,
 )
 from drive_eval.report.drawing import TOO_FEW, shown_count
+from drive_eval.report.numbers import digits_of
 from drive_eval.report.sentences import (
     arm_label,
     arm_sentence,
@@ -149,8 +150,8 @@ def victims_findings(
                 continue
             title = _title(outcome)
             lines = risk_sentences(result, title[:1].upper() + title[1:], labels)
-            who = "as IDVAs judged it" if outcome is advised else "as victim-survivors said"
-            found.append((f"{title[:1].upper()}{title[1:]}, {who}", lines))
+            who = "What IDVAs judged" if outcome is advised else "What victim-survivors said"
+            found.append((who, lines))
     return found
 
 
@@ -210,7 +211,7 @@ def _title(outcome: Outcome) -> str:
     if isinstance(outcome, BehaviourOutcome):
         return _listed([label(kind).lower() for kind in outcome.abuse_types])
     if isinstance(outcome, PerceivedChangeOutcome):
-        return "risk to them judged to have fallen moderately or significantly"
+        return "risk to them judged to have fallen"
     return (getattr(outcome, "label", "") or outcome.name.replace("_", " ")).lower()
 
 
@@ -291,7 +292,7 @@ def _row_share(line: str, count: int | None, whole: int | None, *, exact: bool) 
 def _how_many(evaluation: Evaluation, labels: Mapping[str, str]) -> str:
     if not _tables(evaluation):
         return (
-            "How many victim-survivors and children stand behind the figures is not in these data."
+            "The data do not say how many victim-survivors and children stand behind the figures."
         )
     said: dict[str, list[str]] = {}
     for table in _tables(evaluation):
@@ -344,7 +345,9 @@ def _lost(evaluation: Evaluation, plan: Plan, labels: Mapping[str, str]) -> list
         )
         arm = group_phrase(arm, labels)
         if everybody and first is not None:
-            rated.append(f"{out_of_100(min(1.0, first / everybody))} in the {arm}")
+            all_of_them = first >= everybody and digits_of(evaluation) is not None
+            words = "nearly all" if all_of_them else out_of_100(min(1.0, first / everybody))
+            rated.append(f"{words} in the {arm}")
         if first and gone is not None:
             lost.append(f"{out_of_100(min(1.0, gone / first))} in the {arm}")
         else:
@@ -359,7 +362,9 @@ def _lost(evaluation: Evaluation, plan: Plan, labels: Mapping[str, str]) -> list
         said.append(f"of every 100 {whom}, {' and '.join(rated)} were rated {by} at {before}.")
     if lost:
         of = "Of" if rated else "of"
-        said.append(f"{of} every 100 {whom} so rated, {' and '.join(lost)} were not at {after}.")
+        said.append(
+            f"{of} every 100 {whom} so rated, {' and '.join(lost)} were not rated again at {after}."
+        )
     if hidden:
         how = "How" if rated or lost else "how"
         said.append(
