@@ -231,7 +231,7 @@ def test_each_reason_for_having_no_match_is_counted(check_matched):
 def test_what_a_reader_must_know_is_checked():
     found = nearest(people(), treated="treated", covariates=["age", "prior", "site"])
     names = [check.name for check in found.balance.checks]
-    assert names == ["unmatched", "overlap", "parameters", "worst_smd"]
+    assert names == ["unmatched", "overlap", "parameters", "ties", "worst_smd"]
     parameters = found.balance.check("parameters")
     assert parameters.statistic == approx(people()["treated"].sum() / 5)
     assert found.balance.check("worst_smd").threshold == 0.1
@@ -519,3 +519,23 @@ def test_a_match_that_finds_nobody_is_refused():
     table = ages([30, 40], [29, 41], who=["A", "B", "A", "B"]).assign(age=[30, 41, 29, 40])
     with pytest.raises(DesignError, match='matched to others or are rows of the same "who"'):
         by_age(table.assign(site=["x", "y", "x", "y"]), unit="who", exact="site")
+
+
+def test_who_could_have_been_taken_instead_is_counted():
+    table = pd.DataFrame(
+        {
+            "programme": [True] * 4 + [False] * 7,
+            "age": [24, 31, 38, 26, 24, 24, 31, 31, 38, 45, 51],
+        }
+    )
+    found = nearest(table, treated="programme", covariates=["age"], caliper_sd=None)
+    ties = found.balance.check("ties")
+    taken = found.pairs["comparison"].tolist()
+    open_ = [a for a, b in ((4, 5), (5, 4), (6, 7), (7, 6)) if a in taken and b not in taken]
+    assert ties.statistic == len(open_) > 0
+    assert ties.passed is False
+    assert ties.text.startswith("4 of 7 comparison cases share their score with another.")
+    alone = table.assign(age=[24, 31, 38, 26, 22, 23, 30, 33, 40, 45, 51])
+    none = nearest(alone, treated="programme", covariates=["age"], caliper_sd=None)
+    assert none.balance.check("ties").passed
+    assert none.balance.check("ties").text == "No two comparison cases have the same score."

@@ -298,7 +298,7 @@ def test_what_was_counted_is_cut_from_the_description(released):
             if name == "coarse":
                 assert "Strata with cases of one arm only were left out" in said
         names = {c.name for _, r in every_design(evaluation) for c in r.checks}
-        said = {"design", "estimand", "unmatched", "overlap", "parameters", "worst_smd"}
+        said = {"design", "estimand", "unmatched", "overlap", "parameters", "worst_smd", "ties"}
         assert names == {*said, "effective_size"}
 
 

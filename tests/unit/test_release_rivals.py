@@ -18,6 +18,8 @@ from drive_eval.evaluation.release import release_evaluation
 from drive_eval.evaluation.released_ledger import release_ledger
 from drive_eval.evaluation.released_rates import enough_incidents
 from drive_eval.evaluation.released_rival_arms import sites_words, to_hundredth
+from drive_eval.evaluation.rival_question import Asked
+from drive_eval.evaluation.row_order import coarse_row_orders, row_orders
 from drive_eval.plan import Plan
 from drive_eval.results import Check, CountTable, Estimate, ResultSet
 
@@ -319,6 +321,38 @@ def test_a_yes_no_outcome_is_asked_again_of_released_counts():
     shown = {c.name for c in found.checks if c.name.startswith("rival:")}
     assert shown == {c.name for c in exact.results["rivals:again"].checks if "rival:" in c.name}
     assert not [c for c in found.checks if c.text.startswith("Not shown")]
+
+
+def test_how_far_the_order_of_rows_moves_a_result_is_told_in_steps():
+    def said(width):
+        return [c.text for c in coarse_row_orders((Check(name="row_order", statistic=width),))]
+
+    assert said(0.9) == []  # nobody learns whether anybody is tied
+    assert "moves by 1 or more in a hundred" in said(1.8)[0]
+    assert "moves by 5 or more in a hundred" in said(17.3)[0]
+    assert coarse_row_orders((Check(name="ties", statistic=3.0),)) == ()
+
+
+def test_a_matched_result_says_between_what_the_order_of_rows_moves_it():
+    units = pd.DataFrame(
+        {
+            "perpetrator_id": [f"P{i:03d}" for i in range(120)],
+            "group": ["programme"] * 40 + ["comparison"] * 80,
+            "age": [20 + i % 4 for i in range(40)] + [20 + i % 5 for i in range(80)],
+            "again": pd.array([i % 3 == 0 for i in range(120)], dtype="boolean"),
+        }
+    )
+    body = plan_of().to_dict()
+    body["design"] = {"kind": "matched", "unit": "person"}
+    body["balancing"] = [{"name": "pairs", "method": "nearest", "covariates": ["age"]}]
+    body["outcomes"] = [{"kind": "binary", "name": "again", "column": "again"}]
+    asked = Asked(plan=Plan.model_validate(body), name="again", labels={"outcome": "again"})
+    (found,) = row_orders(asked, units, "again")
+    assert found.statistic > 0
+    assert found.text.startswith("The difference lies between ")
+    assert row_orders(asked, units, "again") == (found,)  # orders are drawn from the plan's seed
+    distinct = units.assign(age=range(120))
+    assert row_orders(asked, distinct, "again") == ()
 
 
 # The ledger

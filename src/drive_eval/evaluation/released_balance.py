@@ -58,6 +58,14 @@ _WORDS = {
     ),
     ("parameters", True): "There are enough cases for each parameter of the propensity score.",
 }
+#: Whether enough people are tied to be spoken of.
+_TIES = {
+    True: (
+        "Some comparison cases have the same score as others who were left; which of them is taken "
+        "follows from the order of the rows alone."
+    ),
+    False: "The order of the rows chooses few of the comparison cases, or none.",
+}
 #: Whom an estimand speaks of.
 _CASES = {"att": "programme cases", "atc": "comparison cases"}
 #: Standardised differences are rounded up to a multiple of one of these.
@@ -108,6 +116,10 @@ def release_balance(block: BalancingBlock, result: ResultSet, rules: Policy) -> 
     for check in result.checks:
         if check.name == "worst_smd":
             checks.append(_worst(check, result, estimates))
+        elif check.name == "ties":
+            some = (check.statistic or 0) > rules.suppress_up_to
+            passed = False if some else None
+            checks.append(Check(name="ties", passed=passed, text=_TIES[some]))
         elif (check.name, check.passed) in _WORDS:
             text = _WORDS[check.name, bool(check.passed)]
             text = text.format(cases=_CASES.get(block.estimand, "cases"))

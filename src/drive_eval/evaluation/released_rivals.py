@@ -23,6 +23,7 @@ from drive_eval.evaluation.released_rival_contrasts import (
 from drive_eval.evaluation.released_rival_counts import released_counts
 from drive_eval.evaluation.rival_contrasts import rivals_of_designs
 from drive_eval.evaluation.rival_question import Asked
+from drive_eval.evaluation.row_order import coarse_row_orders
 from drive_eval.plan import BehaviourOutcome, BinaryOutcome, outcome_names
 from drive_eval.results import Check, ResultSet
 
@@ -94,6 +95,7 @@ def release_rivals(
     elif isinstance(outcome, BinaryOutcome):
         if plan.balancing:
             parts.append(rivals_of_designs(asked, released, plan.balancing[0].name))
+            parts.append(ResultSet(checks=coarse_row_orders(exact.checks)))
         else:
             parts.append(released_binary(asked, plan, exact, main, released, rules))
     else:

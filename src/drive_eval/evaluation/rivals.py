@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from drive_eval.errors import did_you_mean
@@ -17,6 +18,7 @@ from drive_eval.evaluation.rival_contrasts import (
 )
 from drive_eval.evaluation.rival_counts import rivals_of_counts
 from drive_eval.evaluation.rival_question import Asked, at_the_end
+from drive_eval.evaluation.row_order import row_orders
 from drive_eval.measures.case_table import behaviour_rows, binary_rows
 from drive_eval.plan import (
     NO_COVARIATES,
@@ -152,7 +154,9 @@ def evaluate_rivals(
     found = results[name]
     if isinstance(outcome, BinaryOutcome):
         if plan.balancing:
-            return rivals_of_designs(asked, found, plan.balancing[0].name)
+            made = rivals_of_designs(asked, found, plan.balancing[0].name)
+            orders = row_orders(asked, units, outcome.column)
+            return dataclasses.replace(made, checks=(*made.checks, *orders))
         return rivals_of_binary(asked, binary_rows(units, column=outcome.column), found)
     if not isinstance(outcome, ReoffendingOutcome):
         return ResultSet()

@@ -22,13 +22,13 @@ from drive_eval.errors import DataError, DesignError, DesignWarning, did_you_mea
 from drive_eval.models import _arguments
 from drive_eval.models._balance import score_sentence
 from drive_eval.models._regression import column
+from drive_eval.results import Check
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from drive_eval.models._regression import Array, Codes, Flags
     from drive_eval.models._score import Score
-    from drive_eval.results import Check
 
 #: Who chooses first, and how a methods section says so.
 ORDERS = {
@@ -151,6 +151,47 @@ def match(
         far=int(far.sum()),
         used=int((left & ~alone & ~far).sum()),
     )
+
+
+def check_ties(score: Array, treated: Flags, pairs: Pairs, strata: Codes | None) -> Check:
+    """Count those taken in whose place another with the same score could have been taken.
+
+    Parameters
+    ----------
+    score, treated, strata
+        As in `match`.
+    pairs : Pairs
+        From it.
+
+    Returns
+    -------
+    Check
+        ``ties``: fails where there is anybody; ``statistic`` counts the comparison cases taken
+        of which this is so.
+    """
+    other = ~treated
+    line = pd.DataFrame({"score": np.round(score, DECIMALS)[other], "taken": False})
+    line["stratum"] = 0 if strata is None else strata[other]
+    taken = np.zeros(len(score), dtype=bool)
+    taken[pairs.comparison] = True
+    line["taken"] = taken[other]
+    alike = line.groupby(["stratum", "score"])["taken"]
+    share = int((alike.transform("size") > 1).sum())
+    open_ = line["taken"] & (alike.transform("sum") < alike.transform("size"))
+    count = int(open_.sum())
+    text = "No two comparison cases have the same score."
+    if share:
+        text = (
+            f"{share:,} of {int(other.sum()):,} comparison cases share their score with another. "
+        )
+        text += (
+            f"For {count:,} of the {int(taken.sum()):,} taken, one just like them was left who "
+            "could have been taken instead; which of them is taken follows from the order of the "
+            "rows alone, and another order gives another result."
+            if count
+            else "All who share one were taken, or none, so the order of the rows chooses nobody."
+        )
+    return Check(name="ties", passed=not count, statistic=count, text=text)
 
 
 def _turns(order: str, score: Array, rng: np.random.Generator | None) -> list[int]:

@@ -226,6 +226,7 @@ def nearest(
             dataclasses.replace(unmatched, text=f"{unmatched.text} {why}".strip()),
             overlap,
             _balance.check_parameters(t, len(score.coefficients)),
+            *(() if distance == "mahalanobis" else (_nearest.check_ties(line, t, pairs, strata),)),
         ),
         call="matching.nearest",
     )
