@@ -313,6 +313,8 @@ def _key_number(evaluation: Evaluation, name: str, what: str, group: str) -> tup
             same = e.measure == measure and e.group == group and not e.subgroup
             if same and e.term.startswith(term):
                 digits = digits_of(evaluation)
+                if measure == "detectable_difference":  # a share, to be written per 100
+                    e = dataclasses.replace(e, measure="risk_difference")
                 ends = interval_text(e, digits)
                 return words, value_text(e, digits), "" if ends == MISSING else ends
     return "", "", ""
