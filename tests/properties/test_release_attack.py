@@ -20,10 +20,13 @@ from drive_eval.data.study import load_study
 from drive_eval.data.synthetic import synthetic_study
 from drive_eval.disclosure import POLICIES, gate
 from drive_eval.disclosure.rules import counts_behind
-from drive_eval.evaluation import run
-from drive_eval.evaluation.controlled import arm_totals
+from drive_eval.evaluation import equality, run
+from drive_eval.evaluation.baseline import BASELINE, MEASURED, WHOLE_ARM
+from drive_eval.evaluation.controlled import NESTED, arm_totals, two_digits
 from drive_eval.evaluation.release import release_evaluation
-from drive_eval.plan import Plan, load_plan
+from drive_eval.evaluation.released_arms import coarse
+from drive_eval.measures.case_table import cohort_units
+from drive_eval.plan import Plan, load_plan, outcome_names
 
 HIDING = ("opensafely", "ons_acro")
 BODY = {
@@ -46,7 +49,31 @@ BODY = {
     ],
 }
 #: Tables of people of an arm, each of them a division of the same people.
-DIVISIONS = ("flow", "cohort_flow", "pairs", "perceived_change", "followed", "arms")
+DIVISIONS = ("flow", "cohort_flow", "pairs", "perceived_change", "followed", "arms", "received")
+#: A trial of a few hundred, in which groups of people stand in tables of two kinds.
+TRIAL = {
+    **BODY,
+    "design": {"kind": "randomised", "unit": "person"},
+    "outcomes": [BODY["outcomes"][1], *BODY["outcomes"][2:]],
+    "equality": {"by": ["site"]},
+    "comparison": {"covariates": ["area"]},
+}
+ARMS = ("programme", "comparison")
+STUDIES = ["site", "trial", "drive_pilot"]
+
+
+def some_of(study, people):
+    """Return the first so many people of a study, in two areas of many and one of few."""
+    cases = study.tables["cases"]
+    cases = cases[cases["perpetrator_id"].isin(cases["perpetrator_id"].unique()[:people])]
+    areas = np.random.default_rng(5).choice(["north", "south", "west"], people, p=[0.5, 0.42, 0.08])
+    by_person = dict(zip(cases["perpetrator_id"].unique(), areas, strict=True))
+    tables = {
+        name: table[table["case_id"].isin(cases["case_id"])] if "case_id" in table else table
+        for name, table in study.tables.items()
+    }
+    cases = cases.assign(area=cases["perpetrator_id"].map(by_person))
+    return dataclasses.replace(study, tables={**tables, "cases": cases})
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +81,7 @@ def studies():
     plan = load_plan("analyses/drive_pilot")
     return {
         "site": (Plan.model_validate(BODY), synthetic_study("site", seed=1)),
+        "trial": (Plan.model_validate(TRIAL), some_of(load_study(plan), 500)),
         "drive_pilot": (plan, load_study(plan)),
     }
 
@@ -79,6 +107,16 @@ def divisions(evaluation):
                 yield (name, table.name), table
 
 
+def group_tables(evaluation):
+    """Return the tables of groups of people: those of equality, and those of the start."""
+    ours = [table for table in evaluation.tables if equality.is_equality(table)]
+    return [*ours, *evaluation.results[BASELINE].tables]
+
+
+def keys_of(table):
+    return {cell.key for cell in table.cells}
+
+
 def arm_of(table, key):
     return key[0] if key[0] in ("programme", "comparison") else table.name.split(":")[1]
 
@@ -89,6 +127,7 @@ class Everything:
     def __init__(self, exact, released, rules):
         self.rows, self.lows, self.highs, self.lines = [], [], [], []
         self.width = 0
+        self.places = {}
         truth = []
         shown = dict(divisions(released))
         for name, table in divisions(exact):
@@ -111,8 +150,55 @@ class Everything:
             for line, cell, after in zip(sets, table.cells, shown[name].cells, strict=True):
                 if cell.shown and after.count is None and cell.key not in arm_totals(table):
                     self.lines.append((name, cell.key, [self.width + a for a in line], cell.count))
+            self.places[name] = {
+                cell.key: [self.width + atom for atom in line]
+                for line, cell in zip(sets, table.cells, strict=True)
+            }
             truth += [cell.count for cell in table.cells if not cell.parts]
             self.width += len([cell for cell in table.cells if not cell.parts])
+        self.truth = np.array(truth)
+
+    def add_groups(self, exact, released, rules):
+        """Add the tables of groups of people, whose lines add up to those of a pair table."""
+        plan = Plan.model_validate(dict(exact.plan))
+        outcome = next(o for o in plan.outcomes if o.kind == "behaviour")
+        pairs = outcome_names(outcome)[0]
+        shown = {table.name: table for table in group_tables(released)}
+        by_column = {}
+        for table in group_tables(exact):
+            by_column.setdefault(table.name.split(":")[1], []).append(table)
+        truth = list(self.truth)
+        for tables in by_column.values():
+            seen = [t for t in tables if ("everybody", "measured at both") in keys_of(t)]
+            merged = equality.merged_groups(seen)
+            for table in tables:
+                cells = {cell.key: cell.count for cell in shown[table.name].cells if cell.shown}
+                if not cells:
+                    continue
+                arm = table.name.split(":")[2]
+                kept = [line for line in NESTED if line in {key[1] for key in cells}]
+                # Under the lines that are shown, the exact table that these come from.
+                below = equality.collapsed(table, merged, kept)
+                for line, cell in zip(gate._atoms_of(below), below.cells, strict=True):
+                    atoms = [self.width + atom for atom in line]
+                    if cell.key[0] == equality.WHOLE:
+                        whole = (pairs, f"pairs:{arm}")
+                        if whole in self.places:
+                            self.tie(atoms, self.places[whole][NESTED[cell.key[1]]])
+                        else:  # nobody of this arm is rated, and how many it has is known
+                            self.rows.append(atoms)
+                            self.lows.append(cell.count)
+                            self.highs.append(cell.count)
+                    elif cell.key in cells and cells[cell.key] is not None:
+                        low, high = counts_behind(cells[cell.key], rules)
+                        self.rows.append(atoms)
+                        self.lows.append(low)
+                        self.highs.append(high)
+                    elif cell.key in cells:
+                        self.lines.append((table.name, cell.key, atoms, cell.count))
+                atoms = [cell.count for cell in below.cells if not cell.parts]
+                truth += atoms
+                self.width += len(atoms)
         self.truth = np.array(truth)
 
     def add(self, line, low, high):
@@ -161,16 +247,17 @@ class Everything:
 
 
 @pytest.mark.parametrize("policy", HIDING)
-@pytest.mark.parametrize("name", ["site", "drive_pilot"])
+@pytest.mark.parametrize("name", STUDIES)
 def test_all_tables_together_give_no_small_count_back(exact, released, name, policy):
     rules = POLICIES[policy]
     everything = Everything(exact[name], released[name, policy], rules)
     assert everything.lines, "something should be hidden, or this test shows nothing"
+    everything.add_groups(exact[name], released[name, policy], rules)
     assert everything.recovered(rules) == []
 
 
 @pytest.mark.parametrize("policy", HIDING)
-@pytest.mark.parametrize("name", ["site", "drive_pilot"])
+@pytest.mark.parametrize("name", STUDIES)
 def test_nor_do_they_if_the_same_people_were_rated_on_every_type(exact, released, name, policy):
     # The reader guesses that a form is filled in whole: then whoever has no rating of one type has
     # none of another, and these lines are the same in all tables of a reporter.
@@ -187,6 +274,88 @@ def test_nor_do_they_if_the_same_people_were_rated_on_every_type(exact, released
                     everything.tie(others, atoms)
         start += len([cell for cell in table.cells if not cell.parts])
     assert everything.recovered(rules) == []
+
+
+@pytest.mark.parametrize("policy", HIDING)
+def test_the_trial_has_tables_of_both_kinds_and_who_received_what(exact, released, policy):
+    """Else the joint attack would look at nothing new."""
+    names = {table.name.split(":")[0] for table in group_tables(released["trial", policy])}
+    assert names == {"equality", "baseline"}
+    received = {name: e.table("received") for name, e in exact.items() if name != "site"}
+    assert received["drive_pilot"]["programme", "comparison"] == 35
+    assert received["drive_pilot"]["comparison", "programme"] == 12
+    small = received["trial"]["programme", "comparison"]
+    after = released["trial", policy].table("received")["programme", "comparison"]
+    assert (after is None) == (0 < small <= POLICIES[policy].suppress_up_to)
+
+
+@pytest.mark.parametrize("policy", HIDING)
+def test_means_and_spreads_give_back_no_small_number_of_people_with_a_value(
+    studies, released, policy
+):
+    """The reader knows how many there are, which values there may be, and how all is rounded."""
+    _plan, study = studies["trial"]
+    rules = POLICIES[policy]
+    units = cohort_units(study.tables["cases"], unit="person", group="allocated_arm")
+    estimates = released["trial", policy].results[BASELINE].estimates
+    found = {(e.measure, e.term, e.group, e.subgroup): e for e in estimates}
+    tried = 0
+    for name, arm in itertools.product(("age", "prior_incidents_12m", "dash_score"), ARMS):
+        values = units.loc[units["group"] == arm, name].to_numpy(float)
+        mean, spread = (
+            found[measure, name, arm, WHOLE_ARM].estimate for measure in ("mean", "std_dev")
+        )
+        if mean is None:
+            continue
+        levels = np.arange(values.min(), values.max() + 1)
+        truth = np.array([(values == level).sum() for level in levels])
+        n = len(values)
+        unit = (
+            coarse(rules) * two_digits(values.std(ddof=1)) / found["mean", name, arm, WHOLE_ARM].n
+        )
+        low, high = min(mean - unit / 2, values.mean()), max(mean + unit / 2, values.mean())
+        digit = 10.0 ** (np.floor(np.log10(spread)) - 1) / 2
+        squares = [(n - 1) * (spread + way * digit) ** 2 for way in (-1, 1)]
+        rows = np.array([np.ones_like(levels), levels, levels**2])
+        bounds = LinearConstraint(
+            rows,
+            [n, n * low, squares[0] + n * low**2],
+            [n, n * high, squares[1] + n * high**2],
+        )
+        for place in np.flatnonzero((truth > 0) & (truth <= rules.suppress_up_to)):
+            cost = np.zeros(len(levels))
+            cost[place] = 1
+            ends = [
+                milp(way * cost, constraints=bounds, integrality=np.ones(len(levels)))
+                for way in (1, -1)
+            ]
+            least, most = (round(cost @ answer.x) for answer in ends)
+            assert least < most, (name, arm, levels[place])
+            tried += 1
+    assert tried > 20
+
+
+@pytest.mark.parametrize("policy", HIDING)
+@pytest.mark.parametrize("name", STUDIES)
+def test_shares_at_the_start_follow_from_counts_that_are_shown(released, name, policy):
+    """So they tell nothing that the tables of groups do not."""
+    counts = {
+        (f"{table.name.split(':')[1]}: {cell.key[0]}", table.name.split(":")[2], cell.key[1]): (
+            cell.count
+        )
+        for table in group_tables(released[name, policy])
+        for cell in table.cells
+        if cell.shown
+    }
+    lines = {WHOLE_ARM: "referred", MEASURED: "measured at both"}
+    estimates = released[name, policy].results[BASELINE].estimates
+    shares = [e for e in estimates if e.measure == "share"]
+    assert shares or name == "site"
+    for e in shares:
+        count = counts.get((e.term, e.group, lines[e.subgroup]))
+        assert e.n_events == (None if e.estimate is None else count)
+        if e.estimate is not None:
+            assert e.estimate == min(1.0, count / e.n)
 
 
 def test_two_tables_of_the_flow_no_longer_tell_together_who_came_again(exact, released):
@@ -257,7 +426,7 @@ def test_everything_released_stays_as_it_was_when_a_hidden_count_changes(moved_s
 
 
 @pytest.mark.parametrize("policy", HIDING)
-@pytest.mark.parametrize("name", ["site", "drive_pilot"])
+@pytest.mark.parametrize("name", STUDIES)
 def test_no_effect_rests_on_a_small_count(exact, released, name, policy):
     """Inverting an effect gives the counts it was made from: none of them is a hidden one."""
     rules = POLICIES[policy]
