@@ -221,6 +221,11 @@ def wholes(exact, done):
         yield parts, exact[equality.WHOLE, line]
 
 
+def test_how_many_there_are_is_shown_though_their_division_is_not():
+    done = released_of((63, 1), 48, POLICIES["opensafely"])
+    assert [cell.count for cell in done.cells] == [None, None, 65]
+
+
 @pytest.mark.parametrize("policy", HIDING)
 def test_nothing_comes_back_from_site_and_pilot(site, pilot, policy):
     hidden = found = 0

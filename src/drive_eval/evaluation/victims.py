@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from drive_eval.data.study import Study
     from drive_eval.disclosure import Policy
+    from drive_eval.results import CellStatus
 
     Key = tuple[str, ...]
 
@@ -165,7 +166,7 @@ def release_victims(
         kept = _kept(table, whole if supported else whole + alone, alone if supported else [])
         known = [cell.key for cell in kept.cells if cell.key[1] == LINKED]
         if kept.cells:
-            kept = disclosure.control(kept, strict, known=known)
+            kept = _with_linked(disclosure.control(kept, strict, known=known), kept, strict)
         if not supported:  # one number of all is enough: two roundings of it only puzzle
             kept = dataclasses.replace(
                 kept, cells=tuple(cell for cell in kept.cells if cell.key[1] != LINKED)
@@ -177,6 +178,20 @@ def release_victims(
 def _cohort(flow: CountTable, arm: str) -> int:
     """Return how many units of an arm are in the cohort."""
     return sum(cell.count or 0 for cell in flow.cells if cell.key[0] == arm and not cell.parts)
+
+
+def _with_linked(done: CountTable, exact: CountTable, rules: Policy) -> CountTable:
+    """Show how many are linked wherever they are not few: the gate took it to be known anyway."""
+    cells = []
+    for shown, cell in zip(done.cells, exact.cells, strict=True):
+        fewest = min(n for n in (cell.count, cell.people) if n is not None)
+        if shown.key[1] != LINKED or shown.count is not None or fewest <= rules.suppress_up_to:
+            cells.append(shown)
+            continue
+        number = disclosure.safe_number(cell.count or 0, rules)
+        status: CellStatus = "rounded" if rules.round_to > 1 else "exact"
+        cells.append(dataclasses.replace(shown, count=number, status=status))
+    return dataclasses.replace(done, cells=tuple(cells))
 
 
 def _kept(table: CountTable, whole: Sequence[str], alone: Sequence[str]) -> CountTable:
