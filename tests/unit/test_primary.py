@@ -6,7 +6,9 @@ import pytest
 
 from drive_eval.evaluation.ledger import count_tests
 from drive_eval.plan import Plan, primary_estimate
-from drive_eval.results import Estimate, ResultSet
+from drive_eval.report.forest import difference_of
+from drive_eval.report.tables import main_effects_table
+from drive_eval.results import Estimate, Evaluation, ResultSet
 
 PHYSICAL = "physical:idva:intake-exit"
 OUTCOMES = [
@@ -121,3 +123,31 @@ def test_the_ledger_tests_the_effect_that_is_read_and_no_other():
     none = ResultSet(estimates=(row("event_free_difference", time=52), found.estimates[3]))
     tests = [c for c in count_tests(plan_of(), {"arrest": none}).checks if c.name == "test"]
     assert [c.passed for c in tests] == [None]
+
+
+def test_the_table_of_main_effects_and_the_forest_read_by_the_same():
+    plan = plan_of()
+    ends = {"conf_low": 0.05, "conf_high": 0.15}
+    results = {
+        PHYSICAL: ResultSet(
+            estimates=(
+                row("percent_reduction", "ratio", estimate=20.0, conf_low=10.0, conf_high=30.0),
+                row("difference_in_differences", **ends),
+            )
+        ),
+        "arrest": ResultSet(
+            estimates=(
+                row("event_free_difference", time=13, time_unit="days", **ends),
+                row("event_free_difference", time=52, time_unit="days", **ends),
+            )
+        ),
+    }
+    found = Evaluation(plan=plan.to_dict(), plan_hash=plan.sha256(), results=results)
+    labels = {"programme": "Programme", "comparison": "Comparison"}
+    rows = main_effects_table(found, labels).rows
+    assert [line[1] for line in rows] == [
+        "Difference of the two changes, per 100",
+        "Difference of those still free of it, per 100, after 52 days",
+    ]
+    for name, result in results.items():
+        assert difference_of(result, "")[0] is primary_estimate(plan, name, result)

@@ -7,6 +7,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from drive_eval.plan import Plan, primary_estimate
 from drive_eval.report.bounds import (
     bounded_estimates,
     ends_text,
@@ -112,6 +113,7 @@ PER_HUNDRED = frozenset(
 )  # fmt: skip
 #: Contrasts of the arms, where the words for one arm would mislead.
 BETWEEN = {
+    ("difference_in_differences", ""): MEASURES["difference_in_differences"],
     ("percent_reduction", "ratio"): "Ended lower than if it had changed as the other group, %",
     ("percent_reduction", "users"): "Lower than in the other group, % of its share",
     ("percent_reduction", "hazard"): "Lower rate at any moment, %",
@@ -593,16 +595,14 @@ def main_effects_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Tab
     rows, digits = [], digits_of(evaluation)
     programme = f"{arm_label('programme', labels)} group alone"
     main = main_design(evaluation)
+    plan = Plan.model_validate(dict(evaluation.plan))
     for name, result in evaluation.results.items():
         if not is_outcome(name):
             continue
         whole = [e for e in result.estimates if not e.subgroup]
+        read_by = primary_estimate(plan, name, result)
         wanted = [
-            *[
-                e
-                for e in whole
-                if (e.measure, e.term, e.group) == ("percent_reduction", "ratio", "")
-            ],
+            *[e for e in (read_by,) if e is not None and not e.group],
             *_last([e for e in whole if e.measure == "event_free_difference" and e.term == main]),
             *_last([e for e in whole if e.measure == "event_free" and e.group == "programme"]),
             *[e for e in whole if (e.measure, e.term, e.group) == ("risk_difference", main, "")],
