@@ -149,7 +149,7 @@ def recording_words(made: ResultSet, *, between: bool) -> str:
     needed = next(e for e in made.estimates if e.measure == "detection_ratio" and e.term == "point")
     side = "in the programme than in the comparison arm" if between else "after than before"
     text = (
-        f"If events were likelier to be recorded {side}, the true fall would be {and_so_on(falls)}"
+        f"If events were likelier to be recorded {side}, the fall would then be {and_so_on(falls)}"
     )
     if needed.estimate is not None:
         text += f", and the records would mean no change at {needed.estimate:.2g} times"
