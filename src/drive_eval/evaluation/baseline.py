@@ -499,17 +499,20 @@ def _released_numbers(
         if e.measure not in _MOMENTS:
             continue
         whole = found[e.measure, e.term, e.group, WHOLE_ARM]
-        lost = (whole.n or 0) - (e.n or 0)
-        value = whole.estimate if few(lost, rules) else e.estimate
+        # Also what they are rounded to is everybody's, or it would tell of those who were lost.
+        same = few((whole.n or 0) - (e.n or 0), rules)
+        whom = WHOLE_ARM if same else e.subgroup
+        value = whole.estimate if same else e.estimate
         e = dataclasses.replace(e, estimate=value, n=counted.get((e.group, e.subgroup)))
         given.append(e)
-        if e.term in small or not e.n or e.estimate is None:
+        n = counted.get((e.group, whom))
+        if e.term in small or not e.n or not n or value is None:
             shown.append(without_numbers(e))
         elif e.measure == "std_dev":
-            shown.append(dataclasses.replace(e, estimate=two_digits(e.estimate)))
+            shown.append(dataclasses.replace(e, estimate=two_digits(value)))
         else:
-            spread = two_digits(found["std_dev", e.term, e.group, e.subgroup].estimate)
-            mean = rounded_mean(e.estimate, spread, e.n, coarse(rules))
+            spread = two_digits(found["std_dev", e.term, e.group, whom].estimate)
+            mean = rounded_mean(value, spread, n, coarse(rules))
             shown.append(dataclasses.replace(e, estimate=mean))
     hidden = {(e.term, e.subgroup) for e in shown if e.estimate is None}
     differences = []
