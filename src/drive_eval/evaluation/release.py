@@ -162,6 +162,8 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
     text = rules.text
     if hidden:
         text += f" {hidden} of {shown} counts are not shown. [c] stands for a hidden count."
+    if rules.hides_anything and not rules.suppress_zero and (by_group or victims):
+        text += " Of groups of people and of victim-survivors, nobody counts as few."
     if not exact:
         text += (
             f" Every {'crude ' if plan.balancing else ''}effect and interval was worked out again "
