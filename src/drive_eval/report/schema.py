@@ -35,6 +35,8 @@ _PLAIN: dict[Any, str] = {
 }
 #: Classes in which a number that is missing or infinite has its reason beside it.
 _REASONED = (Estimate, Check, Curve)
+#: Fields that are written only where they say something.
+_LEFT_OUT = ("people",)
 
 
 def results_schema() -> dict[str, Any]:
@@ -75,7 +77,7 @@ def results_schema_text() -> str:
 
 def _class(one: Any) -> dict[str, Any]:
     fields = _fields(one)
-    required = list(fields)
+    required = [name for name in fields if name not in _LEFT_OUT]
     if one in _REASONED:
         fields["reasons"] = {
             "type": "object",
