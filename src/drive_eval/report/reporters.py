@@ -131,14 +131,14 @@ def _not_told(evaluation: Evaluation, labels: Mapping[str, str]) -> list[str]:
     said = []
     if hidden:
         said.append(
-            f"This is not shown: {'; '.join(_of_types(hidden, len(results)))}. Too few people stand in one "
-            "of the ways in which two reporters agree or differ to publish it without risking "
+            f"This is not shown: {'; '.join(_of_types(hidden, len(results)))}. Too few people stand "
+            "in one of the ways in which two reporters agree or differ to publish it without risking "
             "someone being recognised."
         )
     if undefined:
         said.append(
-            f"This cannot be worked out: {'; '.join(_of_types(undefined, len(results)))}. Too few were "
-            "rated by both."
+            f"This cannot be worked out: {'; '.join(_of_types(undefined, len(results)))}. Too few "
+            "were rated by both."
         )
     return said
 
