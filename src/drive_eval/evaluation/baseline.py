@@ -414,7 +414,7 @@ def release_baseline(
     if coarsest:
         said.append(f"Standardised differences are rounded up, at most to the next {coarsest:g}.")
     if None in steps.values():
-        said.append("Those of numbers are not shown where so few people stand behind them.")
+        said.append("Differences of means are not shown where so few people stand behind them.")
     checks = [Check(name="rounding", text=" ".join(said))]
     for check in exact.checks:
         count = int(check.statistic or 0)
