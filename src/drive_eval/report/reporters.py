@@ -131,9 +131,9 @@ def _not_told(evaluation: Evaluation, labels: Mapping[str, str]) -> list[str]:
     said = []
     if hidden:
         said.append(
-            f"This is not shown: {'; '.join(_of_types(hidden, len(results)))}. Too few people stand "
-            "in one of the ways in which two reporters agree or differ to publish it without risking "
-            "someone being recognised."
+            f"This is not shown: {'; '.join(_of_types(hidden, len(results)))}. Too few people "
+            "stand in one of the ways in which two reporters agree or differ to publish it without "
+            "risking someone being recognised."
         )
     if undefined:
         said.append(
