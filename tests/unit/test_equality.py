@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pandas as pd
@@ -323,3 +324,21 @@ def test_lost_contact_is_told_by_arm_and_time(pilot):
     other = run(told_by_worker, synthetic_study("site", seed=1))
     assert lost_contact_table(other, LABELS) is None
     assert {t.name.split(":")[2] for t in tables_of(other)} <= {"programme"}
+
+
+def test_a_column_made_up_of_another_is_not_released():
+    study = synthetic_study("drive_pilot", seed=1)
+    cases = study.tables["cases"].copy()
+    halves = (pd.RangeIndex(len(cases)) % 2).map({0: " east", 1: " west"})
+    cases["team"] = cases["site"].astype(str) + halves
+    cases["again"] = cases["team"].str.upper()
+    with_teams = dataclasses.replace(study, tables={**study.tables, "cases": cases})
+    exact = run(plan_with(equality={"by": ["team", "site", "again"]}), with_teams)
+    notes = {t.name.split(":")[1]: t.note for t in tables_of(exact)}
+    made_up = equality.MADE_UP.format("Team")
+    assert notes == {"team": "", "site": made_up, "again": made_up}
+    for policy in HIDING:
+        done = release_evaluation(exact, policy)
+        shown = {t.name.split(":")[1]: bool(t.cells) for t in tables_of(done)}
+        assert shown == {"team": True, "site": False, "again": False}
+    assert all(t.cells for t in tables_of(release_evaluation(exact, "internal")))

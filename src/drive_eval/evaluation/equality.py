@@ -81,6 +81,8 @@ WHOLE = "everybody"
 #: Groups of few, taken together.
 OTHERS = "other groups together"
 NOT_RECORDED = "not recorded"
+#: Why a column is not released.
+MADE_UP = "Its groups are made up of those of {}: less these they would tell of few people."
 #: Fewest people of each arm, measured at both points, of a group that stands by itself.
 FLOOR = 20
 #: Most groups that stand by themselves.
@@ -147,10 +149,10 @@ def equality_tables(plan: Plan, study: Study, units: pd.DataFrame) -> tuple[Coun
         rows = rows[rows["group"] == "programme"]
     rows = rows.assign(pattern=_patterns(rows))
     made = []
-    for column in plan.equality.by:
-        groups = groups_of(rows, column, plan.equality.age_bands)
-        if groups is None or groups.nunique() < 2:
-            continue
+    by = {name: groups_of(rows, name, plan.equality.age_bands) for name in plan.equality.by}
+    told = {name: g for name, g in by.items() if g is not None and len(set(g)) > 1}
+    for column, groups in told.items():
+        finer = _finer(column, told)
         order = [str(code) for code in in_order(groups)]
         for arm in [arm for arm in ARMS.codes if (rows["group"] == arm).any()]:
             here = rows["group"] == arm
@@ -169,9 +171,25 @@ def equality_tables(plan: Plan, study: Study, units: pd.DataFrame) -> tuple[Coun
                     counts,
                     LINES,
                     people_behind(rows[here], atoms, _totals(counts, LINES)),
+                    MADE_UP.format(label(finer)) if finer else "",
                 )
             )
     return tuple(made)
+
+
+def _finer(column: str, groups: Mapping[str, pd.Series[Any]]) -> str:
+    """Return another column whose groups each lie in one of this column's, if there is one.
+
+    Of two columns that make the same groups, the first is the finer.
+    """
+    mine = groups[column]
+    for other, values in groups.items():
+        one_each = mine.astype(str).groupby(values.astype(str)).nunique().max() == 1
+        same = values.nunique() == mine.nunique()
+        first = list(groups).index(other) < list(groups).index(column)
+        if other != column and one_each and (first or not same):
+            return other
+    return ""
 
 
 def equality_result(plan: Plan, tables: Sequence[CountTable]) -> ResultSet:
@@ -339,6 +357,7 @@ def line_table(
     counts: Mapping[Key, int],
     lines: Mapping[str, Sequence[str]],
     people: Mapping[Key, int] | None = None,
+    note: str = "",
 ) -> CountTable:
     """Build a table whose people by pattern are never shown, with each group's lines and all."""
     return CountTable.from_counts(
@@ -350,6 +369,7 @@ def line_table(
         totals=_totals(counts, lines),
         hidden=counts,
         people=people,
+        note=note,
     )
 
 
@@ -410,7 +430,8 @@ def release_equality(
     -----
     **Assumptions.** A reader knows the exact whole of each line. All tables of groups, and the
     pair table, then hang together by these counts alone: whatever two of them may hold by
-    themselves, they may hold together.
+    themselves, they may hold together. This is not so of a column whose groups are made up of
+    another's, such as regions of teams; nothing of it is released.
     """
     outcome = first_outcome(plan)
     if outcome is None or (not rules.hides_anything and rules.round_to <= 1):
@@ -421,7 +442,9 @@ def release_equality(
         lines = [_shown_lines(pairs.get(f"pairs:{table.name.split(':')[2]}")) for table in arms]
         # One arm without a line leaves the other nothing to be set against.
         kept = [line for line in NESTED if all(line in shown for shown in lines)]
-        together = merged_groups(arms) if "measured at both" in kept else None
+        # A group less the finer groups that make it up would be one of few people.
+        apart = "measured at both" in kept and not any(table.note for table in arms)
+        together = merged_groups(arms) if apart else None
         for table in arms:
             if together is None:
                 found.append(dataclasses.replace(table, cells=(), policy=rules.name))

@@ -191,11 +191,12 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
             )
     # The plan may name cases that are left out; who they are is nobody else's business.
     # Nor may the hash of the plan say it: whoever guesses the names could try them.
-    shown = plan.model_copy(update={"cohort": plan.cohort.model_copy(update={"exclude": ()})})
+    cohort = plan.cohort.model_copy(update={"exclude": ()})
+    nameless = plan.model_copy(update={"cohort": cohort})
     return dataclasses.replace(
         evaluation,
-        plan=shown.to_dict(),
-        plan_hash=shown.sha256(),
+        plan=nameless.to_dict(),
+        plan_hash=nameless.sha256(),
         results=results,
         tables=tables,
         checks=(*evaluation.checks, Check(name="disclosure", text=text)),

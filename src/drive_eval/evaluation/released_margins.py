@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from drive_eval.disclosure import Policy
     from drive_eval.results import Estimate
 
-__all__ = ["difference_of_falls", "difference_of_margins", "fall_of_margins"]
+__all__ = ["difference_of_falls", "difference_of_margins", "fall_of_margins", "rows_of_margins"]
 
 _METHOD = "from numbers rounded to {unit}, pairing taken at its widest"
 
@@ -124,16 +124,9 @@ def difference_of_margins(e: Estimate, rules: Policy, *, clustered: bool) -> Est
     Estimate
         To the hundredth.
     """
-    counts = _margins(e, rules)
-    if counts is None:
+    rows = rows_of_margins(e, rules)
+    if rows is None:
         return without_numbers(e)
-    n, x, m, y = counts
-    rows = pd.DataFrame(
-        {
-            "group": ["programme"] * n + ["comparison"] * m,
-            "outcome": [True] * x + [False] * (n - x) + [True] * y + [False] * (m - y),
-        }
-    )
     found = comparison.risk_contrast(
         rows, outcome="outcome", treated="group", conf_level=e.conf_level
     ).one(measure="risk_difference")
@@ -143,6 +136,32 @@ def difference_of_margins(e: Estimate, rules: Policy, *, clustered: bool) -> Est
         conf_low=None if clustered else _round(found.conf_low, 2),
         conf_high=None if clustered else _round(found.conf_high, 2),
         method=f"from numbers rounded to {unit_of(rules)}",
+    )
+
+
+def rows_of_margins(e: Estimate, rules: Policy) -> pd.DataFrame | None:
+    """Return rounded people of both arms, one row each; None where an arm has nobody.
+
+    Parameters
+    ----------
+    e : Estimate
+        As for `difference_of_margins`.
+    rules : Policy
+
+    Returns
+    -------
+    DataFrame or None
+        ``group`` and ``outcome``.
+    """
+    counts = _margins(e, rules)
+    if counts is None:
+        return None
+    n, x, m, y = counts
+    return pd.DataFrame(
+        {
+            "group": ["programme"] * n + ["comparison"] * m,
+            "outcome": [True] * x + [False] * (n - x) + [True] * y + [False] * (m - y),
+        }
     )
 
 

@@ -18,6 +18,7 @@ from drive_eval.evaluation.released_bound_rows import (
     bounded_tipping,
 )
 from drive_eval.evaluation.released_bounds import reach_of, side_of
+from drive_eval.evaluation.released_margins import fall_of_margins
 from drive_eval.evaluation.rival_behaviours import (
     imputed,
     misreported,
@@ -168,7 +169,7 @@ def _arm(
             found = found if reach.exact else bounded_optimism(asked, found, reach)
             parts.append(bare(found) if clustered else found)
         if sites:
-            parts.append(_without_sites(asked, exact, released, group))
+            parts.append(_without_sites(asked, exact, released, group, rules))
         parts.append(_power(asked, counts, how, group, released))
     merged = merge(parts, outcome=str(asked.labels["outcome"]))
     if how == "margins":
@@ -411,9 +412,12 @@ def sides_of(e: Estimate) -> list[int] | None:
     return [x, n - x, y, m - y]
 
 
-def _without_sites(asked: Asked, exact: ResultSet, released: ResultSet, group: str) -> ResultSet:
+def _without_sites(
+    asked: Asked, exact: ResultSet, released: ResultSet, group: str, rules: Policy
+) -> ResultSet:
+    clustered = asked.plan.design.unit != "person"
     rows = [
-        to_hundredth(e)
+        fall_of_margins(e, rules, clustered=clustered)
         for e in exact.estimates
         if e.group == group and e.subgroup.startswith("without ")
     ]

@@ -14,6 +14,11 @@ from drive_eval.evaluation.released_bound_rows import (
     bounded_optimism_between,
 )
 from drive_eval.evaluation.released_bounds import side_of
+from drive_eval.evaluation.released_margins import (
+    difference_of_falls,
+    difference_of_margins,
+    rows_of_margins,
+)
 from drive_eval.evaluation.released_rival_arms import (
     bare,
     floor_of,
@@ -29,9 +34,10 @@ from drive_eval.evaluation.rival_contrasts import (
     imputed_arms,
     lee,
     regression,
+    subgroups,
 )
 from drive_eval.evaluation.rival_question import and_so_on, at_the_end, number
-from drive_eval.results import Check, ResultSet
+from drive_eval.results import ResultSet
 from drive_eval.vocabulary import ARMS
 
 if TYPE_CHECKING:
@@ -92,7 +98,7 @@ def released_between(
     parts = [bare(found) if clustered else found for found in counted]
     parts.append(_kinds(asked, exact, rules))
     if all(arm.sites for arm in arms.values()):
-        parts.append(_without_sites(asked, exact, released, "difference_in_differences"))
+        parts.append(_without_sites(asked, exact, released, "difference_in_differences", rules))
     gap = _first(released, "difference_in_differences", ("",))
     if gap is not None:
         parts.append(ResultSet(checks=(verdict(asked, gap),)))
@@ -151,7 +157,7 @@ def released_binary(
     parts.append(_kinds(asked, exact, rules))
     cells = {(g, w): whole[g, "all", w] or 0 for g in ARMS.codes for w in ("yes", "no")}
     if _sites_of_arms(exact, cells, rules):
-        parts.append(_without_sites(asked, exact, released, "risk_difference"))
+        parts.append(_without_sites(asked, exact, released, "risk_difference", rules))
     gap = _first(released, "risk_difference", ("", "itt"))
     if gap is not None:
         parts.append(ResultSet(checks=(verdict(asked, gap),)))
@@ -276,32 +282,21 @@ def _kinds(asked: Asked, exact: ResultSet, rules: Policy) -> ResultSet:
             text = f"By {column}: not shown, because too few people of a kind had it or had not."
             parts.append(ResultSet(checks=(asked.said("subgroup", text),)))
             continue
-        tests = [
-            dataclasses.replace(c, statistic=None, df=None, p_value=coarse_p(c.p_value))
-            for c in exact.checks
-            if c.name.startswith("subgroup: heterogeneity") and c.name.endswith(f", {column}")
-        ]
-        points = [100 * e.estimate for e in map(to_hundredth, risks) if e.estimate is not None]
-        text = (
-            f"At the end, programme minus comparison by {column} runs from "
-            f"{number(min(points))} to {number(max(points))} in every 100"
-        )
-        text += f"; {_chance(tests[0])}." if tests and tests[0].p_value is not None else "."
+        known = [(e.subgroup.removeprefix(name), rows_of_margins(e, rules)) for e in risks]
+        people = pd.concat([r.assign(**{column: kind}) for kind, r in known if r is not None])
+        found = subgroups(asked, people, "outcome", contrast=risks[0].contrast, columns=[column])
+        found = bare(found) if asked.plan.design.unit != "person" else found
         parts.append(
-            ResultSet(
-                estimates=tuple(to_hundredth(e) for e in rows),
-                checks=(asked.said("subgroup", text), *tests),
+            dataclasses.replace(
+                found,
+                estimates=tuple(to_hundredth(e) for e in found.estimates),
+                checks=tuple(
+                    dataclasses.replace(c, statistic=None, df=None, p_value=coarse_p(c.p_value))
+                    for c in found.checks
+                ),
             )
         )
     return merge(parts, outcome=str(asked.labels["outcome"]))
-
-
-def _chance(test: Check) -> str:
-    p = test.p_value or 0.0
-    said = f"P {p:.2g}" if p > 0.001 else "P at most 0.001"
-    if p < 0.05:
-        return f"these differ by more than chance would make them ({said})"
-    return f"chance alone could make them differ so ({said})"
 
 
 def _smallest(e: Estimate) -> int:
@@ -322,12 +317,20 @@ def _sites_of_arms(exact: ResultSet, cells: Mapping[tuple[str, str], int], rules
     return bool(rest)
 
 
-def _without_sites(asked: Asked, exact: ResultSet, released: ResultSet, measure: str) -> ResultSet:
-    rows = [
-        to_hundredth(e)
-        for e in exact.estimates
-        if not e.group and e.measure == measure and e.subgroup.startswith("without ")
-    ]
+def _without_sites(
+    asked: Asked, exact: ResultSet, released: ResultSet, measure: str, rules: Policy
+) -> ResultSet:
+    clustered = asked.plan.design.unit != "person"
+    rest = [e for e in exact.estimates if e.subgroup.startswith("without ")]
+    rows = []
+    for e in rest:
+        if e.group or e.measure != measure:
+            continue
+        if measure == "risk_difference":
+            rows.append(difference_of_margins(e, rules, clustered=clustered))
+        else:
+            arms = {a.group: a for a in rest if a.group and a.subgroup == e.subgroup}
+            rows.append(difference_of_falls(e, arms, rules, clustered=clustered))
     whole = _first(released, measure, ("", "itt"))
     words = "the difference in the change" if measure != "risk_difference" else "the difference"
     text, passed = sites_words(

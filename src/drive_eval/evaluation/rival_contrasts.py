@@ -22,7 +22,7 @@ from drive_eval.models import comparison, sensitivity
 from drive_eval.results import Check, ResultSet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from drive_eval.evaluation.rival_question import Asked
     from drive_eval.results import Estimate
@@ -410,13 +410,22 @@ def differential(asked: Asked, known: pd.DataFrame, outcome: str, *, contrast: s
 # Kinds of people, and sites
 
 
-def subgroups(asked: Asked, known: pd.DataFrame, outcome: str, *, contrast: str) -> ResultSet:
+def subgroups(
+    asked: Asked,
+    known: pd.DataFrame,
+    outcome: str,
+    *,
+    contrast: str,
+    columns: Sequence[str] | None = None,
+) -> ResultSet:
     """Does the difference between arms differ between kinds of people?
 
     Parameters
     ----------
     asked, known, outcome, contrast
         As in `differential`.
+    columns : sequence of str, optional
+        Those of the plan when left out.
 
     Returns
     -------
@@ -425,7 +434,7 @@ def subgroups(asked: Asked, known: pd.DataFrame, outcome: str, *, contrast: str)
         column (``site: north``, ``site: south v north``). One Check ``rival:subgroup`` a column.
     """
     parts = []
-    for column in asked.plan.sensitivity.subgroups:
+    for column in asked.plan.sensitivity.subgroups if columns is None else columns:
         rows = known.assign(kind=f"{column}: " + known[column].astype(str))
         found, refused = asked.asked(
             "subgroup",
