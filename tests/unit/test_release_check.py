@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 
+import docx
 import pytest
 from typer.testing import CliRunner
 
@@ -153,6 +154,37 @@ def test_an_exception_has_a_reason_and_a_name_and_lets_nothing_out(release):
     accept_file(release, "summary.html", reason="A kinder title", approved_by="A. Lead")
     (fault,) = set(check_release(release, redraw=False).faults)
     assert fault == "summary.html: h1 holds a number of people that the policy does not show."
+
+
+def test_a_report_edited_in_word_is_held_against_the_drawn_one(release, study):
+    marks = set(study.tables["cases"]["case_id"])
+    mark = sorted(marks)[0]
+
+    def saved(*words):
+        document = docx.Document(release / "report.docx")
+        document.paragraphs[2].insert_paragraph_before("A foreword, by the board.")
+        for part in words:
+            document.paragraphs[2].add_run(part)
+        document.save(release / "report.docx")
+        (release / "foreword.txt").write_text("The same in plain words.", encoding="utf-8")
+        for name in ("report.docx", "foreword.txt"):
+            accept_file(release, name, reason="For the board", approved_by="A. Lead")
+        return check_release(release, identifiers=marks, redraw=False)
+
+    found = saved()
+    assert found.faults == ()
+    assert len(found.exceptions) == 2
+    assert "2 files edited or added by hand, for what was typed" in found.looked_at
+    half = len(mark) // 2
+    faults = saved(f" See {mark[:half]}", mark[half:], " and 3", " men.").faults
+    assert {fault.partition(" holds ")[2] for fault in faults} >= {
+        "the mark of a person of the study.",
+        "a number of people that the policy does not show.",
+    }
+    assert mark not in " ".join(faults)
+    accept_file(release, "foreword.txt", reason="For 3 men", approved_by="A. Lead")
+    faults = check_release(release, redraw=False).faults
+    assert any(fault.startswith("manifest.json: exceptions: reason holds a") for fault in faults)
 
 
 def test_results_that_are_not_what_the_gate_gives_are_refused(release):
@@ -322,10 +354,11 @@ def test_planted_leaks_are_each_caught_though_the_list_fits(release, study):
 def test_words_in_hidden_corners_are_read():
     compressed = b"Comment\0\0" + zlib.compress(b"n = 4 of 9")
     data = b"\x89PNG\r\n\x1a\n" + chunk(b"zTXt", compressed) + chunk(b"IEND", b"")
-    (piece,) = contents("a.png", data)
+    dots, piece = contents("a.png", data)
+    assert dots.kind == "picture"
     assert "n = 4 of 9" in piece.text
     jpeg = b"\xff\xd8\xff\xfe\x00\x0bA. Person\xff\xda"
-    assert contents("a.jpg", jpeg)[0].text == "A. Person"
+    assert contents("a.jpg", jpeg)[1].text == "A. Person"
     assert contents("a.png", b"no picture")[0].kind == "unreadable"
     assert contents("a.xyz", b"text")[0].kind == "unreadable"
     assert contents("a.json", b"{")[0].kind == "unreadable"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import csv
+import hashlib
 import html.parser
 import io
 import json
@@ -17,14 +18,17 @@ import re
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-__all__ = ["Piece", "contents"]
+from drive_eval.disclosure.office import IN_PARAGRAPHS, document_words, remarks, sheet_words
+from drive_eval.disclosure.piece import Kind, Piece, is_count, local, whole
 
-Kind = Literal["text", "attribute", "comment", "metadata", "drawing", "count", "unreadable"]
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+__all__ = ["Piece", "contents"]
 
 #: Parts of a PNG that only say how its dots are to be read.
 _PICTURE = {
@@ -56,32 +60,41 @@ _DRAWN = {
     "height",
 }
 #: Properties that name a person, a company, a program or a machine.
-_PERSONAL = {"creator", "lastmodifiedby", "company", "manager", "created", "modified", "template"}
-#: Headings of columns that hold counts.
-_COUNTS = re.compile(
-    r"\b(counts?|n|people|persons?|users|events|perpetrators|cases|measured|referred|at_risk|censored"
-    r"|n_events|users_before|users_after|measured_at_both)\b",
+_PERSONAL = {
+    "creator",
+    "initial-creator",
+    "printed-by",
+    "lastmodifiedby",
+    "company",
+    "manager",
+    "created",
+    "modified",
+    "template",
+}
+#: Elements of a page that stand within a line of words.
+_INLINE = {
+    *("a", "abbr", "b", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins", "kbd"),
+    *("label", "mark", "q", "s", "small", "span", "strong", "sub", "sup", "time", "tspan", "u"),
+    *("var", "wbr"),
+}
+#: Elements of a page that have no end.
+_VOID = {
+    *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source"),
+    *("track", "wbr"),
+}
+#: Styles under which nothing is seen.
+_UNSEEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*(hidden|collapse)|opacity\s*:\s*0?\.?0*\s*(;|$|\})"
+    r"|font-size\s*:\s*0|color\s*:\s*transparent|clip-path\s*:|text-indent\s*:\s*-",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Something that a file says.
-
-    Attributes
-    ----------
-    where : str
-        The file, and the place in it.
-    text : str
-    kind : {'text', 'attribute', 'comment', 'metadata', 'drawing', 'count', 'unreadable'}
-        ``count`` for a number under a heading such as "People"; ``drawing`` for places on a
-        page, which are no words; ``metadata`` for what says who or what made the file, and when.
-    """
-
-    where: str
-    text: str
-    kind: Kind = "text"
+#: Numbers of a document that say where something stands on the page.
+_PLACES: dict[str, Kind] = dict.fromkeys(
+    ("posOffset", "pctWidth", "pctHeight", "pctPosHOffset", "TotalTime"), "drawing"
+)
+#: A file that is packed into an attribute or a style.
+_PACKED = re.compile(r"data:([\w/+.-]*)(?:;[\w=.+-]+)*?;base64,([^\"')\s]*)")
+_PICTURES = (".png", ".jpg", ".jpeg")
 
 
 def contents(name: str, data: bytes) -> list[Piece]:
@@ -106,23 +119,26 @@ def contents(name: str, data: bytes) -> list[Piece]:
     """
     ending = PurePosixPath(name).suffix.lower()
     try:
-        if ending == ".png":
-            return _png(name, data)
-        if ending in (".jpg", ".jpeg"):
-            return _jpeg(name, data)
+        if ending in _PICTURES:
+            dots = Piece(f"{name}: dots", hashlib.sha256(data).hexdigest(), "picture")
+            return [dots, *(_png if ending == ".png" else _jpeg)(name, data)]
         if ending in (".docx", ".xlsx", ".ods", ".odt", ".pptx", ".zip"):
             return _packed(name, data)
         text = data.decode("utf-8-sig")
         if ending in (".html", ".htm"):
             return _page(name, text)
-        if ending in (".svg", ".xml", ".rels"):
+        if ending in (".svg", ".xml", ".rels", ".rdf"):
             return _marked_up(name, text)
         if ending == ".json":
             return _json(name, json.loads(text))
         if ending == ".csv":
             return _table(name, list(csv.reader(io.StringIO(text))))
-    except (ValueError, ET.ParseError, zipfile.BadZipFile, struct.error, zlib.error):
-        # ValueError also stands for undecodable text and for JSON that is none.
+    except (
+        *(ValueError, ET.ParseError, zipfile.BadZipFile, struct.error, zlib.error),
+        *(RuntimeError, EOFError, IndexError, KeyError),
+    ):
+        # ValueError also stands for undecodable text and for JSON that is none, RuntimeError for
+        # a locked pack, IndexError and KeyError for a workbook or pack that does not fit itself.
         return [Piece(name, "", "unreadable")]
     if ending in _TEXTUAL:
         return [
@@ -164,103 +180,192 @@ def _chunk(kind: bytes, body: bytes) -> str:
 
 
 def _jpeg(name: str, data: bytes) -> list[Piece]:
+    if data[:2] != b"\xff\xd8":
+        raise ValueError(name)
     found = []
     place = 2
     while place + 4 <= len(data) and data[place] == 0xFF and data[place + 1] != 0xDA:
         marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
         body = data[place + 4 : place + 2 + length]
-        # A profile of colours says nothing of anybody; other words are four letters or more.
-        words = b" ".join(re.findall(rb"[ -~]{4,}", body.removeprefix(b"Exif")))
+        # A profile of colours says nothing of anybody; Exif says who, when and where in numbers.
+        words = _words_in(body.removeprefix(b"Exif"))
         beside = marker == 0xFE or marker in range(0xE1, 0xF0)
+        where = f"{name}: words beside the picture"
         if beside and words and not body.startswith(b"ICC_PROFILE"):
-            text = words.decode("ascii")
-            found.append(Piece(f"{name}: words beside the picture", text, "metadata"))
+            found.append(Piece(where, words, "metadata"))
+        elif beside and body[:4] == b"Exif":
+            found.append(Piece(where, hashlib.sha256(body).hexdigest(), "beside"))
         place += 2 + length
+    end = data.find(b"\xff\xd9", place)
+    if end >= 0 and (left := _words_in(data[end + 2 :])):
+        found.append(Piece(f"{name}: after the end of the picture", left, "metadata"))
     return found
+
+
+def _words_in(body: bytes) -> str:
+    return b" ".join(re.findall(rb"[ -~]{4,}", body)).decode("ascii")
 
 
 def _packed(name: str, data: bytes) -> list[Piece]:
     found: list[Piece] = []
     with zipfile.ZipFile(io.BytesIO(data)) as pack:
+        parts = pack.infolist()
         if pack.comment:
             text = pack.comment.decode("utf-8", "replace")
             found.append(Piece(f"{name}: comment of the pack", text, "comment"))
-        for part in pack.infolist():
+        if parts and min(part.header_offset for part in parts) > 0:
+            found.append(Piece(f"{name}: before the pack begins", "more bytes", "metadata"))
+        for part in parts:
             if part.is_dir():
                 continue
             where = f"{name} › {part.filename}"
-            if part.comment:
-                text = part.comment.decode("utf-8", "replace")
-                found.append(Piece(f"{where}: comment of the pack", text, "comment"))
-            found += contents(where, pack.read(part))
+            beside = [part.comment.decode("utf-8", "replace"), _words_in(part.extra)]
+            found += [
+                Piece(f"{where}: comment of the pack", text, "comment") for text in beside if text
+            ]
+            found.append(Piece(f"{name}: name of a part", part.filename, "part"))
+            body = pack.read(part)
+            if body:
+                found += _part(name, where, part.filename, body)
         if name.lower().endswith(".xlsx"):
-            found += _sheets(name, pack)
+            found += sheet_words(name, pack)
     return found
 
 
-def _sheets(name: str, pack: zipfile.ZipFile) -> list[Piece]:
-    """Return the numbers of a workbook under their headings, and formulas with what they gave."""
-    space = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-    shared: list[str] = []
-    if "xl/sharedStrings.xml" in pack.namelist():
-        root = ET.fromstring(pack.read("xl/sharedStrings.xml"))  # noqa: S314
-        shared = ["".join(item.itertext()) for item in root.iter(f"{space}si")]
-    found = []
-    for part in sorted(n for n in pack.namelist() if n.startswith("xl/worksheets/sheet")):
-        root = ET.fromstring(pack.read(part))  # noqa: S314
-        heading: dict[str, str] = {}
-        for row in root.iter(f"{space}row"):
-            cells = {}
-            for cell in row.iter(f"{space}c"):
-                column = re.sub(r"\d", "", cell.get("r", ""))
-                value = cell.findtext(f"{space}v", "")
-                if cell.get("t") == "s" and value:
-                    value = shared[int(value)]
-                elif cell.get("t") == "inlineStr":
-                    value = "".join(cell.itertext())
-                cells[column] = value
-                if cell.find(f"{space}f") is not None:
-                    where = f"{name} › {part}: formula in {cell.get('r')}"
-                    found.append(Piece(where, "".join(cell.itertext()), "metadata"))
-            if len(cells) > 1 and not any(_whole(value) for value in cells.values()):
-                heading = cells
-            for column, value in cells.items():
-                if _whole(value) and _COUNTS.search(heading.get(column, "")):
-                    where = f"{name} › {part}: column {column}, “{heading[column]}”"
-                    found.append(Piece(where, value, "count"))
+def _part(name: str, where: str, part: str, body: bytes) -> list[Piece]:
+    """Return what one part of a pack says; words of a document by paragraph, and not by run."""
+    ending = PurePosixPath(name).suffix.lower()
+    if ending == ".zip" or not part.endswith(".xml"):
+        return contents(where, body)
+    try:
+        text = body.decode("utf-8-sig")
+        root = ET.fromstring(text)  # noqa: S314
+        if remarks(part):
+            said = " ".join([*root.itertext()])
+            return [Piece(f"{where}: comment", said, "comment")] if len(root) else []
+        if ending == ".xlsx":
+            apart = {"v", "f", "t"} if part.startswith("xl/") else set()
+            return _marked_up(where, text, apart)
+        found = _marked_up(where, text, IN_PARAGRAPHS) + document_words(where, root)
+    except (ValueError, ET.ParseError):
+        return [Piece(where, "", "unreadable")]
+    if part.startswith("customXml/") or part == "docProps/custom.xml":
+        words = [p.text for p in [*found, *_marked_up(where, text)] if not _plumbing(p)]
+        if words or part.startswith("docProps"):
+            found.append(Piece(where, " ".join(dict.fromkeys(words)), "beside"))
     return found
 
 
-def _whole(value: str) -> bool:
-    return bool(re.fullmatch(r"\d{1,3}(,?\d{3})*(\.0)?", value.strip()))
+def _plumbing(piece: Piece) -> bool:
+    """Tell whether an attribute only names a style, a scheme or an identity of a part."""
+    return bool(
+        re.search(r": (SelectedStyle|StyleName|Version|itemID|uri|pid|fmtid) of ", piece.where)
+    )
 
 
 class _Reader(html.parser.HTMLParser):
-    """Collects what a page says, shown or not."""
+    """Collects what a page says, shown or not, block by block."""
 
     def __init__(self, name: str) -> None:
         super().__init__(convert_charrefs=True)
-        self.name, self.path = name, ""
+        self.name = name
+        self.open: list[tuple[str, bool]] = []
+        self.words: list[tuple[str, bool]] = []
+        self.row: list[str] = []
+        self.heading: list[str] = []
         self.found: list[Piece] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.path = tag
+        given = {key: value or "" for key, value in attrs}
+        unseen = _hides(tag, given)
+        if tag not in _INLINE:
+            self._say()
+        if tag == "br":
+            self.words.append((" ", False))
+        elif tag == "table":
+            self.heading = []
+        elif tag == "tr":
+            self.row = []
+        elif tag in ("td", "th"):
+            self.row.append("")
         for key, value in attrs:
             if value:
                 self.found += _attribute(self.name, tag, key, value)
+                if key.startswith("data-") or (unseen and key == "value"):
+                    self.found.append(Piece(f"{self.name}: {key} of {tag}", value, "hidden"))
+        if tag not in _VOID:
+            self.open.append((tag, unseen))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
+        if tag not in _VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in _INLINE:
+            self._say()
+        if tag == "tr" and len(self.row) > 1 and not any(whole(cell) for cell in self.row):
+            self.heading = self.row
+        if any(name == tag for name, _ in self.open):
+            while self.open.pop()[0] != tag:
+                pass
 
     def handle_data(self, data: str) -> None:
-        if data.strip():
-            self.found.append(Piece(f"{self.name}: {self.path}", " ".join(data.split())))
+        self.words.append((data, any(unseen for _, unseen in self.open)))
 
     def handle_comment(self, data: str) -> None:
         self.found.append(Piece(f"{self.name}: comment", data.strip(), "comment"))
 
     def handle_pi(self, data: str) -> None:
         self.found.append(Piece(f"{self.name}: instruction", data.strip(), "comment"))
+
+    def close(self) -> None:
+        super().close()
+        self._say()
+
+    def _say(self) -> None:
+        """Join the runs of a block that ends here."""
+        block = next((tag for tag, _ in reversed(self.open) if tag not in _INLINE), "")
+        for hidden in (False, True):
+            said = "".join(text for text, unseen in self.words if unseen == hidden)
+            if not (said := " ".join(said.split())):
+                continue
+            where = f"{self.name}: {block}"
+            if hidden:
+                self.found.append(Piece(where, said, "hidden"))
+                continue
+            if block == "style" and (_UNSEEN.search(said) or "content" in said):
+                self.found.append(Piece(f"{where} that hides or adds words", said, "hidden"))
+            self.found += _pictures_in(where, said)
+            self.found.append(self._cell(where, said))
+        self.words = []
+
+    def _cell(self, where: str, said: str) -> Piece:
+        """Return a block with what stands over it and left of it, if it is a cell."""
+        if not self.row or not any(tag in ("td", "th") for tag, _ in self.open):
+            return Piece(where, said)
+        self.row[-1] = f"{self.row[-1]} {said}".strip()
+        column = len(self.row) - 1
+        title = self.heading[column] if column < len(self.heading) else ""
+        kind: Kind = "count" if is_count(said, title) else "text"
+        return Piece(where, said, kind, f"{title} | {self.row[0] if column else ''}")
+
+
+def _hides(tag: str, given: Mapping[str, str]) -> bool:
+    """Tell whether an element of a page or a drawing is there and not seen."""
+    return (
+        "hidden" in given
+        or tag in ("template", "noscript", "defs", "symbol", "mask")
+        or given.get("type") == "hidden"
+        or bool(_UNSEEN.search(given.get("style", "")))
+        or (given.get("fill") == "none" and tag in ("text", "tspan"))
+        or given.get("display") == "none"
+        or given.get("visibility") in ("hidden", "collapse")
+        or any(
+            given.get(key, "").strip() in ("0", "0.0", "0%", "0px")
+            for key in ("opacity", "fill-opacity", "font-size")
+        )
+    )
 
 
 def _page(name: str, text: str) -> list[Piece]:
@@ -270,52 +375,70 @@ def _page(name: str, text: str) -> list[Piece]:
     return reader.found
 
 
-def _marked_up(name: str, text: str) -> list[Piece]:
+def _marked_up(name: str, text: str, apart: Collection[str] = ()) -> list[Piece]:
+    """Return what XML says; the text of elements ``apart`` is read by others."""
     parser: ET.XMLPullParser[Any] = ET.XMLPullParser(["start", "end", "comment", "pi"])
     parser.feed(text.encode("utf-8"))
     parser.close()
+    drawn = name.endswith(".svg")
+    inside = re.search(r"docProps/(core|app)|meta\.xml", name)
     found: list[Piece] = []
+    unseen = 0
     events: Any = parser.read_events()
     for event, element in events:
         if event in ("comment", "pi"):
             found.append(Piece(f"{name}: comment", (element.text or "").strip(), "comment"))
             continue
-        tag = _plain(element.tag)
+        tag = local(element.tag)
+        hides = drawn and _hides(tag, element.attrib)
         if event == "start":
+            unseen += hides
             for key, value in element.attrib.items():
-                found += _attribute(name, tag, _plain(key), value)
+                found += _attribute(name, tag, local(key), value)
             continue
-        inside = "metadata" in tag or "docProps/core" in name or "docProps/app" in name
+        kind: Kind = "hidden" if unseen else "text"
+        unseen -= hides
+        if drawn and tag == "text":  # its words may stand in several spans
+            if said := " ".join("".join(element.itertext()).split()):
+                found.append(Piece(f"{name}: {tag}", said, kind))
+            continue
+        if drawn and tag == "metadata":
+            words = " ".join(part.strip() for part in element.itertext() if part.strip())
+            found.append(Piece(f"{name}: metadata", words, "metadata"))
+        if tag in apart or (drawn and tag == "tspan"):
+            continue
         said = (element.text or "").strip()
         if said:
-            personal = inside and tag.lower() in _PERSONAL
-            found.append(Piece(f"{name}: {tag}", said, "metadata" if personal else "text"))
+            personal = (inside or "metadata" in tag) and tag.lower() in _PERSONAL
+            kind = "metadata" if personal else _PLACES.get(tag, kind)
+            found.append(Piece(f"{name}: {tag}", said, kind))
         for child in element:
             if (child.tail or "").strip():
                 found.append(Piece(f"{name}: {tag}", child.tail.strip()))
-        if tag == "metadata" and name.endswith(".svg"):
-            words = " ".join(part.strip() for part in element.itertext() if part.strip())
-            found.append(Piece(f"{name}: metadata", words, "metadata"))
     return found
-
-
-def _plain(name: Any) -> str:
-    return str(name).rpartition("}")[2]
 
 
 def _attribute(name: str, tag: str, key: str, value: str) -> list[Piece]:
     where = f"{name}: {key} of {tag}"
-    packed = re.match(r"data:([\w/+.-]+)(;base64)?,", value)
-    if packed and packed[2]:
-        ending = {"image/png": ".png", "image/svg+xml": ".svg", "image/jpeg": ".jpg"}
-        try:
-            data = base64.b64decode(value[packed.end() :], validate=True)
-        except binascii.Error:
-            return [Piece(where, "", "unreadable")]
-        return contents(f"{where}{ending.get(packed[1], '.unknown')}", data)
+    found = _pictures_in(where, value)
+    if found and re.match(r"\s*data:", value):
+        return found
     if key.lower() in _DRAWN:
         return [Piece(where, value, "drawing")]
-    return [Piece(where, " ".join(value.split()), "attribute")]
+    return [*found, Piece(where, " ".join(value.split()), "attribute")]
+
+
+def _pictures_in(where: str, value: str) -> list[Piece]:
+    """Return what the files say that are packed into an attribute or a style."""
+    found: list[Piece] = []
+    ending = {"image/png": ".png", "image/svg+xml": ".svg", "image/jpeg": ".jpg"}
+    for packed in _PACKED.finditer(value):
+        try:
+            data = base64.b64decode(packed[2], validate=True)
+        except binascii.Error:
+            return [Piece(where, "", "unreadable")]
+        found += contents(f"{where}{ending.get(packed[1], '.unknown')}", data)
+    return found
 
 
 def _json(where: str, value: Any) -> list[Piece]:
@@ -333,9 +456,7 @@ def _table(name: str, rows: list[list[str]]) -> list[Piece]:
         for i, cell in enumerate(row):
             title = heading[i] if i < len(heading) else ""
             where = f"{name}: line {number}, column {title or i + 1}"
-            kind: Kind = (
-                "count" if _whole(cell) and _COUNTS.search(title.replace("_", " ")) else "text"
-            )
+            kind: Kind = "count" if is_count(cell, title.replace("_", " ")) else "text"
             if cell:
-                found.append(Piece(where, cell, kind))
+                found.append(Piece(where, cell, kind, f"{title} | {row[0] if i else ''}"))
     return found

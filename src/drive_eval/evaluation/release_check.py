@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drive_eval import disclosure
 from drive_eval.disclosure.pieces import Piece, contents
 from drive_eval.errors import DriveEvalError, ResultError
+from drive_eval.evaluation.by_hand import Allowed, Marks, days_in, typed_faults
 from drive_eval.evaluation.manifest import (
     MANIFEST,
     digest,
@@ -58,7 +59,8 @@ _LONG = re.compile(r"(?<![\w.])\d*\.\d{5,}")
 _RULE = re.compile(r"rounded to (the nearest )?\d+ cases|\d+ \w+( of an arm)? or (fewer|more)")
 #: Numbers of nobody who was counted: the people whom a new study would need, kinds of abuse.
 _OF_NOBODY = re.compile(
-    r"a new study would need [\d,]+( and [\d,]+)? (people|pairs)|\d+ of \d+ types of abuse"
+    r"a new study would need [\d,]+( and [\d,]+)? (people|pairs)|Page \d+ of \d+"
+    r"|\d+ of (the )?\d+ (types|lines)\b"
 )
 #: Fewer letters than this are found anywhere by chance.
 _SHORTEST = 4
@@ -105,7 +107,8 @@ def check_release(
     ledger : str or Path, optional
         Earlier releases; see `drive_eval.evaluation.releases`.
     redraw : bool
-        Whether to write every file again from ``results.json`` and compare, word for word.
+        Whether to write every file again from ``results.json`` and compare, word for word. A
+        file that was edited or added by hand is held against one written again in any case.
 
     Returns
     -------
@@ -157,11 +160,24 @@ def check_release(
     pieces = {
         name: contents(name, (place / name).read_bytes()) for name in [*files_of(place), MANIFEST]
     }
-    faults += _searched(pieces, released, exact, identifiers)
+    marks = _marks(identifiers, exact)
+    faults += _searched(pieces, released, exact, marks)
     looked.append(f"{sum(map(len, pieces.values())):,} pieces of text, attributes and properties")
-    if redraw and released is not None:
-        faults += _redrawn(place, released, pieces, accepted)
-        looked.append("every file against one written again from results.json")
+    edited = sorted(name for name in accepted if name in pieces)
+    with tempfile.TemporaryDirectory() as folder:
+        again = Path(folder)
+        if released is not None and (redraw or edited):
+            _write_again(released, again)
+        if released is not None and redraw:
+            faults += _redrawn(place, again, pieces, accepted)
+            looked.append("every file against one written again from results.json")
+        if edited:
+            faults += _typed(place, again, pieces, edited, released, exact, marks)
+            looked.append(f"{len(edited)} files edited or added by hand, for what was typed")
+    seen = [name for name in edited if any(p.kind == "picture" for p in pieces[name])]
+    seen = [name for name in seen if not what_it_is(name) or "picture" in what_it_is(name)]
+    if seen:
+        looked.append(f"not the dots of {len(seen)} pictures added by hand: somebody must look")
     return ReleaseCheck(
         faults=tuple(dict.fromkeys(faults)),
         exceptions=tuple(exceptions),
@@ -337,29 +353,34 @@ def _comes_back(table: CountTable, rules: Policy) -> bool:
 # --- Does anything stand anywhere that no release may hold? ------------------------------
 
 
+def _marks(identifiers: Iterable[str], exact: Evaluation | None) -> Marks:
+    excluded = () if exact is None else exact.plan["cohort"].get("exclude", ())
+    marks = {*identifiers, *map(str, excluded)}
+    return Marks({mark for mark in marks if len(mark) >= _SHORTEST})
+
+
+def _hiding(released: Evaluation | None) -> Policy | None:
+    """Return the rules of a release, or None if they hide nothing."""
+    if released is None:
+        return None
+    rules = disclosure.policy(
+        released.policy, public_source=released.plan["data"].get("public_source", "")
+    )
+    return rules if rules.hides_anything or rules.round_to > 1 else None
+
+
 def _searched(
     pieces: Mapping[str, list[Piece]],
     released: Evaluation | None,
     exact: Evaluation | None,
-    identifiers: Iterable[str],
+    marks: Marks,
 ) -> Iterator[str]:
     plan = " ".join(p.text for p in _strings(released.plan)) if released is not None else ""
     authors = "" if released is None else ", ".join(released.plan["evaluation"]["authors"])
     own = {authors, "Normal.dotm", *re.split(r"[,;]\s*", authors)}
-    rules = None
-    if released is not None:
-        rules = disclosure.policy(
-            released.policy, public_source=released.plan["data"].get("public_source", "")
-        )
-        if not rules.hides_anything and rules.round_to <= 1:
-            rules = None
+    rules = _hiding(released)
     secret = _figures(exact, released)
     counts = _hidden_counts(exact, released) if rules is not None else set()
-    marks = {mark for mark in identifiers if len(mark) >= _SHORTEST}
-    if exact is not None:
-        marks |= {
-            str(m) for m in exact.plan["cohort"].get("exclude", ()) if len(str(m)) >= _SHORTEST
-        }
     for found in pieces.values():
         for piece in found:
             if piece.kind == "unreadable":
@@ -368,9 +389,9 @@ def _searched(
                 yield f"{piece.where}: comments are not seen and not released. Take it out."
             elif piece.kind == "metadata" and piece.text not in own:
                 yield f"{piece.where} says who or what made the file, or more. Take it out."
-            if piece.kind == "drawing":
+            if piece.kind in ("drawing", "picture"):
                 continue
-            if marks and marks.intersection(re.findall(r"[\w-]+", piece.text)):
+            if marks.stand_in(piece.text):
                 yield f"{piece.where} holds the mark of a person of the study."
             dates = [d for d in _DATE.findall(piece.text) if d not in plan]
             if dates and not _known_day(piece):
@@ -387,7 +408,10 @@ def _known_day(piece: Piece) -> bool:
     public = {*changes["from_date"], *changes["to_date"]}
     if public.issuperset(_DATE.findall(piece.text)):
         return True  # days on which the police changed how they record
-    return bool(re.search(r"version|20\d\d edition|accessed|published", piece.text, re.IGNORECASE))
+    said = f"{piece.where} {piece.heading} {piece.text}"
+    return bool(
+        re.search(r"versions?\b|code list|20\d\d edition|accessed|published", said, re.IGNORECASE)
+    )
 
 
 def _strings(value: Any) -> Iterator[Piece]:
@@ -476,28 +500,64 @@ def _counts_wrong(piece: Piece, plan: str, rules: Policy, hidden: set[int]) -> b
 # --- Does each file follow from results.json? --------------------------------------------
 
 
-def _redrawn(
-    place: Path,
-    released: Evaluation,
-    pieces: Mapping[str, list[Piece]],
-    accepted: set[str],
-) -> Iterator[str]:
-    """Write the release again and say what a file holds beyond that; where, never what."""
+def _write_again(released: Evaluation, folder: Path) -> None:
+    """Write the files of a release once more, to hold those in it against."""
     from drive_eval.report.document import write_bundle
 
-    with tempfile.TemporaryDirectory() as folder:
-        again = Path(folder)
-        write_bundle(released, again)
-        for name in files_of(again):
-            if not (place / name).is_file() or name in accepted:
-                continue
-            fresh = (again / name).read_bytes()
-            if fresh == (place / name).read_bytes():
-                continue
-            known = Counter((p.where, p.text) for p in contents(name, fresh))
-            more = Counter((p.where, p.text) for p in pieces[name]) - known
-            if more:
-                where = next(iter(more))[0]
-                yield f"{where} holds something that does not follow from results.json."
-            else:
-                yield f"{name} is not what results.json gives: it is drawn or packed otherwise."
+    write_bundle(released, folder)
+
+
+def _redrawn(
+    place: Path, again: Path, pieces: Mapping[str, list[Piece]], accepted: set[str]
+) -> Iterator[str]:
+    """Say what a file holds beyond the one written again; where, never what."""
+    for name in files_of(again):
+        if not (place / name).is_file() or name in accepted:
+            continue
+        fresh = (again / name).read_bytes()
+        if fresh == (place / name).read_bytes():
+            continue
+        known = Counter((p.where, p.text) for p in contents(name, fresh))
+        # Of a picture only what is beside its dots can be named.
+        here = (p for p in pieces[name] if p.kind != "picture")
+        more = Counter((p.where, p.text) for p in here) - known
+        if more:
+            where = next(iter(more))[0]
+            yield f"{where} holds something that does not follow from results.json."
+        else:
+            yield f"{name} is not what results.json gives: it is drawn or packed otherwise."
+
+
+def _typed(
+    place: Path,
+    again: Path,
+    pieces: Mapping[str, list[Piece]],
+    edited: Sequence[str],
+    released: Evaluation | None,
+    exact: Evaluation | None,
+    marks: Marks,
+) -> Iterator[str]:
+    """Search what was typed into files by hand, and into the reasons given for it."""
+    rules = _hiding(released)
+    plan = [] if released is None else [p.text for p in _strings(released.plan)]
+    changes = recording_changes()
+    public = [*changes["from_date"], *changes["to_date"]]
+    fresh = {name: contents(name, (again / name).read_bytes()) for name in files_of(again)}
+    # A picture that was drawn, or that is a file of its own which somebody put on record.
+    pictures = {p.text for found in fresh.values() for p in found if p.kind == "picture"}
+    pictures |= {p.text for n in edited for p in pieces[n] if p.where == f"{n}: dots"}
+    common = Allowed(
+        report=fresh.get("report.html", ()),
+        plan=plan,
+        days={day for text in (*plan, *public) for one in days_in(str(text)) for day in one},
+        pictures=pictures,
+        rules=rules,
+        hidden=_hidden_counts(exact, released) if rules is not None else frozenset(),
+    )
+    for name in edited:
+        drawn = fresh.get(name, ())
+        yield from typed_faults(name, pieces[name], replace(common, drawn=drawn), marks)
+    reasons = [
+        p for p in pieces[MANIFEST] if re.search(r"exceptions: (reason|approved_by)$", p.where)
+    ]
+    yield from typed_faults(MANIFEST, reasons, common, marks)
