@@ -381,6 +381,24 @@ def test_a_document_saved_again_with_a_kinder_sentence_is_let_through(word):
     assert faults_of("report.docx", file.getvalue(), word) == []
 
 
+def test_pages_in_a_table_of_contents_are_no_counts(word):
+    def heading(body):
+        words = (paragraph("Who moved away") + paragraph("Who died")).encode()
+        return body.replace(b"<w:sectPr", words + paragraph("Who died").encode() + b"<w:sectPr", 1)
+
+    drawn = packed(word, {"word/document.xml": heading})
+
+    def paged(words):
+        def change(body):
+            old = words.encode()
+            return body.replace(b">" + old + b"<", b">" + old + b" 3<", 1)
+
+        return faults_of("report.docx", packed(drawn, {"word/document.xml": change}), drawn)
+
+    assert paged("Who died") == []
+    assert paged("Who moved away") != []  # no heading: it stands but once
+
+
 def test_a_picture_that_somebody_put_on_record_is_let_through(word):
     edited = packed(word, {"word/media/image9.png": png()})
     (dots,) = [p.text for p in contents("photo.png", png()) if p.kind == "picture"]

@@ -405,3 +405,13 @@ def test_days_of_the_police_and_people_of_a_new_study_are_nobody_s():
     assert not release_check._counts_wrong(needed, "", rules, {7})
     leak = Piece("td", "With 457 people, a new study would need 1,629 and 1,182 people.")
     assert release_check._counts_wrong(leak, "", rules, {7})
+
+
+def test_a_cell_is_a_count_by_its_heading_and_never_where_that_says_of_100():
+    rules = disclosure.policy("opensafely")
+    row = "<tr><td>all</td><td>33</td><td>33</td><td>3</td></tr>"
+    heads = ["", "Measured, of 100 in the group", "Measured", "Users, upper limit"]
+    page = f"<table><tr><th>{'</th><th>'.join(heads)}</th></tr>{row}</table>"
+    cells = [p for p in contents("a.html", page.encode()) if p.text in ("33", "3")]
+    assert [p.kind for p in cells] == ["count", "count", "text"]
+    assert [release_check._counts_wrong(p, "", rules, set()) for p in cells[:2]] == [False, True]

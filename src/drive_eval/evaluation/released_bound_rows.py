@@ -335,7 +335,7 @@ def bounded_difference(
         else "Counts are rounded."
     )
     text = (
-        f"{why} Programme less comparison{' at the end only' if at_the_end else ''} is "
+        f"{why} Programme minus comparison{' at the end only' if at_the_end else ''} is "
         f"{number(None if seen is None else 100 * seen)} in a hundred among those measured; "
         f"whatever the others were like it is no less than {best} and no more than {worst}, and "
         f"no less than {low} and no more than {high} if the programme changes who is measured in "

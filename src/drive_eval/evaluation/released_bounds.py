@@ -369,7 +369,7 @@ def side_of(
 def differences(
     one: Side, other: Side, *, conf_level: float
 ) -> dict[str, Ends] | None:  # fmt: skip
-    """Return the ends of programme less comparison, whatever the unmeasured did.
+    """Return the ends of programme minus comparison, whatever the unmeasured did.
 
     Parameters
     ----------

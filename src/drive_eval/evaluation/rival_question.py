@@ -26,7 +26,7 @@ __all__ = ["Asked", "and_so_on", "at_the_end", "interval_words", "number"]
 
 _AT_THE_END = (
     "Wrong records, who was not measured and what the sample could show are asked of the use at "
-    "the end only, in one group less the other. The main result compares the change in one group "
+    "the end only, in one group minus the other. The main result compares the change in one group "
     "with the change in the other, so they speak of another contrast than it does."
 )
 _NO_CLUSTERS = (

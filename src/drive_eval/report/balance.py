@@ -567,7 +567,7 @@ def table_one(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
     one, two = (arm_label(group, labels) for group in ARMS.codes)
     heads = [f"{who}, {when}" for when in ("before", "after") for who in (one, two, "SMD")]
     notes = [
-        "Mean (standard deviation), or percent. SMD: standardised mean difference, programme less "
+        "Mean (standard deviation), or percent. SMD: standardised mean difference, programme minus "
         f"comparison, in standard deviations of the groups as they were before {act}.",
         f"*: beyond the limit of {limit:g}." if any("*" in row[-1] for row in rows) else "",
         _hidden_note(rows),

@@ -115,7 +115,7 @@ def baseline_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table |
     check = [c.text for c in evaluation.results[BASELINE].checks if c.name == "rounding"]
     notes = [
         "Number (of 100), or mean (standard deviation).",
-        "Difference: programme less comparison, in standard deviations; no P values, by intention."
+        "Difference: programme minus comparison, in standard deviations; no P values, by intention."
         if any(not arm for _, arm in columns)
         else "",
         *check,

@@ -16,6 +16,8 @@ from drive_eval.report.sentences import (
     fall_within_arm,
     group_phrase,
     percent_words,
+    verdict_between,
+    verdict_within,
 )
 from drive_eval.results import NOT_SHOWN, Check, Estimate, Evaluation, ResultSet
 from drive_eval.vocabulary import ARMS
@@ -32,6 +34,7 @@ __all__ = [
     "ends_within",
     "guarded",
     "never_rated_sentence",
+    "undone",
 ]
 
 _WITHHELD = (
@@ -90,6 +93,21 @@ def ends_between(evaluation: Evaluation, name: str) -> Ends | None:
     worst = _quotient(evaluation, name, "worst case", "best case")
     best = _quotient(evaluation, name, "best case", "worst case")
     return None if worst is None or best is None else Ends(worst, best)
+
+
+def undone(evaluation: Evaluation, name: str) -> str:
+    """Say what those rated only at the start could undo; empty where nothing, or nothing is known.
+
+    A fall that is sure among those rated twice need not be one of everybody rated at the start.
+    """
+    result = evaluation.results[name]
+    inside, between = ends_within(evaluation, name, "programme"), ends_between(evaluation, name)
+    what = ""
+    if verdict_within(result, "programme") == "fell" and inside is not None and inside.worst <= 0:
+        what = "fall"
+    elif verdict_between(result) == "fell" and between is not None and between.worst <= 0:
+        what = "difference"
+    return f"Those not rated a second time could undo the {what}." if what else ""
 
 
 def _quotient(evaluation: Evaluation, name: str, programme: str, comparison: str) -> float | None:

@@ -102,7 +102,7 @@ def effects_by_design_chart(
     level = f"{100 * evaluation.plan['design']['conf_level']:g}%"
     who = group_phrase("programme", labels)
     subtitle = (
-        f"{who[:1].upper()}{who[1:]} less {group_phrase('comparison', labels)}, of every 100 "
+        f"{who[:1].upper()}{who[1:]} minus {group_phrase('comparison', labels)}, of every 100 "
         f"{people_words(evaluation)}, and the ratio of their shares, with {level} "
         f"intervals; {kept_words(evaluation, main_design(evaluation), labels)}."
         f"{effects_remarks(evaluation, names)}"

@@ -350,7 +350,7 @@ def _gap_words(
     if len(one) + len(two) > 40:
         one, two = ARMS.codes
     return (
-        f". {capital(one)} less {two} after {duration(found.horizon, found.unit)}: {point} {per} "
+        f". {capital(one)} minus {two} after {duration(found.horizon, found.unit)}: {point} {per} "
         f"({level} interval {low} to {high})"
     )
 

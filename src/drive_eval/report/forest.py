@@ -82,7 +82,7 @@ def forest_chart(evaluation: Evaluation, labels: dict[str, str]) -> Chart | None
     one, two = (group_phrase(arm, labels) for arm in ("programme", "comparison"))
     level = f"{100 * plan.design.conf_level:g}%"
     subtitle = (
-        f"{one[:1].upper()}{one[1:]} less {two}, of every 100 {people_words(evaluation)}, with "
+        f"{one[:1].upper()}{one[1:]} minus {two}, of every 100 {people_words(evaluation)}, with "
         f"{level} intervals"
     )
     hidden = sum(row["hidden"] for row in rows)

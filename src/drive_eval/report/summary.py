@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from drive_eval.plan import BehaviourOutcome, Plan, outcome_names
 from drive_eval.report import bounds, limits, plain, sentences, tables
 from drive_eval.report.sentences import arm_label, behaviour_label, group_phrase
+from drive_eval.report.victims import HEADING, victims_sentence
 from drive_eval.vocabulary import ARMS
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ class Summary:
     groups : tuple of str
         Names of the groups, heads of its columns.
     lines : tuple of Line
+    safer : str
+        Whether these data tell if victim-survivors are safer; empty where no abuse was rated.
     other : tuple of str
         Further outcomes, a sentence each.
     worse : tuple of str
@@ -116,6 +119,7 @@ class Summary:
     note: str
     groups: tuple[str, ...]
     lines: tuple[Line, ...]
+    safer: str
     other: tuple[str, ...]
     worse: tuple[str, ...]
     warnings: tuple[tuple[str, str], ...]
@@ -184,6 +188,7 @@ def summarise(evaluation: Evaluation, sections: Sequence[Mapping[str, Any]]) -> 
         ),
         groups=tuple(f"{arm_label(group, labels)} group" for group in groups),
         lines=tuple(_line(evaluation, name, groups, labels) for name in names),
+        safer=victims_sentence(evaluation).removeprefix(f"{HEADING} ") if names else "",
         other=tuple(points[:MOST_POINTS]),
         worse=tuple(_worse(evaluation.results[name], name, groups, labels) for name in names),
         warnings=tuple(
@@ -319,11 +324,12 @@ def _line(
     result = evaluation.results[name]
     main = sentences.main_design(evaluation)
     made = str(evaluation.plan["design"]["kind"]) if main else ""
+    sure = (plain.how_sure(result, labels, main, made), bounds.undone(evaluation, name))
     return Line(
         name=behaviour_label(name),
         groups=tuple(_bars(result, group) for group in groups),
         verdict=plain.plain_verdict(result, labels, main, made),
-        sure=plain.how_sure(result, labels, main, made),
+        sure=" ".join(filter(None, sure)),
     )
 
 

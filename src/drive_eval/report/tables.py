@@ -12,6 +12,7 @@ from drive_eval.report.bounds import (
     bounded_estimates,
     ends_text,
     ends_within,
+    undone,
 )
 from drive_eval.report.designs import design_label, plain_check
 from drive_eval.report.drawing import HIDDEN_NOTE
@@ -78,7 +79,7 @@ MEASURES = {
     "onset": "Started, of 100 non-users before",
     "probability_improved": "Improved, of 100",
     "probability_worsened": "Got worse, of 100",
-    "improved_minus_worsened": "Improved less got worse, of 100",
+    "improved_minus_worsened": "Improved minus got worse, of 100",
     "share_reduced": "Moderate or significant reduction, of 100",
     "risk_treated": "Share in the programme arm, of 100",
     "risk_comparison": "Share in the comparison arm, of 100",
@@ -272,7 +273,8 @@ def headline_table(
             )
             for group in groups
         ]
-        rows.append((behaviour_label(name), *shares, short_verdict(result, labels, main, made)))
+        said = (short_verdict(result, labels, main, made), undone(evaluation, name))
+        rows.append((behaviour_label(name), *shares, " ".join(filter(None, said))))
     heads = [f"{arm_label(group, labels)} group" for group in groups]
     notes = []
     if any("likely" in row[-1] for row in rows):
