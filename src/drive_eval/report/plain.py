@@ -56,10 +56,12 @@ __all__ = [
 #: How one may go on where too few people are in a figure.
 GO_ON = "Wait for more cases, or pool sites or years."
 NOTHING_SHOWN = (
-    "These results cannot be published: too few people in each group, so someone could be recognised. " + GO_ON
+    "These results cannot be published: too few people in each group, so someone could be "
+    f"recognised. {GO_ON}"
 )
 ABUSE_HIDDEN = (
-    "How abuse changed cannot be published: too few people in each group, so someone could be recognised. " + GO_ON
+    "How abuse changed cannot be published: too few people in each group, so someone could be "
+    f"recognised. {GO_ON}"
 )
 KNOWN = ("fell", "rose", "cannot tell")
 #: Below this share of an arm, those rated twice are the smaller part of it.
