@@ -27,6 +27,8 @@ _COUNTS = re.compile(
     r"|n_events|users_before|users_after|measured_at_both)\b",
     re.IGNORECASE,
 )
+#: Headings of columns that name people and hold an effect.
+_EFFECTS = re.compile(r"\b(limit|for each|ratio)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def whole(value: str) -> bool:
 
 def is_count(value: str, heading: str) -> bool:
     """Tell whether a cell under this heading is a number of people or of what happened."""
-    return whole(value) and bool(_COUNTS.search(heading))
+    return whole(value) and bool(_COUNTS.search(heading)) and not _EFFECTS.search(heading)
 
 
 def local(name: Any) -> str:

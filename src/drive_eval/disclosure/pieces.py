@@ -243,15 +243,14 @@ def _part(name: str, where: str, part: str, body: bytes) -> list[Piece]:
         if remarks(part):
             said = " ".join([*root.itertext()])
             return [Piece(f"{where}: comment", said, "comment")] if len(root) else []
-        if ending == ".xlsx":
-            apart = {"v", "f", "t"} if part.startswith("xl/") else set()
-            return _marked_up(where, text, apart)
+        if ending == ".xlsx" and part.startswith("xl/"):
+            return _marked_up(where, text, {"v", "f", "t"})
         found = _marked_up(where, text, IN_PARAGRAPHS) + document_words(where, root)
     except (ValueError, ET.ParseError):
         return [Piece(where, "", "unreadable")]
     if part.startswith("customXml/") or part == "docProps/custom.xml":
         words = [p.text for p in [*found, *_marked_up(where, text)] if not _plumbing(p)]
-        if words or part.startswith("docProps"):
+        if words:
             found.append(Piece(where, " ".join(dict.fromkeys(words)), "beside"))
     return found
 

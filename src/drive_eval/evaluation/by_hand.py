@@ -426,12 +426,13 @@ def typed_faults(
     if marks.hide_in(name):
         yield "The name of a file that was added by hand holds the mark of a person of the study."
     left = Counter((p.kind, p.text, p.heading) for p in allowed.drawn)
+    drawn_words = Counter(p.text for p in allowed.drawn if p.kind == "text")
     more = []
     for piece in found:
         key = (piece.kind, piece.text, piece.heading)
         if left[key] > 0:
             left[key] -= 1
-        else:
+        elif not _page_of_heading(piece, drawn_words):
             more.append(piece)
     yield from _unseen(name, more, allowed)
     worded = [p for p in more if _is_worded(p)]
@@ -454,6 +455,15 @@ def typed_faults(
             yield f"{where} holds a date that the plan does not name."
     if allowed.rules is not None:
         yield from _numbers_wrong(worded, left, allowed, allowed.rules)
+
+
+def _page_of_heading(piece: Piece, drawn: Mapping[str, int]) -> bool:
+    """Tell whether a line is one of the contents, to which Word has put the page.
+
+    A heading stands twice in the drawn file, over its section and among the contents.
+    """
+    line = re.fullmatch(r"(.+?) \d{1,3}", piece.text)
+    return bool(line and piece.kind == "text" and not piece.heading and drawn.get(line[1], 0) > 1)
 
 
 def _is_worded(piece: Piece) -> bool:
@@ -494,7 +504,8 @@ def _usual(piece: Piece) -> bool:
     """Tell whether an office program writes a part of this name, and it is searched elsewhere."""
     pack, part = piece.where.removesuffix(": name of a part"), piece.text
     known = _PARTS.fullmatch(part) or _PICTURE.search(part) or remarks(part)
-    return pack.endswith(".zip") or bool(known) or part.startswith("customXml/")
+    own = part.startswith("customXml/") or part == "docProps/custom.xml"
+    return pack.endswith(".zip") or bool(known) or own  # what these say is judged by itself
 
 
 def _picture(where: str) -> str:

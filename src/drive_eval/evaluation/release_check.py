@@ -474,7 +474,7 @@ def _hidden_counts(exact: Evaluation | None, released: Evaluation | None) -> set
 def _counts_wrong(piece: Piece, plan: str, rules: Policy, hidden: set[int]) -> bool:
     if piece.kind == "count":
         number = int(float(piece.text.replace(",", "")))
-        if re.search(r"\b1,?000?\b", piece.where):
+        if re.search(r"\b1,?000?\b", f"{piece.where} {piece.heading.partition(' | ')[0]}"):
             return False  # the heading says of 100: a rate
         if number == 0 and re.search(r"column (events|censored)$", piece.where):
             return False  # where a curve begins, nothing has happened yet
