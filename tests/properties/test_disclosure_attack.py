@@ -43,7 +43,8 @@ def _remembered_attacks():
 class Structure:
     """A table without its counts, and every set of people that a reader could single out."""
 
-    def __init__(self, atoms, totals, *, hidden=False, together=False):
+    def __init__(self, atoms, totals, *, hidden=False, together=False, empty=()):
+        self.empty = list(empty)
         self.atoms, self.totals, self.hidden = atoms, totals, hidden
         self.together = [atoms] if together else []
         place = {key: i for i, key in enumerate(atoms)}
@@ -52,6 +53,9 @@ class Structure:
         lines = sums if hidden else singles + sums
         left = [whole - part for whole in lines for part in lines if part < whole]
         self.secrets = [sorted(secret) for secret in {*singles, *lines, *left}]
+        named = {key: [place[key]] for key in atoms}
+        named |= {key: sorted(place[k] for k in keys) for key, keys in totals.items()}
+        self.nobody_is_few = [named[key] for key in self.empty]
 
     def table(self, counts):
         return CountTable.from_counts(
@@ -65,7 +69,7 @@ class Structure:
         )
 
     def release(self, counts, rules):
-        done = control(self.table(counts), rules, together=self.together)
+        done = control(self.table(counts), rules, together=self.together, empty=self.empty)
         return tuple(cell.count for cell in done.cells if cell.shown)
 
 
@@ -119,7 +123,8 @@ def leaks(group, structure, rules):
         inside = group if reader is None else group[group[:, reader] > 0]
         for secret in structure.secrets if len(inside) else ():
             counts = np.unique(inside[:, secret].sum(axis=1))
-            small = (counts >= rules.smallest_hidden) & (counts <= rules.suppress_up_to)
+            least = 0 if secret in structure.nobody_is_few else rules.smallest_hidden
+            small = (counts >= least) & (counts <= rules.suppress_up_to)
             if len(counts) < rules.protection and small.any():
                 found.append((reader, secret, counts.tolist()))
     return found
@@ -181,6 +186,45 @@ def test_no_table_gives_a_small_count_back_when_all_thresholds_are_scaled_down(
     structure, most, rules
 ):
     attack(structure, rules, most)
+
+
+def with_empty(structure, *keys):
+    """Return the same structure, where nobody counts as few in these lines."""
+    return Structure(
+        structure.atoms,
+        structure.totals,
+        hidden=structure.hidden,
+        together=bool(structure.together),
+        empty=keys,
+    )
+
+
+USERS = [("users", "before"), ("users", "after")]
+CHANGE = [("change", word) for word in ("improved", "same", "worsened")]
+
+
+@pytest.mark.parametrize(
+    ("structure", "most"),
+    [
+        pytest.param(with_empty(row(3), ("0",), ("2",)), 12, id="two of three exits"),
+        pytest.param(with_empty(flow(), ("started",), ("left",)), 9, id="flow"),
+        pytest.param(with_empty(pairs(together=True), ("before",), ("after",)), 9, id="pairs"),
+        pytest.param(with_empty(pairs(together=False), ("after_only",)), 9, id="who started"),
+        pytest.param(with_empty(transitions(2, 2), ("after", "0"), ("after", "1")), 9, id="2 by 2"),
+        pytest.param(with_empty(transitions(3, 3), *USERS, *CHANGE), 4, id="3 by 3"),
+    ],
+)
+@pytest.mark.parametrize(
+    "rules",
+    [tiny(2, 0, False, 2), tiny(2, 3, False, 2), tiny(3, 5, False, 3)],
+    ids=lambda rules: f"{rules.suppress_up_to} by {rules.round_to}",
+)
+def test_nobody_is_as_safe_as_a_few_where_it_counts_as_few(structure, most, rules):
+    groups = attack(structure, rules, most)
+    shown = [cell.key for cell in structure.table((0,) * len(structure.atoms)).cells if cell.shown]
+    for release in groups:
+        said = dict(zip(shown, release, strict=True))
+        assert not any(said[key] == 0 for key in structure.empty)
 
 
 def few_people(structure, counts, rules):

@@ -31,6 +31,7 @@ def control(
     known: Iterable[Key] = (),
     priority: Mapping[Key, int] | None = None,
     together: Iterable[Iterable[Key]] = (),
+    empty: Iterable[Key] = (),
 ) -> CountTable:
     """Release of this table what nobody can turn back into a small count.
 
@@ -51,6 +52,9 @@ def control(
         people, and grand totals, stand alone.
     together : iterable of iterables of key
         Families that are released whole or not at all.
+    empty : iterable of key, optional
+        Lines of which nobody counts as few, also where the policy shows zero: of a small group
+        it would say something about each.
 
     Returns
     -------
@@ -116,7 +120,12 @@ def control(
     ]
     # Whatever is inside such a line is about its few people, nobody included.
     inside = [line for line in shape.lines if any(line < other for other in few)]
-    shape = dataclasses.replace(shape, few=frozenset(few), inside=frozenset(inside) - set(few))
+    shape = dataclasses.replace(
+        shape,
+        few=frozenset(few),
+        inside=frozenset(inside) - set(few),
+        empty=frozenset(sets[_position(table, key)] for key in empty),
+    )
     hidden = _chosen(shape, exact, learnt, policy)
     numbers = _numbers(shape, exact, hidden, policy)
     cells = []
@@ -322,6 +331,7 @@ class _Shape:
     secrets: tuple[frozenset[int], ...]  # sets of atoms whose count must not come back
     few: frozenset[frozenset[int]] = frozenset()  # large lines of few people; nobody knows which
     inside: frozenset[frozenset[int]] = frozenset()  # others inside these: small ones, and empty
+    empty: frozenset[frozenset[int]] = frozenset()  # lines of which nobody counts as few
 
 
 def _atoms_of(table: CountTable) -> list[frozenset[int]]:
@@ -502,7 +512,7 @@ def _chosen(
         (
             i
             for i, family in enumerate(shape.families)
-            if sum(_is_small(sign, exact, policy) for sign in family.signs) >= family.need
+            if sum(_is_small(shape, sign, exact, policy) for sign in family.signs) >= family.need
         ),
     )
     kept = frozenset(atoms for atoms, _ in learnt)
@@ -541,8 +551,9 @@ def _with_parts(shape: _Shape, hidden: Iterable[int]) -> frozenset[int]:
     return gone | {i for i, family in enumerate(shape.families) if family.roots & gone}
 
 
-def _is_small(line: frozenset[int], exact: list[int], policy: Policy) -> bool:
-    return safe_number(sum(exact[atom] for atom in line), policy) is None
+def _is_small(shape: _Shape, line: frozenset[int], exact: list[int], policy: Policy) -> bool:
+    count = sum(exact[atom] for atom in line)
+    return safe_number(count, policy) is None or (not count and line in shape.empty)
 
 
 def _seen(
@@ -550,7 +561,7 @@ def _seen(
 ) -> tuple[frozenset[int], list[int]]:
     """Return the visible lines, and the small ones whose family is not hidden."""
     gone = {line for i in hidden for line in shape.families[i].lines}
-    small = {i for i, line in enumerate(shape.lines) if _is_small(line, exact, policy)}
+    small = {i for i, line in enumerate(shape.lines) if _is_small(shape, line, exact, policy)}
     few = {i for i, line in enumerate(shape.lines) if line in shape.few | shape.inside} - small
     visible = frozenset(range(len(shape.lines))) - gone - small - few
     return visible, sorted(small - gone)
@@ -588,7 +599,10 @@ def _look(
         for i in sorted(visible)
         if _parts(shape.lines, visible, i) is None
     ]
-    limits += [(shape.lines[i], *range_of_small) for i in small]
+    least, most_small = range_of_small
+    limits += [
+        (shape.lines[i], 0 if shape.lines[i] in shape.empty else least, most_small) for i in small
+    ]
     families, quiet = [], []
     known_large = {shape.lines[i] for i in visible}
     for i, family in enumerate(shape.families):
@@ -610,4 +624,5 @@ def _look(
         families=tuple(families),
         quiet=tuple(dict.fromkeys(quiet)),
         small=range_of_small,
+        empty=shape.empty,
     )

@@ -28,6 +28,11 @@ class Look:
     families: tuple[tuple[tuple[frozenset[int], ...], int], ...]  # hidden, and how many small
     quiet: tuple[frozenset[int], ...]  # differences that are not small, or more would be hidden
     small: tuple[int, int]
+    empty: frozenset[frozenset[int]] = frozenset()  # of these, nobody counts as few
+
+    def least(self, line: frozenset[int]) -> int:
+        """Return the least count of this line that must not come back."""
+        return 0 if line in self.empty else self.small[0]
 
     def ceiling(self) -> int:
         """Return a number that no atom needs to exceed."""
@@ -49,10 +54,12 @@ class Look:
             good &= np.all((lines >= low) & (lines <= high), axis=1)
         for members, need in self.families:
             lines = tables @ _rows(members, self.atoms).T
-            good &= ((lines >= self.small[0]) & (lines <= self.small[1])).sum(axis=1) >= need
+            least = np.array([self.least(member) for member in members])
+            good &= ((lines >= least) & (lines <= self.small[1])).sum(axis=1) >= need
         if self.quiet:
             lines = tables @ _rows(self.quiet, self.atoms).T
-            good &= np.all((lines < self.small[0]) | (lines > self.small[1]), axis=1)
+            least = np.array([self.least(sign) for sign in self.quiet])
+            good &= np.all((lines < least) | (lines > self.small[1]), axis=1)
         return good
 
     def find(
@@ -74,11 +81,11 @@ class Look:
         open_families, either = [], []
         for signs, need in self.families:
             if need == len(signs):
-                limits += [(sign, *self.small) for sign in signs]
+                limits += [(sign, self.least(sign), self.small[1]) for sign in signs]
             else:
                 open_families.append((signs, need))
         for sign in self.quiet:
-            if self.small[0]:
+            if self.least(sign):
                 either.append(sign)
             else:
                 limits.append((sign, self.small[1] + 1, len(sign) * top))
@@ -103,7 +110,7 @@ class Look:
             for sign in signs:
                 most = self._most(sign, top)
                 add(sign, -np.inf, most)[switch] = most - self.small[1]
-                add(sign, 0, np.inf)[switch] = -self.small[0]
+                add(sign, 0, np.inf)[switch] = -self.least(sign)
                 switch += 1
         for sign in either:
             # Here it forces the sign to be large, and otherwise nobody is there.
@@ -179,7 +186,7 @@ def passes(
                 break
             secret = secrets[left[0]]
             examples = _values(look, secret, inside, protection)
-            small = (*inside, (secret, *look.small))
+            small = (*inside, (secret, look.least(secret), look.small[1]))
             few = len(examples) < protection
             if few and (secret in guarded or around.find(also=small) is not None):
                 return False
