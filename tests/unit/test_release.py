@@ -222,7 +222,7 @@ def test_the_disclosure_statement_counts_what_is_hidden(site):
     assert {
         "small count",
         "would give a small count back",
-        "small count, or would give one back",
+        "small count, nobody, or would give one back",
     } >= {r["reason"] for r in lines}
 
 
@@ -434,3 +434,26 @@ def test_who_was_excluded_cannot_be_guessed_from_the_hash_of_the_plan(site):
         assert done.plan["cohort"]["exclude"] == []
         assert done.plan_hash == PLAN.sha256() != exact.plan_hash
         assert "C00017-1" not in done.to_json()
+
+
+def test_nobody_of_a_small_arm_counts_as_few():
+    programme, comparison = (12, 20, 0, 9), (14, 14, 9, 10)
+    table = released(programme, comparison).results[NAME].table("pairs:programme")
+    assert table["pairs", "after_only"] is None
+    assert table["change", "worsened"] is None
+    assert table["users", "before"] == 30
+    larger = [2 * count for count in programme]
+    table = released(larger, comparison).results[NAME].table("pairs:programme")
+    assert table["pairs", "after_only"] == table["change", "worsened"] == 0
+    text = next(c.text for c in released(programme, comparison).checks if c.name == "disclosure")
+    assert "in an arm of fewer than 60 people, nobody counts as few" in text
+
+
+def test_everybody_of_a_small_arm_is_hidden_with_nobody():
+    """That all 24 stopped is that nobody of them went on."""
+    table = released((0, 24, 0, 16), (14, 14, 9, 10)).results[NAME].table("pairs:programme")
+    spans = {key: (low, high) for key, low, high in disclosure.audit(table)}
+    assert table["users", "after"] is None
+    low, high = spans["users", "after"]
+    assert low == 0
+    assert high > 0

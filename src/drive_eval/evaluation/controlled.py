@@ -11,12 +11,14 @@ import pandas as pd
 from drive_eval import disclosure
 from drive_eval.evaluation.contrasts import between_arms_claim
 from drive_eval.results import NOT_SHOWN, Check, CountTable, Estimate, ResultSet
+from drive_eval.vocabulary import PERCEIVED_CHANGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from drive_eval.disclosure import Policy
     from drive_eval.plan import Plan
+    from drive_eval.results import Cell
     from drive_eval.vocabulary import Claim
 
 __all__ = [
@@ -24,13 +26,16 @@ __all__ = [
     "EXCLUDED",
     "HIDDEN",
     "NESTED",
+    "SMALL_GROUP",
     "arm_totals",
     "coarse_p",
     "coarse_ratio",
     "control_table",
     "empty",
     "expand",
+    "is_small_group",
     "model_based",
+    "nobody_is_few",
     "people_of",
     "quarter",
     "released_claim",
@@ -69,6 +74,15 @@ NESTED = {
 }
 #: The lines that count who has no outcome.
 MISSING_LINES = ("only before", "only after", "never", "not judged")
+#: An arm of fewer people is a small group: nobody and everybody say something about each.
+SMALL_GROUP = 60
+#: Which part of a key says what became of somebody, by the kind of table.
+NAMES_IT = {"pairs": 0, "perceived_change": 0, "arms": 2}
+SAYS_SOMETHING = {
+    *("pairs", "users", "before", "after", "change"),
+    *(*PERCEIVED_CHANGES.codes, "reduced"),
+    *("yes", "no"),
+}
 EXCLUDED = Check(
     name="claim",
     passed=False,
@@ -96,7 +110,14 @@ def control_table(table: CountTable, rules: Policy, *, grouped: bool = False) ->
             known = list(dict.fromkeys(known))
         cells = [cell.key for cell in table.cells if cell.key[0] == "pairs"]
         priority = {cell.key: PRIORITY[cell.key[0]] for cell in table.cells if cell.shown}
-        return disclosure.control(table, rules, known=known, priority=priority, together=[cells])
+        return disclosure.control(
+            table,
+            rules,
+            known=known,
+            priority=priority,
+            together=[cells],
+            empty=nobody_is_few(table),
+        )
     if table.name in ("flow", "cohort_flow"):
         # The ways out of one arm are a family, and its stages another, which goes last.
         groups = list(dict.fromkeys(cell.key[0] for cell in table.cells))
@@ -105,7 +126,32 @@ def control_table(table: CountTable, rules: Policy, *, grouped: bool = False) ->
             for cell in table.cells
         }
         return disclosure.control(table, rules, known=known, priority=priority)
-    return disclosure.control(table, rules, known=known)
+    return disclosure.control(table, rules, known=known, empty=nobody_is_few(table))
+
+
+def nobody_is_few(table: CountTable) -> list[tuple[str, ...]]:
+    """Return the lines of a small arm of which nobody counts as few.
+
+    That nobody of thirty got worse, or that all stopped, says something about each of the thirty.
+    """
+    place = NAMES_IT.get(table.name.split(":")[0])
+    if place is None:
+        return []
+    totals = arm_totals(table)
+    small = [key for key in totals if is_small_group(table.cell(key))]
+    return [
+        cell.key
+        for cell in table.cells
+        if cell.shown
+        and cell.key[place] in SAYS_SOMETHING
+        and any(len(totals) == 1 or cell.key[0] == total[0] for total in small)
+    ]
+
+
+def is_small_group(total: Cell) -> bool:
+    """Tell whether the exact number of people of an arm makes it a small group."""
+    people = total.count if total.people is None else total.people
+    return (people or 0) < SMALL_GROUP
 
 
 def people_of(table: CountTable) -> dict[tuple[str, ...], int]:

@@ -19,6 +19,7 @@ from drive_eval.evaluation.controlled import (
     CLUSTERED,
     EXCLUDED,
     HIDDEN,
+    SMALL_GROUP,
     control_table,
     empty,
     expand,
@@ -162,8 +163,11 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
     text = rules.text
     if hidden:
         text += f" {hidden} of {shown} counts are not shown. [c] stands for a hidden count."
-    if rules.hides_anything and not rules.suppress_zero and (by_group or victims):
-        text += " Of groups of people and of victim-survivors, nobody counts as few."
+    if rules.hides_anything and not rules.suppress_zero:
+        text += (
+            f" Of groups of people, of victim-survivors and in an arm of fewer than {SMALL_GROUP} "
+            "people, nobody counts as few."
+        )
     if not exact:
         text += (
             f" Every {'crude ' if plan.balancing else ''}effect and interval was worked out again "

@@ -10,7 +10,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from drive_eval import disclosure
-from drive_eval.evaluation.controlled import people_of
+from drive_eval.evaluation.controlled import is_small_group, people_of
 from drive_eval.evaluation.released_behaviours import WITHHELD
 from drive_eval.evaluation.released_curves import FEWEST_PEOPLE, fewest_events, unit_of
 from drive_eval.evaluation.released_rates import enough_incidents, released_incidents
@@ -161,6 +161,7 @@ def _together(
                 totals["0 events",] = none
             totals["followed",] = [*none, *several]
         totals["all",] = list(counts)
+        small = is_small_group(followed.cell((group, "all")))
         behind: dict[Key, int] = {
             (word,): n
             for (arm, word), n in people_of(followed).items()
@@ -177,13 +178,24 @@ def _together(
             totals=totals,
             people=behind,
         )
-        controlled = disclosure.control(both, rules, known=[("all",)], priority=_priority(both))
+        controlled = disclosure.control(
+            both,
+            rules,
+            known=[("all",)],
+            priority=_priority(both),
+            empty=[key for key in (*counts, *totals) if small and _is_outcome(key[0])],
+        )
         shown = {cell.key[0]: cell.count for cell in controlled.cells}
         first |= {(group, word): shown[word] for word in (*ways, "event", "all")}
         second |= {(group, word): shown.get(f"{word} events") for word in ("0", *_REPEATS)}
         second[group, "all"] = shown.get("followed")
     done = _filled(followed, first, rules)
     return done, None if repeats is None else _filled(repeats, second, rules)
+
+
+def _is_outcome(word: str) -> bool:
+    """Tell whether a line says what became of somebody, and not only how long it is known."""
+    return word in ("event", "custody", "death") or word.endswith(" events")
 
 
 def _priority(table: CountTable) -> dict[Key, int]:
