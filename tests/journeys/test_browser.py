@@ -142,7 +142,8 @@ def test_a_page_fits_is_whole_and_asks_for_nothing(open_page, name, width):
     assert levels.count(1) == 1
     assert all(below - above <= 1 for above, below in itertools.pairwise(levels))
 
-    assert found["images"]
+    # On two pages the table of shares stands for the picture, whose marks would say the same.
+    assert bool(found["images"]) == (name == "report.html")
     for image in found["images"]:
         assert len(image["alt"]) > 40
         assert image["source"].startswith("data:image/png;base64")

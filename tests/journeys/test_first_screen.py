@@ -57,8 +57,13 @@ def release(request, browser, tmp_path_factory):
     return write_report(run(plan, study), folder).parent
 
 
-@pytest.mark.parametrize(("width", "height", "lines"), [(1280, 800, 3), (390, 2 * 844, 6)])
-def test_all_four_types_are_on_the_first_screen(browser, release, width, height, lines):
+# A row that says what those not rated again could undo may be a line longer on a phone.
+@pytest.mark.parametrize(
+    ("width", "height", "lines", "with_undone"), [(1280, 800, 3, 3), (390, 2 * 844, 6, 7)]
+)
+def test_all_four_types_are_on_the_first_screen(
+    browser, release, width, height, lines, with_undone
+):
     page = browser.new_page(viewport={"width": width, "height": 844})
     page.goto((release / "report.html").as_uri())
     rows = page.evaluate(ROWS)
@@ -74,4 +79,5 @@ def test_all_four_types_are_on_the_first_screen(browser, release, width, height,
         for shares in (programme, comparison):
             assert re.search(r"(\d+|\[c\]) → (\d+|\[c\])", shares)
         assert len(sure) > 20
-        assert row["lines"] <= lines
+        undone = sure.endswith("Those not rated again could undo the difference.")
+        assert row["lines"] <= (with_undone if undone else lines)

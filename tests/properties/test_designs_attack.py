@@ -29,7 +29,7 @@ from drive_eval.evaluation.released_arms import (
     released_arm,
     sized,
 )
-from drive_eval.evaluation.released_balance import _up
+from drive_eval.evaluation.released_balance import rounded_up
 from drive_eval.evaluation.released_effects import effects
 from drive_eval.results import CountTable, Estimate
 
@@ -234,7 +234,7 @@ def test_effects_say_no_more_than_rounded_counts_and_a_coarse_design_effect(one,
 
 @given(value=st.floats(-3, 3), step=st.sampled_from([0.01, 0.02, 0.05, 0.1]))
 def test_a_difference_is_never_made_smaller(value, step):
-    found = _up(value, step)
+    found = rounded_up(value, step)
     assert abs(found) >= abs(value) - 1.01e-6 * step
     assert abs(found) <= abs(value) + step
     assert math.isclose(found / step, round(found / step), abs_tol=1e-6)
@@ -264,8 +264,8 @@ def test_shares_and_differences_do_not_tell_who_was_dropped(size):
                     # Where few were dropped the share after is given as that before.
                     after0 = 5 * math.floor(q0 * every / 5 + 0.5)
                     seen = (
-                        every, lost == 0, share, after0, _up((p - pool) / spread, step),
-                        _up((q - q0) / spread, step),
+                        every, lost == 0, share, after0, rounded_up((p - pool) / spread, step),
+                        rounded_up((q - q0) / spread, step),
                     )  # fmt: skip
                     worlds[seen].append((lost, with_it, lost - with_it))
     assert len(worlds) > 20

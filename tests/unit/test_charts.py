@@ -472,10 +472,23 @@ class TestPageOfCharts:
 
     def test_long_tables_are_closed_on_screen_and_open_in_print(self, page):
         assert "<details open" not in page
-        assert "<summary>Table: All effects</summary>" in page
         section = page[page.index('id="effects"') :]
-        assert section.index("The main effect on each outcome") < section.index("<details>")
+        folded = re.search(r"<details[^>]*><summary>Table (\d+): All effects(.*?)</summary>", section)
+        assert folded[0].startswith('<details class="annex">')
+        assert section.index("The main effect on each outcome") < folded.start()
+        assert not re.search(r"<details[^>]* open", page)
+        # What is short opens in print; what is long says where its lines are.
         assert "details::details-content { content-visibility: visible" in page
+        lines = section[folded.end() :]
+        lines = lines[lines.index("<tbody") : lines.index("</tbody>")].count("<tr")
+        where = f" ({lines} lines: tables.xlsx, sheet Table_{folded[1]})"
+        assert folded[2] == f'<span class="where">{where}</span>'
+        assert lines > LONGEST_TABLE
+        assert "details.annex > :not(summary) { display: none; }" in page
+        annexed = re.findall(r'<details class="annex"><summary>Table (\d+):', page)
+        plain = re.findall(r"<details><summary>Table (\d+):", page)
+        assert plain
+        assert len(annexed) + len(plain) == page.count("<details")
 
     def test_tables_say_that_they_are_tables_however_they_are_laid_out(self, page):
         for tag, role in (("table", "table"), ("tr", "row"), ("td", "cell")):

@@ -6,6 +6,7 @@ import base64
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from drive_eval.data.synthetic import synthetic_study
@@ -161,16 +162,42 @@ class TestCharts:
         for draw in (charts.reductions_chart, charts.severity_chart, charts.missing_chart):
             data = draw(released, NAMES, LABELS).data
             for column in data.columns:
-                if column.startswith(("percent", "conf")) or data[column].dtype == object:
+                if column.startswith(("percent", "conf", "difference_")):
+                    continue
+                if data[column].dtype == object:
                     continue
                 counts = data[column].dropna()
                 assert ((counts == 0) | (counts > 7)).all(), column
 
+    def test_a_difference_behind_a_chart_is_that_of_the_shares_beside_it(self, released):
+        data = charts.reductions_chart(released, NAMES, LABELS).data
+        assert {c for c in data.columns if c.startswith("difference")} == {
+            "difference_per_100",
+            "difference_low",
+            "difference_high",
+        }
+        hidden = 0
+        for _kind, rows in data.groupby("abuse_type"):
+            arms = rows.set_index("group")
+            falls = arms["percent_after"] - arms["percent_before"]
+            expected = falls["programme"] - falls["comparison"]
+            hidden += bool(np.isnan(expected))
+            for _arm, row in arms.iterrows():
+                assert row["difference_per_100"] == pytest.approx(expected, nan_ok=True)
+                ends = row[["difference_low", "difference_high"]]
+                assert ends.isna().all() == np.isnan(expected)
+        assert 0 < hidden < len(NAMES)
+
     def test_a_hidden_count_is_said_and_not_drawn(self, released):
         chart = charts.reductions_chart(released, NAMES, LABELS)
-        assert "too few people to show" in chart.alt_text
+        assert (
+            "Jealous and controlling behaviour, programme: not shown, so that nobody can be "
+            "recognised."
+        ) in chart.alt_text
+        assert "Jealous and controlling behaviour: difference: not shown [c]." in chart.alt_text
         texts = [t.get_text() for axes in chart.figure.axes for t in axes.texts]
-        assert "cannot be shown" in texts
+        assert texts.count("not shown [c]") == 4  # the shares of one arm, and three falls
+        assert texts.count("Difference: not shown [c]") == 2
 
     def test_worsening_is_drawn_on_the_scale_of_improvement(self, released):
         _left, right = charts.severity_chart(released, NAMES, LABELS).figure.axes

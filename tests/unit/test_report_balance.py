@@ -1092,7 +1092,7 @@ class TestTables:
                 "Difference of the groups, per 100, 1:1 nearest matching within a caliper",
                 "−8.0",
                 "−14.0 to −2.0",
-                "associational",
+                "difference, not proof of cause",
             ),
         )
 
@@ -1543,6 +1543,8 @@ class TestPage:
                 ("missing", "only before"): 5,
                 ("missing", "only after"): 3,
                 ("missing", "never"): 2,
+                ("lost", "used before"): 4,
+                ("lost", "not used before"): 1,
             },
         )
         tables_ = (pairs, dataclasses.replace(pairs, name="pairs:comparison"))

@@ -77,7 +77,7 @@ MISSING_LINES = ("only before", "only after", "never", "not judged")
 #: An arm of fewer people is a small group: nobody and everybody say something about each.
 SMALL_GROUP = 60
 #: Which part of a key says what became of somebody, by the kind of table.
-NAMES_IT = {"pairs": 0, "perceived_change": 0, "arms": 2}
+NAMES_IT = {"pairs": 0, "perceived_change": 0, "arms": -1}
 SAYS_SOMETHING = {
     *("pairs", "users", "before", "after", "change"),
     *(*PERCEIVED_CHANGES.codes, "reduced"),
