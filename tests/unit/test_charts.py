@@ -22,6 +22,7 @@ from drive_eval.evaluation import run, write_report
 from drive_eval.evaluation.release import release_evaluation
 from drive_eval.plan import Plan
 from drive_eval.report import charts, cohort, drawing, tables
+from drive_eval.report.placing import LONGEST_TABLE
 from drive_eval.results import Estimate, ResultSet
 
 KINDS = ("physical", "sexual", "harassment_stalking", "jealous_controlling")
@@ -473,7 +474,9 @@ class TestPageOfCharts:
     def test_long_tables_are_closed_on_screen_and_open_in_print(self, page):
         assert "<details open" not in page
         section = page[page.index('id="effects"') :]
-        folded = re.search(r"<details[^>]*><summary>Table (\d+): All effects(.*?)</summary>", section)
+        folded = re.search(
+            r"<details[^>]*><summary>Table (\d+): All effects(.*?)</summary>", section
+        )
         assert folded[0].startswith('<details class="annex">')
         assert section.index("The main effect on each outcome") < folded.start()
         assert not re.search(r"<details[^>]* open", page)

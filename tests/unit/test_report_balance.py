@@ -865,7 +865,7 @@ class TestLove:
         assert all(box.x0 >= 0 for box in boxes)
         assert (
             "The other 19 differed less than these before matching, and none that can be shown is "
-            "beyond the limit of 0.1 after it; Table 1 has them."
+            "beyond the limit of 0.1 after it; the table of the groups has them."
         ) in chart.alt_text
 
     def test_nothing_looked_at_is_said(self):
@@ -967,7 +967,7 @@ class TestTables:
 
     def test_table_one_before_and_after(self):
         table = balance.table_one(evaluation(), LABELS)
-        assert table.caption == "Table 1: the groups before and after matching"
+        assert table.caption == "The groups before and after matching"
         assert table.header == (
             "Characteristic",
             "Programme, before",
@@ -1399,14 +1399,14 @@ def page(tmp_path_factory):
 class TestPage:
     def test_the_section_stands_after_the_cohort_and_before_the_outcomes(self, page):
         order = re.findall(r'<section id="([a-z]+)"', page)
-        assert order[:4] == ["summary", "flow", "comparison", "risks"]
+        assert order[:6] == ["summary", "victims", "flow", "groups", "comparison", "risks"]
         assert ">How the comparison was made</h2>" in page
 
     def test_what_is_amiss_comes_before_everything_else(self, page):
         section = page[page.index('id="comparison"') : page.index('id="risks"')]
         assert section.index('class="alert"') < section.index("Nobody was allocated by chance")
         assert section.index("still not alike") < section.index("<figure>")
-        summary = page[: page.index('id="flow"')]
+        summary = page[: page.index('id="victims"')]
         assert (
             "Read with care.</strong> The groups are still not alike after matching. For 37 of "
             "every 100 programme cases there was no free match. See “How the comparison was made”."
@@ -1419,11 +1419,15 @@ class TestPage:
     def test_tables_stand_open_where_they_carry_the_section(self, page):
         section = page[page.index('id="comparison"') : page.index('id="risks"')]
         assert "<details>" not in section
-        for caption in ("From all cases to those compared", "Table 1:", "The designs side by side"):
+        for caption in (
+            "From all cases to those compared",
+            "The groups before and after matching",
+            "The designs side by side",
+        ):
             assert caption in section
 
     def test_summary_has_main_result_and_crude_beside_it(self, page):
-        summary = words_of(page[: page.index('id="flow"')])
+        summary = words_of(page[: page.index('id="victims"')])
         assert "it was lower by 8 in every 100 (range 2 to 14)" in summary
         assert "With no adjustment the answer would have been different" in summary
 
@@ -1432,7 +1436,7 @@ class TestPage:
             assert not re.search(rf"\b{word}\b", words_of(page), flags=re.I), word
 
     def test_the_answer_comes_before_the_box_and_with_numbers_of_people(self, page):
-        summary = page[: page.index('id="flow"')]
+        summary = page[: page.index('id="victims"')]
         assert summary.index("after matching: 12 in every 100") < summary.index('class="alert"')
         assert (
             "Compared after matching: 117 of 185 people in the programme group and 117 of 429 "
@@ -1461,12 +1465,13 @@ class TestPage:
         assert "In the cohort" in words_of(text)
 
     def test_tables_that_are_wide_say_so(self, page):
-        for caption in ("Table 1: the groups", "All effects"):
-            before = page[: page.index(f"<caption>{caption}")]
+        for caption in ("The groups before and after matching", "All effects"):
+            before = page[: re.search(rf"<caption>Table \d+\. {caption}", page).start()]
             assert before.rindex("The table is wider than this screen") > before.rindex("</table>")
 
     def test_nothing_of_p_values_in_table_one(self, page):
-        table = page[page.index("<caption>Table 1") :]
+        found = re.search(r"<caption>Table \d+\. The groups before and after matching<", page)
+        table = page[found.start() :]
         table = table[: table.index("</table>")]
         assert "p-value" not in table
         assert ">p<" not in table

@@ -585,7 +585,11 @@ class TestClaim:
     @pytest.mark.parametrize(
         ("text", "rated", "words"),
         [
-            ("outcomes are missing", True, "too many were never rated, so this is not a fair test"),
+            (
+                "outcomes are missing",
+                True,
+                "too many were not rated twice, so this is not a fair test",
+            ),
             ("outcomes are missing", False, "too many results are missing, so this is not a fair"),
             ("cases were left out", False, "those compared are not all who were allocated, so"),
         ],

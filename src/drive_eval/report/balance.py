@@ -167,8 +167,9 @@ def love_chart(evaluation: Evaluation, labels: Mapping[str, str]) -> Chart:
         alt_text=f"Dot chart. {_love_words(rows, act, limit)}",
         caption=(
             "Standardised mean difference: how far apart the two means are, in standard deviations "
-            f"of the groups as they were before {act}. Table 1 has the means and the signs. Only "
-            f"what was measured is here.{_digits_note(evaluation)} {source_words(evaluation)}"
+            f"of the groups as they were before {act}. The table of the groups has the means and "
+            f"the signs. Only what was measured is here.{_digits_note(evaluation)} "
+            f"{source_words(evaluation)}"
         ).strip(),
     )
 
@@ -282,7 +283,7 @@ def _love_words(rows: Sequence[_Difference], act: str, limit: float) -> str:
         rest = f"The other {len(lines) - NAMED} differed less than these before {act}"
         if not any(_over(row, limit) for row in lines[NAMED:]):
             rest += f", and none that can be shown is beyond the limit of {limit:g} after it"
-        said.append(f"{rest}; Table 1 has them.")
+        said.append(f"{rest}; the table of the groups has them.")
     over = [row for row in rows if _over(row, limit)]
     hidden = sum(_size(row.after) is None for row in rows)
     if over:
@@ -574,7 +575,7 @@ def table_one(evaluation: Evaluation, labels: Mapping[str, str]) -> Table:
         _digits_note(evaluation).strip(),
     ]
     return Table(
-        caption=f"Table 1: the groups before and after {act}",
+        caption=f"The groups before and after {act}",
         header=("Characteristic", *heads),
         rows=tuple(rows),
         note=" ".join(note for note in notes if note),

@@ -107,7 +107,7 @@ def undone(evaluation: Evaluation, name: str) -> str:
         what = "fall"
     elif verdict_between(result) == "fell" and between is not None and between.worst <= 0:
         what = "difference"
-    return f"Those not rated a second time could undo the {what}." if what else ""
+    return f"Those not rated again could undo the {what}." if what else ""
 
 
 def _quotient(evaluation: Evaluation, name: str, programme: str, comparison: str) -> float | None:

@@ -308,8 +308,8 @@ def _rivals(
         "What else could explain this?",
         text=[
             "A result has other explanations than the programme. Below stands for each what would "
-            "have to be true, and whether the finding stands. None can be ruled out; how likely "
-            "each is, people who know the programme must judge.",
+            "have to be true, and whether the finding stands. No explanation can be ruled "
+            "out; how likely each is, people who know the programme must judge.",
             *(
                 []
                 if len(main) == len(names)

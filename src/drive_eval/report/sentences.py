@@ -513,7 +513,7 @@ def claim_sentence(claim: str, result: ResultSet | None = None, *, rated: bool =
     result : ResultSet, optional
         Whose check says why arms that were allocated by chance are no fair test.
     rated : bool
-        Whether people were rated, so that the missing are those never rated.
+        Whether people were rated, so that the missing are those not rated twice.
 
     Returns
     -------
@@ -535,7 +535,7 @@ def claim_sentence(claim: str, result: ResultSet | None = None, *, rated: bool =
         return "It may also come from differences between the groups that nobody measured."
     why = "those compared are not all who were allocated"
     if "missing" in failed[0]:
-        why = "too many were never rated" if rated else "too many results are missing"
+        why = "too many were not rated twice" if rated else "too many results are missing"
     return f"People were allocated by chance, but {why}, so this is not a fair test."
 
 

@@ -54,7 +54,7 @@ _SPLITS = (
         rf"({_VALUE}) \(({_VALUE}) to ({_VALUE})\)",
         ("{0}", "{0}, lower limit", "{0}, upper limit"),
     ),
-    (rf"({_VALUE}) before, ({_VALUE}) after", ("{0}, before", "{0}, after")),
+    (rf"({_VALUE})(?: before, | → )({_VALUE})(?: after)?", ("{0}, before", "{0}, after")),
     (
         rf"({_VALUE})(?:, df ({_VALUE}))?(?:, p ({_VALUE}))?",
         ("{0}", "{0}, degrees of freedom", "{0}, p"),
@@ -213,6 +213,10 @@ def _split(head: str, texts: list[str], before: str) -> list[tuple[str, list[Any
     ...     print(column)
     ('SMD', [0.12, -0.03])
     ('SMD, beyond the limit', ['yes', '[z]'])
+    >>> _split("Programme group", ["67 → 22", "22 → [c]"], "Type of abuse")
+    [('Programme group, before', [67, 22]), ('Programme group, after', [22, '[c]'])]
+    >>> _split("Comparison group", ["[c] → [c]"], "Programme group")
+    [('Comparison group, before', ['[c]']), ('Comparison group, after', ['[c]'])]
     """
     if "interval" in head and all(text in ("", *SHORTHAND) for text in texts):
         hidden = [_value(text) for text in texts]
@@ -233,7 +237,10 @@ def _split(head: str, texts: list[str], before: str) -> list[tuple[str, list[Any
             return [
                 (name.format(owner), [_value(row[i]) for row in rows])
                 for i, name in enumerate(names)
-                if any(row[i] and row[i] not in SHORTHAND for row in rows)
+                # What is hidden in every cell that has it keeps its column.
+                if any(
+                    row[i] and text not in SHORTHAND for row, text in zip(rows, texts, strict=True)
+                )
             ]
     if all(_is_value(text) for text in texts):
         return [(head, [_value(text) for text in texts])]
