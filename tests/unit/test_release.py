@@ -16,6 +16,7 @@ from drive_eval.data.study import Study
 from drive_eval.data.synthetic import generate, synthetic_study
 from drive_eval.errors import DesignWarning, DisclosureError
 from drive_eval.evaluation import run
+from drive_eval.evaluation.controlled import control_table
 from drive_eval.evaluation.release import hidden_reasons, release_evaluation
 from drive_eval.plan import Plan
 
@@ -51,7 +52,7 @@ def study_of(programme, comparison) -> Study:
     return Study(tables=validate(tables), source="made by hand")
 
 
-def released(programme, comparison, policy="opensafely", unit="person"):
+def evaluated(programme, comparison, unit="person"):
     plan = Plan.model_validate(
         {
             **BODY,
@@ -59,7 +60,11 @@ def released(programme, comparison, policy="opensafely", unit="person"):
             "outcomes": [{"kind": "behaviour", "reporter": "idva", "abuse_types": ["physical"]}],
         }
     )
-    return release_evaluation(run(plan, study_of(programme, comparison)), policy)
+    return run(plan, study_of(programme, comparison))
+
+
+def released(programme, comparison, policy="opensafely", unit="person"):
+    return release_evaluation(evaluated(programme, comparison, unit), policy)
 
 
 #: Every neighbour of an arm in the full form of the slow tests, every third one else.
@@ -172,6 +177,7 @@ def test_whatever_looks_alike_is_released_alike(policy, unit, programme):
     effects, intervals, tests, checks and words add nothing to what those tables tell.
     """
     comparison = (60, 40, 21, 70)
+    rules = disclosure.POLICIES[policy]
     mine = released(programme, comparison, policy, unit)
     alike = 0
     steps = [tuple(d * (i == at) for i in range(4)) for at in range(4) for d in (-1, 1)]
@@ -182,9 +188,11 @@ def test_whatever_looks_alike_is_released_alike(policy, unit, programme):
     ]
     for change in steps if FULL else steps[::3]:
         other = tuple(max(0, n + d) for n, d in zip(programme, change, strict=True))
-        theirs = released(other, comparison, policy, unit)
-        if theirs.results[NAME].tables == mine.results[NAME].tables and other != programme:
+        exact = evaluated(other, comparison, unit)
+        table = control_table(exact.results[NAME].table("pairs:programme"), rules)
+        if other != programme and table == mine.results[NAME].table("pairs:programme"):
             alike += 1
+            theirs = release_evaluation(exact, policy)
             assert theirs.results[NAME] == mine.results[NAME]
     assert alike or policy == "ons_acro"
 
