@@ -83,11 +83,14 @@ def test_the_difference_of_two_falls_by_hand():
     arms = {"programme": programme, "comparison": comparison}
     shown = difference_of_falls(exact, arms, POLICIES["opensafely"], clustered=False)
     assert shown.estimate == -0.4
-    # Widest pairings: 10 + 0 of 60 and 40 of 100 used it both times 0; changes -50 and -10 of 100.
-    started = (10 / 100, 40 / 100)
-    stopped = (60 / 100, 50 / 100)
-    spread = sum((b + c - (b - c) ** 2) / 100 for b, c in zip(started, stopped, strict=True))
-    assert shown.conf_high - shown.conf_low == pytest.approx(2 * 1.959964 * spread**0.5, abs=0.011)
+    # Widest pairings by hand: nobody used it both times; limits of each change squared and added.
+    one = prepost.paired_counts(both=0, before_only=60, after_only=10, neither=30)
+    two = prepost.paired_counts(both=0, before_only=50, after_only=40, neither=10)
+    one, two = (found.one(measure="risk_difference") for found in (one, two))
+    low = ((one.estimate - one.conf_low) ** 2 + (two.conf_high - two.estimate) ** 2) ** 0.5
+    high = ((one.conf_high - one.estimate) ** 2 + (two.estimate - two.conf_low) ** 2) ** 0.5
+    assert shown.conf_low == pytest.approx(-0.4 - low, abs=0.0051)
+    assert shown.conf_high == pytest.approx(-0.4 + high, abs=0.0051)
     without = difference_of_falls(exact, {"programme": programme}, HIDING[0], clustered=False)
     assert without.estimate is None
 
@@ -106,3 +109,15 @@ def test_the_difference_of_two_shares_follows_from_rounded_counts():
     assert shown.conf_low < -0.2 < shown.conf_high < 0
     near = dataclasses.replace(exact, n=102, n_events=19, n_events_reference=42)
     assert difference_of_margins(near, POLICIES["opensafely"], clustered=False) == shown
+
+
+def test_everybody_of_one_arm_and_nobody_of_the_other_leave_an_interval():
+    arms = {"programme": changes(0, 40, 0, 0)[0], "comparison": changes(0, 0, 0, 40)[0]}
+    exact = Estimate(measure="difference_in_differences", estimate=-1.0)
+    shown = difference_of_falls(exact, arms, POLICIES["opensafely"], clustered=False)
+    assert shown.estimate == -1.0
+    assert shown.conf_low < -1.0 < shown.conf_high
+    clustered = difference_of_falls(exact, arms, POLICIES["opensafely"], clustered=True)
+    assert clustered.estimate == -1.0
+    assert clustered.conf_low is None
+    assert clustered.conf_high is None

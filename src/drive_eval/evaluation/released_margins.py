@@ -13,18 +13,18 @@ import math
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from scipy import stats
 
 from drive_eval.evaluation.controlled import without_numbers
 from drive_eval.evaluation.released_arms import rounded
 from drive_eval.evaluation.released_curves import unit_of
 from drive_eval.models import comparison, prepost
+from drive_eval.vocabulary import ARMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from drive_eval.disclosure import Policy
-    from drive_eval.results import Estimate
+    from drive_eval.results import Estimate, ResultSet
 
 __all__ = ["difference_of_falls", "difference_of_margins", "fall_of_margins", "rows_of_margins"]
 
@@ -48,16 +48,9 @@ def fall_of_margins(e: Estimate, rules: Policy, *, clustered: bool) -> Estimate:
     Estimate
         To the hundredth, without counts and P value.
     """
-    pairs = _widest(e, rules)
-    if pairs is None:
+    found = _change(e, rules)
+    if found is None:
         return without_numbers(e)
-    found = prepost.paired_counts(
-        both=pairs["both"],
-        before_only=pairs["before_only"],
-        after_only=pairs["after_only"],
-        neither=pairs["neither"],
-        conf_level=e.conf_level,
-    )
     again = found.one(measure=e.measure, term=e.term)
     scale = 0 if e.measure == "percent_reduction" else 2
     low, high = (None, None) if clustered else (again.conf_low, again.conf_high)
@@ -87,25 +80,34 @@ def difference_of_falls(
     Returns
     -------
     Estimate
-        To the hundredth, with Wald's interval.
+        To the hundredth.
+
+    Notes
+    -----
+    Limits are those of the two changes, squared and added: they stay apart where everybody of an
+    arm changed and nobody of the other did.
+
+    References
+    ----------
+    Zou GY, Donner A (2008). Construction of confidence limits about effect measures: a general
+    approach. Statistics in Medicine 27, 1693–1702.
     """
-    changes = []
-    for group in ("programme", "comparison"):
-        pairs = _widest(arms[group], rules) if group in arms else None
-        if pairs is None:
-            return without_numbers(e)
-        n = sum(pairs.values())
-        started, stopped = pairs["after_only"] / n, pairs["before_only"] / n
-        change = started - stopped
-        changes.append((change, (started + stopped - change**2) / n))
-    value = changes[0][0] - changes[1][0]
-    reach = stats.norm.ppf(0.5 + e.conf_level / 2) * math.sqrt(changes[0][1] + changes[1][1])
+    found = [_change(arms[group], rules) if group in arms else None for group in ARMS.codes]
+    changes = [one.one(measure="risk_difference") for one in found if one is not None]
+    values = [(c.estimate or 0.0, c.conf_low, c.conf_high) for c in changes]
+    if len(values) < len(ARMS.codes):
+        return without_numbers(e)
+    (one, *first), (two, *second) = values
+    low = high = None
+    if not clustered and None not in (*first, *second):
+        low = one - two - math.hypot(one - (first[0] or 0.0), (second[1] or 0.0) - two)
+        high = one - two + math.hypot((first[1] or 0.0) - one, two - (second[0] or 0.0))
     return dataclasses.replace(
         without_numbers(e),
-        estimate=_round(value, 2),
-        conf_low=None if clustered else _round(value - reach, 2),
-        conf_high=None if clustered else _round(value + reach, 2),
-        method=_METHOD.format(unit=unit_of(rules)) + ", Wald",
+        estimate=_round(one - two, 2),
+        conf_low=_round(low, 2),
+        conf_high=_round(high, 2),
+        method=_METHOD.format(unit=unit_of(rules)) + ", limits squared and added",
     )
 
 
@@ -175,20 +177,21 @@ def _margins(e: Estimate, rules: Policy) -> tuple[int, int, int, int] | None:
     return (n, min(x, n), m, min(y, m)) if n and m else None
 
 
-def _widest(e: Estimate, rules: Policy) -> dict[str, int] | None:
-    """Return the pairs with these margins of whom as few as possible used it both times."""
+def _change(e: Estimate, rules: Policy) -> ResultSet | None:
+    """Return the change of people with these margins, as few as possible using it both times."""
     counts = _margins(e, rules)
     if counts is None:
         return None
     n, after, _, before = counts
     before = min(before, n)
     both = max(0, before + after - n)
-    return {
-        "both": both,
-        "before_only": before - both,
-        "after_only": after - both,
-        "neither": n - before - after + both,
-    }
+    return prepost.paired_counts(
+        both=both,
+        before_only=before - both,
+        after_only=after - both,
+        neither=n - before - after + both,
+        conf_level=e.conf_level,
+    )
 
 
 def _round(value: float | None, digits: int) -> float | None:
