@@ -190,8 +190,8 @@ def release_evaluation(evaluation: Evaluation, policy: str) -> Evaluation:
             text += " Contrasts adjusted for covariates are as fitted, to two digits."
         if any(name.startswith(PREFIX) for name in results):
             text += (
-                " Rival explanations were asked again of the counts shown; what models made of "
-                "covariates, and results without a site, are given to two digits."
+                " Rival explanations were asked again of the counts shown, results without a site "
+                "of rounded ones; what models made of covariates is given to two digits."
             )
     # The plan may name cases that are left out; who they are is nobody else's business.
     # Nor may the hash of the plan say it: whoever guesses the names could try them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drive_eval.report.designs import covariate_label
-from drive_eval.report.drawing import shown_count
+from drive_eval.report.drawing import TOO_FEW, shown_count
 from drive_eval.report.numbers import digits_of, number
 from drive_eval.report.sentences import (
     arm_label,
@@ -119,9 +119,7 @@ def baseline_table(evaluation: Evaluation, labels: Mapping[str, str]) -> Table |
         if any(not arm for _, arm in columns)
         else "",
         *check,
-        "[c]: too few people to show."
-        if any(HIDDEN in cell for row in rows for cell in row)
-        else "",
+        f"[c]: {TOO_FEW}." if any(HIDDEN in cell for row in rows for cell in row) else "",
     ]
     return Table(
         caption="The groups at the start (baseline)",
@@ -214,7 +212,7 @@ def lost_table(
             (behaviour_label(name), arm_label(arm, labels), _of(*again), _of(*lost))
             for name, arm, again, lost in rows
         ),
-        note="In brackets: of 100. [c]: too few people to show. Each count is rounded by itself."
+        note=f"In brackets: of 100. [c]: {TOO_FEW}. Each count is rounded by itself."
         if digits_of(evaluation) is not None
         else "In brackets: of 100.",
     )
